@@ -68,7 +68,7 @@ describeKafka('what a worker leaves behind', (brokers) => {
     await eventually(async () => copiedRows(workers), { what: 'warm copies of all rows', limitMs: 60_000 })
     const [victim, ...rest] = workers
     const restoredBefore = await restored(rest)
-    const owned = (await victim?.report())?.stats?.parts['counts']?.rows ?? 0
+    const owned = (await victim?.report())?.stats?.states['counts']?.rows ?? 0
     expect(owned).toBeGreaterThan(rows / 10)
     await victim?.kill()
     const killedMs = clock.monotonic()
@@ -91,7 +91,7 @@ describeKafka('what a worker leaves behind', (brokers) => {
 
     async function copiedRows(among: readonly WorkerProcess[]): Promise<boolean> {
       const reports = await Promise.all(among.map((worker) => worker.report()))
-      const copies = reports.flatMap(({ stats }) => stats?.parts['counts']?.standbys ?? [])
+      const copies = reports.flatMap(({ stats }) => stats?.states['counts']?.standbys ?? [])
       return copies.reduce((sum, copy) => sum + copy.rows, 0) >= rows && copies.length === run.partitions
     }
   })
@@ -109,11 +109,11 @@ describeKafka('what a worker leaves behind', (brokers) => {
 
   async function restored(workers: readonly WorkerProcess[]): Promise<number> {
     const reports = await Promise.all(workers.map((worker) => worker.report()))
-    return reports.reduce((sum, { stats }) => sum + (stats?.parts['counts']?.recovery.restoredRows ?? 0), 0)
+    return reports.reduce((sum, { stats }) => sum + (stats?.states['counts']?.recovery.restoredRows ?? 0), 0)
   }
 
   async function partitions(workers: readonly WorkerProcess[]): Promise<number> {
     const reports = await Promise.all(workers.map((worker) => worker.report()))
-    return reports.reduce((sum, { stats }) => sum + (stats?.parts['counts']?.partitions.length ?? 0), 0)
+    return reports.reduce((sum, { stats }) => sum + (stats?.states['counts']?.partitions.length ?? 0), 0)
   }
 })

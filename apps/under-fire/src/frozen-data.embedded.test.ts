@@ -26,7 +26,7 @@ test('goes on in the log and the store that the frozen build has left, and reads
     await worker.ready()
     await run.untilDone()
     const { stats } = await worker.report()
-    expect(stats?.parts['counts']?.recovery.restoredRows).toBe(0)
+    expect(stats?.states['counts']?.recovery.restoredRows).toBe(0)
     expect(worker.output).not.toContain('is rebuilt from its changelog')
     expect(await worker.stop()).toBe(0)
     const verdict = await run.verdict()

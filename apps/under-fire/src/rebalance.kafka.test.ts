@@ -44,7 +44,7 @@ describeKafka('rebalances under load', (brokers) => {
       await goesOn()
       // The tables of kept partitions are not rebuilt: only the two that came back were, from rows of the second worker.
       const stats = (await first?.report())?.stats
-      expect(stats?.parts['counts']?.partitions).toEqual([0, 1, 2, 3])
+      expect(stats?.states['counts']?.partitions).toEqual([0, 1, 2, 3])
       expect(stats?.rebalances).toBe(3)
     })
 
@@ -127,12 +127,12 @@ describeKafka('rebalances under load', (brokers) => {
     const reports = await eventually(
       async () => {
         const all = await Promise.all(workers.map((worker) => worker.report()))
-        const held = all.reduce((sum, { stats }) => sum + (stats?.parts['counts']?.rows ?? 0), 0)
+        const held = all.reduce((sum, { stats }) => sum + (stats?.states['counts']?.rows ?? 0), 0)
         return held === rows + 64 ? all : undefined
       },
       { what: `${rows + 64} rows on the workers` },
     )
-    const restored = reports.map(({ stats }) => stats?.parts['counts']?.recovery.restoredRows ?? 0)
+    const restored = reports.map(({ stats }) => stats?.states['counts']?.recovery.restoredRows ?? 0)
     await endLoad()
     await run.untilDone()
     expect(await run.stopAll()).toEqual([0, 0, 0])

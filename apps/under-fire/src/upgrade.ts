@@ -60,7 +60,7 @@ export function rollingUpgrade({
     await working([oneNew, twoNew])
     // Rows that are on disk from before are not read again.
     const { stats } = await twoNew.report()
-    expect(stats?.parts['counts']?.recovery.restoredRows).toBeLessThan(PER_SECOND * 4)
+    expect(stats?.states['counts']?.recovery.restoredRows).toBeLessThan(PER_SECOND * 4)
     expect(twoNew.output).not.toContain('is rebuilt from its changelog')
 
     await outage.begins()
@@ -85,7 +85,7 @@ export function rollingUpgrade({
     await eventually(
       async () => {
         const reports = await Promise.all(workers.map((worker) => worker.report()))
-        const tasks = reports.map(({ stats }) => stats?.parts['counts']?.partitions.length ?? 0)
+        const tasks = reports.map(({ stats }) => stats?.states['counts']?.partitions.length ?? 0)
         return tasks.every((count) => count > 0) && tasks.reduce((sum, count) => sum + count, 0) === 4
       },
       { what: 'tasks on each worker' },

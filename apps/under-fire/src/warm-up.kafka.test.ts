@@ -54,8 +54,8 @@ describeKafka('a worker that joins and would have to recover much', (brokers) =>
     await run.untilDone()
 
     const { stats } = await second.report()
-    const restored = stats?.parts['counts']?.recovery.restoredRows ?? Infinity
-    expect(stats?.parts['counts']?.rows).toBeGreaterThan(rows / PARTITIONS)
+    const restored = stats?.states['counts']?.recovery.restoredRows ?? Infinity
+    expect(stats?.states['counts']?.rows).toBeGreaterThan(rows / PARTITIONS)
     expect(restored).toBeLessThan(ACCEPTABLE)
     expect(partitionsOf(await first.report()).length).toBe(PARTITIONS / 2)
     // No rebalance without a reason: after the one in which it joined, each has brought it a partition.
@@ -75,5 +75,5 @@ describeKafka('a worker that joins and would have to recover much', (brokers) =>
 })
 
 function partitionsOf({ stats }: WorkerReport): readonly number[] {
-  return stats?.parts['counts']?.partitions ?? []
+  return stats?.states['counts']?.partitions ?? []
 }

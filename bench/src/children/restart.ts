@@ -18,5 +18,5 @@ app.agent('count', app.topic(INPUT, { value: json<{ user: string }>() }), async 
   }
 })
 await app.start()
-console.log(JSON.stringify({ mark: 'started', rows: app.stats()?.parts['counts']?.rows ?? 0 }))
+console.log(JSON.stringify({ mark: 'started', rows: app.stats()?.states['counts']?.rows ?? 0 }))
 process.once('SIGTERM', () => void app.stop())

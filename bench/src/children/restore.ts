@@ -7,5 +7,5 @@ app.agent('none', app.topic(INPUT, { value: json<{ n: number }>() }), async (pay
   for await (const _payment of payments);
 })
 await app.start()
-console.log(JSON.stringify({ mark: 'done', rate: app.stats()?.parts['payments']?.recovery.rowsPerSecond ?? 0 }))
+console.log(JSON.stringify({ mark: 'done', rate: app.stats()?.states['payments']?.recovery.rowsPerSecond ?? 0 }))
 process.once('SIGTERM', () => void app.stop())

@@ -30,7 +30,7 @@ export type {
   RefusedReplay,
   ReplayOutcome,
 } from '@millrace/core/operations'
-export type { AgentStats, AppStats, HandlingTime, TableStats, WorkerStats } from '@millrace/worker'
+export type { AgentStats, HandlingTime, TableStats, WorkerStats } from '@millrace/worker'
 export type { CountedSeries, MetricLabels, MetricSample, MetricsWriter } from '@millrace/core'
 export type { JobState, JobView, LastRun, RunOutcome, RunResult } from '@millrace/core/operations'
 export type { Topic, TopicOf, TopicOptions, RecordToSend, KeyInput, KeyOutput, ValueInput } from '@millrace/streams'

@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { appendFileSync } from 'node:fs'
 import { eventually, within } from '@millrace/conformance'
+import type { WorkerStats } from '@millrace/worker'
 import type { FromWorker, PartitionsMoved, ToWorker, WorkerReport } from './worker-messages.ts'
 
 const START_LIMIT_MS = 60_000
@@ -144,7 +145,7 @@ export class WorkerProcess {
         this.#keep(`moved ${JSON.stringify(message.change)}`)
         return
       case 'report':
-        this.#reports.get(message.id)?.(message.report)
+        this.#reports.get(message.id)?.(ofThisBuild(message.report))
         this.#reports.delete(message.id)
         return
       case 'failed':
@@ -164,4 +165,12 @@ export class WorkerProcess {
     const lines = text.trimEnd().split('\n')
     appendFileSync(this.#logFile, lines.map((line) => `${time} ${line}\n`).join(''))
   }
+}
+
+/** A build before this one calls the states of a worker its parts. */
+function ofThisBuild(report: WorkerReport): WorkerReport {
+  const { stats } = report
+  if (stats === undefined || !('parts' in stats)) return report
+  const { parts, ...rest } = stats as WorkerStats & { readonly parts: WorkerStats['states'] }
+  return { ...report, stats: { ...rest, states: parts } }
 }

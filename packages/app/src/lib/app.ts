@@ -17,7 +17,7 @@ import {
   declareCommands,
   type HasCommandLine,
 } from '@millrace/core/operations'
-import type { AppStats } from '@millrace/worker'
+import type { WorkerStats } from '@millrace/worker'
 import { AppScheduler, declareJobs, describeJobPlan, type JobDeclarations } from '@millrace/scheduler'
 import { declareStreams, type StreamDeclarations } from '@millrace/streams'
 import { declareTables, type TableDeclarations } from '@millrace/tables'
@@ -98,7 +98,7 @@ export interface App
   finished(): Promise<void>
 
   /** Statistics of the worker; `undefined` when none runs. */
-  stats(): AppStats | undefined
+  stats(): WorkerStats | undefined
 
   /**
    * Writes the metrics of the worker, those of `/metrics` under the same names; nothing when none runs. For what carries

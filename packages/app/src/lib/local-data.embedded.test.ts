@@ -81,7 +81,7 @@ async function counted(one: Machine, count: number): Promise<void> {
   await expect.poll(() => one.counts(), LIMIT).toBe(count)
 }
 
-const restoredRows = ({ app }: Machine): number => app.stats()?.parts['sums']?.recovery.restoredRows ?? Number.NaN
+const restoredRows = ({ app }: Machine): number => app.stats()?.states['sums']?.recovery.restoredRows ?? Number.NaN
 const records = async ({ app }: Machine): Promise<number> => {
   const client = await app[commandLine].client()
   const lag = await client.lag()

@@ -46,7 +46,7 @@ export class SetTable<K, E> extends KeyedSet<K, E> implements StateDefinition, R
     this.changelog = changelogOf(context.appId, definition.name)
     this.partitions = definition.partitions
     this.standbys = definition.standbys
-    this.rows = new TaskLocator({ part: this, shape, context, anywhere: definition.partitioner === 'source' })
+    this.rows = new TaskLocator({ definition: this, shape, context, anywhere: definition.partitioner === 'source' })
   }
 
   openState(context: OpenStateOptions): OpenState {

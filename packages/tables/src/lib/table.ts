@@ -42,7 +42,7 @@ export class Table<K, V, G extends V | undefined = V | undefined>
     this.changelog = changelogOf(context.appId, definition.name)
     this.partitions = definition.partitions
     this.standbys = definition.standbys
-    this.rows = new TaskLocator({ part: this, shape, context, anywhere: definition.partitioner === 'source' })
+    this.rows = new TaskLocator({ definition: this, shape, context, anywhere: definition.partitioner === 'source' })
   }
 
   openState(context: OpenStateOptions): OpenState {

@@ -18,6 +18,6 @@ test('a second worker of a test has copies of large tables first, and its share 
   await t.settle()
   expect([one, two].map((each) => each?.worker.assignment().tasks.length)).toEqual([2, 2])
   // Its rows came as copies: nothing of them was read while the tasks stood still.
-  expect(two.worker.stats().parts['counts']).toMatchObject({ standbys: [], recovery: { restoredRows: 0 } })
+  expect(two.worker.stats().states['counts']).toMatchObject({ standbys: [], recovery: { restoredRows: 0 } })
   expect(counts.get('k1')).toBe(1)
 })

@@ -1,8 +1,8 @@
+import type { TimeStats } from '@millrace/core'
 import type { DeadLetters } from '@millrace/core/operations'
 import type {
   AgentHistograms,
   AgentStats,
-  AppStats,
   AssignmentView,
   HandlingTime,
   ProcessingContext,
@@ -19,11 +19,12 @@ export interface SiteWorkerParts extends Pick<SiteWorker, 'startedAt' | 'address
   readonly worker: () => {
     readonly context: WorkerContext
     stats(): WorkerStats
+    commitTimes(): TimeStats
     assignment(): AssignmentView
     groupSecret(): string | undefined
   }
   readonly agents: {
-    counts(): Readonly<Record<string, Omit<AgentStats, 'lag' | 'handling'> & { readonly deadLettered: number }>>
+    counts(): Readonly<Record<string, Omit<AgentStats, 'lag' | 'handling'>>>
     handling(): Readonly<Record<string, HandlingTime>>
     histograms(): Readonly<Record<string, AgentHistograms>>
   }
@@ -36,7 +37,7 @@ export interface SiteWorkerParts extends Pick<SiteWorker, 'startedAt' | 'address
  * What a site shows of a worker. Its agents are counted by themselves: how long they take, what they have given up (to the
  * worker these are events like others), and agents of channels, of which the worker knows nothing.
  */
-export function siteWorker(parts: SiteWorkerParts): { stats(): AppStats } & SiteWorker {
+export function siteWorker(parts: SiteWorkerParts): SiteWorker {
   const { worker, agents, jobs, startedAt, letters } = parts
   const waiting = new WaitingLetters()
   return {
@@ -48,14 +49,14 @@ export function siteWorker(parts: SiteWorkerParts): { stats(): AppStats } & Site
       const stats = worker().stats()
       const handling = agents.handling()
       const own = Object.entries(agents.counts()).map(([name, counts]) => {
-        const { received, processed, failed, retried, active, deadLettered } = counts
         const time = handling[name]
-        const counted = stats.agents[name] ?? { received, processed, failed, retried, active, lag: 0 }
+        const counted = stats.agents[name] ?? { ...counts, lag: 0 }
+        const { deadLettered } = counts
         return [name, { ...counted, deadLettered, ...(time === undefined ? {} : { handling: time }) }] as const
       })
       return { ...stats, agents: Object.fromEntries(own) }
     },
-    histograms: () => ({ agents: agents.histograms(), commits: worker().stats().commits.durations }),
+    histograms: () => ({ agents: agents.histograms(), commits: worker().commitTimes() }),
     assignment: () => worker().assignment(),
     groupSecret: () => worker().groupSecret(),
     waitingLetters() {

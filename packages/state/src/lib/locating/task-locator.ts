@@ -18,7 +18,7 @@ import type { RowLocator, StateContext } from './row-locator.ts'
 
 export interface TaskLocatorOptions<K, V> {
   /** The definition that workers were given, and by which they know the rows. */
-  readonly part: StateDefinition
+  readonly definition: StateDefinition
   readonly shape: StateShape<K, V>
   readonly context: StateContext
   /** The source topics are filled by another partitioner: the bytes of a key do not say where it belongs. */
@@ -33,7 +33,7 @@ interface NewKey<K> {
 
 /** Rows kept in tasks: an event reads and writes those of its own task; outside events, whatever is in this process is read. */
 export class TaskLocator<K, V> implements RowLocator<K, V> {
-  readonly #part: StateDefinition
+  readonly #definition: StateDefinition
   readonly #keys: KeyShape<K>
   readonly #shape: RowShape<V>
   readonly #storage: ContextStorage
@@ -45,8 +45,8 @@ export class TaskLocator<K, V> implements RowLocator<K, V> {
   #task: OwnedTask | undefined = undefined
   #rows: KeyedPartition<V> | undefined = undefined
 
-  constructor({ part, shape, context, anywhere }: TaskLocatorOptions<K, V>) {
-    this.#part = part
+  constructor({ definition, shape, context, anywhere }: TaskLocatorOptions<K, V>) {
+    this.#definition = definition
     this.#keys = shape.keys
     this.#shape = shape.rows
     this.#storage = context.contexts
@@ -101,8 +101,8 @@ export class TaskLocator<K, V> implements RowLocator<K, V> {
     const found: KeyedPartition<V>[] = []
     const own = this.#storage.getStore()?.worker
     for (const worker of own === undefined ? this.#workers() : [own]) {
-      for (const part of worker.openStates(this.#part).values()) {
-        const rows = this.#opened.get(part)
+      for (const open of worker.openStates(this.#definition).values()) {
+        const rows = this.#opened.get(open)
         if (rows !== undefined) found.push(rows)
       }
     }
@@ -112,8 +112,8 @@ export class TaskLocator<K, V> implements RowLocator<K, V> {
   /** The rows of one partition, from whichever worker of this process has them. */
   state(partition: number): KeyedPartition<V> | undefined {
     for (const worker of this.#nearestFirst()) {
-      const part = worker.openState(this.#part, partition)
-      if (part !== undefined) return this.#opened.get(part)
+      const open = worker.openState(this.#definition, partition)
+      if (open !== undefined) return this.#opened.get(open)
     }
     return undefined
   }
@@ -137,7 +137,7 @@ export class TaskLocator<K, V> implements RowLocator<K, V> {
 
   #partitions(): number | undefined {
     for (const worker of this.#nearestFirst()) {
-      const partitions = worker.partitionsOf(this.#part)
+      const partitions = worker.partitionsOf(this.#definition)
       if (partitions !== undefined) return partitions
     }
     return undefined
@@ -154,8 +154,8 @@ export class TaskLocator<K, V> implements RowLocator<K, V> {
   #rowsIn(event: CurrentEvent): KeyedPartition<V> {
     const last = this.#rows
     if (last !== undefined && this.#task === event.task && !last.closed) return last
-    const part = event.task.open(this.#part)
-    const rows = part === undefined ? undefined : this.#opened.get(part)
+    const open = event.task.open(this.#definition)
+    const rows = open === undefined ? undefined : this.#opened.get(open)
     if (rows === undefined) throw this.#notCopartitioned(event)
     this.#task = event.task
     this.#rows = rows
@@ -186,12 +186,12 @@ export class TaskLocator<K, V> implements RowLocator<K, V> {
     const partitionedBy = this.#keys.partitionedBy(key, bytes)
     let belongs = ''
     for (const worker of this.#workersHere()) {
-      const partitions = worker.partitionsOf(this.#part)
+      const partitions = worker.partitionsOf(this.#definition)
       if (partitions === undefined) continue
       const partition = partitionForKey(partitionedBy, partitions)
       belongs = ` (partition ${partition} of ${partitions})`
-      const part = worker.openState(this.#part, partition)
-      const rows = part === undefined ? undefined : this.#opened.get(part)
+      const open = worker.openState(this.#definition, partition)
+      const rows = open === undefined ? undefined : this.#opened.get(open)
       if (rows !== undefined) return rows
     }
     throw new MillraceError(
@@ -244,7 +244,7 @@ export class TaskLocator<K, V> implements RowLocator<K, V> {
   }
 
   #notCopartitioned(event: CurrentEvent): MillraceError {
-    const own = this.#storage.getStore()?.worker?.partitionsOf(this.#part)
+    const own = this.#storage.getStore()?.worker?.partitionsOf(this.#definition)
     const { where } = this.#keys
     return new MillraceError(
       'NOT_COPARTITIONED',

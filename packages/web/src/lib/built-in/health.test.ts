@@ -77,7 +77,7 @@ test('with one broker that answers it is ready, and one that has never run is no
 
 const stuck: SourceStats = {
   ...{ topic: 'posts', partition: 2, task: '4-2', position: 4, committed: 3, endOffset: 10, bufferedBytes: 0 },
-  ...{ stalledMs: 0, lags: {}, paused: undefined },
+  ...{ stalledMs: 0, lags: {}, lag: 0, paused: undefined },
 }
 const waitingFor = (reason: string): readonly WaitingStats[] => [
   { topic: 'posts', partition: 2, task: '4-2', agent: 'a', reasons: [reason], why: `${reason}: that is why` },

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
 import type { JobView } from '@millrace/core/operations'
-import type { SiteFlowStats, SiteJobStats, SiteStats } from '../site/site-stats.ts'
+import type { SiteJobStats, SiteStats } from '../site/site-stats.ts'
 import type { FlowStats, RecoveryStats, TableStats } from '@millrace/worker'
 import { siteUrl } from '../routing/peer-addresses.ts'
 import type { SiteApp, SiteWorker } from '../site-app.ts'
@@ -9,7 +9,7 @@ const NO_RECOVERY: RecoveryStats = { state: 'none', restoredRows: 0, remainingRo
 
 /** What `/stats` answers of one worker. Called where tables are that worker's, so that they count its own partitions. */
 export function statsOf(site: SiteApp, worker: SiteWorker): SiteStats {
-  const { agents, parts, sources, flows, commits, lastRebalance, lastErrors, ...same } = worker.stats()
+  const { states, ...stats } = worker.stats()
   const app = site.describe()
   const kinds = new Map(app.tables.map(({ name, kind }) => [name, kind]))
   const concurrency = new Map(app.agents.map((agent) => [agent.name, agent.concurrency]))
@@ -19,7 +19,7 @@ export function statsOf(site: SiteApp, worker: SiteWorker): SiteStats {
     stats: table.stats(),
   }))
   return {
-    ...same,
+    ...stats,
     app: worker.context.appId,
     worker: {
       id: worker.context.id,
@@ -33,38 +33,24 @@ export function statsOf(site: SiteApp, worker: SiteWorker): SiteStats {
     broker: app.broker,
     guarantee: app.processingGuarantee,
     agents: Object.fromEntries(
-      Object.entries(agents).map(([name, stats]) => [
+      Object.entries(stats.agents).map(([name, agent]) => [
         name,
-        { deadLettered: 0, ...stats, concurrency: concurrency.get(name) ?? 1 },
+        { ...agent, concurrency: concurrency.get(name) ?? 1 },
       ]),
     ),
     tables: Object.fromEntries(
-      tables.map(({ name, stats: { writers: _, ...stats } }) => {
-        const { partitions = [], recovery = NO_RECOVERY } = parts[name] ?? {}
-        return [name, { ...stats, kind: kinds.get(name) ?? 'table', partitions, recovery }]
+      tables.map(({ name, stats: { writers: _, ...table } }) => {
+        const { partitions = [], recovery = NO_RECOVERY } = states[name] ?? {}
+        return [name, { ...table, kind: kinds.get(name) ?? 'table', partitions, recovery }]
       }),
     ),
     jobs: Object.fromEntries(worker.jobs().map((job) => [job.name, jobStats(job)])),
-    sources: sources.map((source) => ({ ...source, lag: Math.max(0, ...Object.values(source.lags)) })),
-    flows: [...flows.map(flowStats), ...tables.flatMap(({ name, stats }) => writersOf(name, stats))],
-    lag: Object.values(agents).reduce((sum, { lag }) => sum + lag, 0),
-    commits: { count: commits.count, lastMs: commits.lastMs, at: isoOf(commits.at) },
-    lastRebalance: lastRebalance && { ...lastRebalance, at: new Date(lastRebalance.at).toISOString() },
-    lastErrors: lastErrors.map((error) => ({ ...error, at: new Date(error.at).toISOString() })),
+    flows: [...stats.flows, ...tables.flatMap((table) => writersOf(table.name, table.stats))],
   }
 }
 
-function flowStats({ agent, topic, direction, records }: FlowStats): SiteFlowStats {
-  const [from, to] = direction === 'in' ? [`topic:${topic}`, `agent:${agent}`] : [`agent:${agent}`, `topic:${topic}`]
-  return { from, to, records }
-}
-
-function writersOf(table: string, { writers }: TableStats): readonly SiteFlowStats[] {
+function writersOf(table: string, { writers }: TableStats): readonly FlowStats[] {
   return Object.entries(writers).map(([agent, records]) => ({ from: `agent:${agent}`, to: `table:${table}`, records }))
-}
-
-function isoOf(ms: number | undefined): string | undefined {
-  return ms === undefined ? undefined : new Date(ms).toISOString()
 }
 
 function hostAndPort(worker: SiteWorker): { readonly host: string; readonly port: number | undefined } {

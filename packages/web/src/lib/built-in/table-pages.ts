@@ -61,7 +61,7 @@ function describeTable(deps: BuiltInTools, name: string): TableListing {
 }
 
 function listTables({ site, workers }: BuiltInTools): readonly TableListing[] {
-  const parts = workers.askedIfAny()?.stats().parts ?? {}
+  const states = workers.askedIfAny()?.stats().states ?? {}
   const all = new Map<string, SiteTable>([...site.definitions.tables, ...site.definitions.globalTables])
   return site.describe().tables.map(({ name, kind, help, changelog }) => ({
     name,
@@ -69,7 +69,7 @@ function listTables({ site, workers }: BuiltInTools): readonly TableListing[] {
     help,
     changelog,
     rows: workers.askedIfAny() === undefined ? 0 : (all.get(name)?.stats().rows ?? 0),
-    partitions: parts[name]?.partitions ?? [],
+    partitions: states[name]?.partitions ?? [],
   }))
 }
 

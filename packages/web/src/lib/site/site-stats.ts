@@ -1,18 +1,7 @@
-import type {
-  AgentStats,
-  ErrorStats,
-  RebalanceStats,
-  RecoveryStats,
-  SourceStats,
-  TableStats,
-  WorkerStats,
-} from '@millrace/worker'
+import type { AgentStats, FlowStats, RecoveryStats, TableStats, WorkerStats } from '@millrace/worker'
 
-/** What `/stats` answers: a worker, its tables and its jobs. Times are ISO texts; what is not known is left out. */
-export interface SiteStats extends Omit<
-  WorkerStats,
-  'agents' | 'parts' | 'sources' | 'flows' | 'commits' | 'lastRebalance' | 'lastErrors'
-> {
+/** What `/stats` answers: the statistics of a worker, with what its site knows of the app, tables and jobs. */
+export interface SiteStats extends Omit<WorkerStats, 'states'> {
   readonly app: string
   readonly worker: {
     readonly id: string
@@ -31,23 +20,14 @@ export interface SiteStats extends Omit<
   readonly agents: Readonly<Record<string, SiteAgentStats>>
   readonly tables: Readonly<Record<string, SiteTableStats>>
   readonly jobs: Readonly<Record<string, SiteJobStats>>
-  /** Source partitions that are on this worker. */
-  readonly sources: readonly SiteSourceStats[]
   /** What went from topics to agents, and from agents to topics and tables. */
   readonly flows: readonly SiteFlowStats[]
-  /** Records that agents are behind the ends of the partitions here. */
-  readonly lag: number
-  readonly commits: { readonly count: number; readonly lastMs: number; readonly at: string | undefined }
-  readonly lastRebalance: (Omit<RebalanceStats, 'at'> & { readonly at: string }) | undefined
-  /** Newest first. */
-  readonly lastErrors: readonly (Omit<ErrorStats, 'at'> & { readonly at: string })[]
   /** Events finished and records sent a second, over the last five. All rates are the dashboard's: it watches the worker. */
   readonly rates?: { readonly events: number; readonly sent: number }
   readonly errorsInFiveMinutes?: number
 }
 
 export interface SiteAgentStats extends AgentStats {
-  readonly deadLettered: number
   /** Instances on each worker. */
   readonly concurrency: number
   /** Events finished a second. */
@@ -73,15 +53,6 @@ export interface SiteJobStats {
   readonly lastError: string | undefined
 }
 
-export interface SiteSourceStats extends SourceStats {
-  /** Records behind the end of the log, of the slowest agent. */
-  readonly lag: number
-}
-
-export interface SiteFlowStats {
-  /** Ids of nodes of `/graph/`. */
-  readonly from: string
-  readonly to: string
-  readonly records: number
+export interface SiteFlowStats extends FlowStats {
   readonly perSecond?: number
 }

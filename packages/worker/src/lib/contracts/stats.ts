@@ -1,8 +1,9 @@
 import type { TimeStats, TopicPartition } from '@millrace/core'
 import type { BrokerState } from '@millrace/core/driver'
 
-// What an app can be asked about itself. Each number has one type, here: workers, tables, agents and jobs fill them in,
-// `/stats`, the metrics and the dashboard show them.
+// What an app can be asked about itself. Each number has one type, here, and is ready for JSON where it is made: times are
+// ISO texts, and what is not known is left out. Workers, tables, agents and jobs fill them in; `/stats`, the metrics and
+// the dashboard show them.
 
 /** One agent on one worker, since the worker started. */
 export interface AgentStats {
@@ -14,8 +15,8 @@ export interface AgentStats {
   readonly failed: number
   /** Attempts made again. */
   readonly retried: number
-  /** Events given up and kept as dead letters; to a worker alone these are events like others. */
-  readonly deadLettered?: number
+  /** Events given up and kept as dead letters; 0 to a worker alone, to which these are events like others. */
+  readonly deadLettered: number
   /** Events in flight now. */
   readonly active: number
   /** Records behind the end of its partitions here, as last seen. */
@@ -63,7 +64,7 @@ export interface RecoveryStats {
 }
 
 /** A table or stateful operator on this worker. */
-export interface PartStats {
+export interface StateStats {
   /** Open and recovered here. */
   readonly partitions: readonly number[]
   /** In the store: as of the last commit. */
@@ -87,6 +88,8 @@ export interface SourceStats extends TopicPartition {
   readonly stalledMs: number
   /** Records behind the end of the log, by agent. */
   readonly lags: Readonly<Record<string, number>>
+  /** The same of the slowest agent. */
+  readonly lag: number
   /** Why nothing is fetched just now. */
   readonly paused: 'buffer' | 'uncommitted' | undefined
 }
@@ -106,9 +109,9 @@ export interface WaitingStats extends TopicPartition {
 
 /** Records that went from a topic to an agent, or from an agent to a topic, since the worker took the partitions it has. */
 export interface FlowStats {
-  readonly agent: string
-  readonly topic: string
-  readonly direction: 'in' | 'out'
+  /** `topic:orders`, `agent:count`: ids of nodes of `/graph/`. */
+  readonly from: string
+  readonly to: string
   readonly records: number
 }
 
@@ -128,8 +131,8 @@ export interface GroupStats {
 }
 
 export interface RebalanceStats {
-  /** Milliseconds since the epoch. */
-  readonly at: number
+  /** When it was over. */
+  readonly at: string
   readonly durationMs: number
   /** In words: who came, who went. */
   readonly reason: string
@@ -140,8 +143,7 @@ export interface RebalanceStats {
 }
 
 export interface ErrorStats {
-  /** Milliseconds since the epoch. */
-  readonly at: number
+  readonly at: string
   /** Agent, job, page or part. */
   readonly source: string
   readonly message: string
@@ -165,8 +167,12 @@ export type WorkerStatus = 'starting' | 'recovering' | 'running' | 'stopping' | 
 export interface WorkerStats {
   readonly status: WorkerStatus
   readonly agents: Readonly<Record<string, AgentStats>>
-  readonly parts: Readonly<Record<string, PartStats>>
+  /** Tables and stateful operators. */
+  readonly states: Readonly<Record<string, StateStats>>
+  /** Source partitions that are on this worker. */
   readonly sources: readonly SourceStats[]
+  /** Records that agents are behind the ends of the partitions here. */
+  readonly lag: number
   /**
    * Each agent and source partition of which no event is handed out just now, with the reasons; of partitions whose task is
    * still being opened too. One that has merely nothing to hand out, or waits for the next turn of the event loop, is left
@@ -174,13 +180,8 @@ export interface WorkerStats {
    */
   readonly waitingFor: readonly WaitingStats[]
   readonly flows: readonly FlowStats[]
-  /** `at` is when the last one was done, in milliseconds since the epoch; `undefined` before the first. */
-  readonly commits: {
-    readonly count: number
-    readonly lastMs: number
-    readonly at: number | undefined
-    readonly durations: TimeStats
-  }
+  /** `at` is when the last one was done; `undefined` before the first. */
+  readonly commits: { readonly count: number; readonly lastMs: number; readonly at: string | undefined }
   readonly group: GroupStats
   /** Brokers that the worker has had to do with; none for a log of this machine. */
   readonly brokers: readonly BrokerState[]
@@ -207,9 +208,4 @@ export interface WorkerStats {
   readonly delays: readonly DelayStats[]
   /** Rows changed by finished events and not stored yet; when full, nothing is handed out until a commit has stored some. */
   readonly changedRows: { readonly bytes: number; readonly full: boolean }
-}
-
-/** What `app.stats()` gives: a worker, with what only its agents know. */
-export interface AppStats extends WorkerStats {
-  readonly agents: Readonly<Record<string, AgentStats & { readonly deadLettered: number }>>
 }

@@ -1,4 +1,4 @@
-import type { TopicPartition } from '@millrace/core'
+import type { TimeStats, TopicPartition } from '@millrace/core'
 import type { CurrentEvent } from './event.ts'
 import type { AssignmentView } from './group.ts'
 import type { WorkerStats, WorkerStatus } from './stats.ts'
@@ -49,6 +49,8 @@ export interface Worker {
   /** Resolves when the worker has stopped; rejects with the error that ended it. */
   readonly finished: Promise<void>
   stats(): WorkerStats
+  /** How long commits have taken since the worker started. */
+  commitTimes(): TimeStats
   assignment(): AssignmentView
   /**
    * What the sites of the group's members sign requests to one another with; `undefined` before the worker has joined, and

@@ -166,12 +166,12 @@ test('tasks that stay keep their tables: nothing is recovered again', async () =
   await outside.numbers('in', { count: 800, partitions: PARTITIONS })
   const first = await runWorker(log, app)
   await until('counted', () => committedSum(log) === 800)
-  const before = first.worker.stats().parts['counts']?.recovery.restoredRows
+  const before = first.worker.stats().states['counts']?.recovery.restoredRows
   const second = await runWorker(log, app)
   await until('moved', () => first.worker.assignment().tasks.length === PARTITIONS / 2)
-  expect(second.worker.stats().parts['counts']).toMatchObject({ rows: 48 })
-  expect(first.worker.stats().parts['counts']?.recovery.restoredRows).toBe(before)
-  expect(first.worker.stats().parts['counts']?.partitions.length).toBe(PARTITIONS / 2)
+  expect(second.worker.stats().states['counts']).toMatchObject({ rows: 48 })
+  expect(first.worker.stats().states['counts']?.recovery.restoredRows).toBe(before)
+  expect(first.worker.stats().states['counts']?.partitions.length).toBe(PARTITIONS / 2)
   expect(second.worker.assignment().group.size).toBe(PARTITIONS)
   await second.worker.stop()
   await until(

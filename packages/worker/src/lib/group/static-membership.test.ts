@@ -49,7 +49,7 @@ test('a worker that was killed is back in its place by the id in its store: no r
   expect(after.tasks.map(({ id }) => id).toSorted()).toEqual(before.tasks.map(({ id }) => id).toSorted())
   expect(after.group).toEqual(before.group)
   expect(first.worker.stats().rebalances).toBe(rebalances)
-  expect(back.worker.stats().parts['counts']?.recovery.restoredRows).toBeLessThan(400)
+  expect(back.worker.stats().states['counts']?.recovery.restoredRows).toBeLessThan(400)
   for (const count of countsOf(back.worker.context.openStates(again.counts)).values()) expect(count).toBe(11)
   await Promise.all([first.worker.stop(), back.worker.stop()])
 })

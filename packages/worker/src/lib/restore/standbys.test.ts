@@ -23,8 +23,8 @@ function countingApp(settings: TestApp['settings'] = {}, standbys?: number): Cou
 
 const committed = (log: MemoryLog): number => log.committed('app').reduce((sum, { offset }) => sum + offset, 0)
 const tasksOf = ({ worker }: TestWorker): string[] => worker.assignment().tasks.map(({ id }) => id)
-const copiesOf = ({ worker }: TestWorker) => worker.stats().parts['counts']?.standbys ?? []
-const restored = ({ worker }: TestWorker): number => worker.stats().parts['counts']?.recovery.restoredRows ?? 0
+const copiesOf = ({ worker }: TestWorker) => worker.stats().states['counts']?.standbys ?? []
+const restored = ({ worker }: TestWorker): number => worker.stats().states['counts']?.recovery.restoredRows ?? 0
 const warm = (workers: readonly TestWorker[], copies: number): boolean => {
   const all = workers.flatMap((worker) => copiesOf(worker))
   return (
@@ -117,7 +117,7 @@ test('a table may want none, or more than others', async () => {
     workers.push(await runWorker(log, app, { id }))
   }
   const copies = (name: string): number =>
-    workers.reduce((sum, { worker }) => sum + (worker.stats().parts[name]?.standbys.length ?? 0), 0)
+    workers.reduce((sum, { worker }) => sum + (worker.stats().states[name]?.standbys.length ?? 0), 0)
   await until('copies', () => copies('two') === 2 * PARTITIONS && copies('one') === PARTITIONS)
   expect(copies('none')).toBe(0)
   await Promise.all(workers.map(({ worker }) => worker.stop()))

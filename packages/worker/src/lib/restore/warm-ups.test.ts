@@ -28,8 +28,8 @@ function countingApp(settings: TestApp['settings'] = {}): CountingApp {
 
 const committed = (log: MemoryLog): number => log.committed('app').reduce((sum, { offset }) => sum + offset, 0)
 const tasksOf = ({ worker }: TestWorker): string[] => worker.assignment().tasks.map(({ id }) => id)
-const restored = ({ worker }: TestWorker): number => worker.stats().parts['counts']?.recovery.restoredRows ?? 0
-const copies = ({ worker }: TestWorker): number => worker.stats().parts['counts']?.standbys.length ?? 0
+const restored = ({ worker }: TestWorker): number => worker.stats().states['counts']?.recovery.restoredRows ?? 0
+const copies = ({ worker }: TestWorker): number => worker.stats().states['counts']?.standbys.length ?? 0
 
 /** Its readers know how far changelogs are, and never get there. */
 class WithoutChangelogs extends LeasedTransport {

@@ -1,5 +1,5 @@
 import { type Clock, type Redact, redactText, type Sensor, TimeHistogram, toError, type Tracing } from '@millrace/core'
-import type { ErrorStats } from '../contracts/stats.ts'
+import type { ErrorStats, RebalanceStats } from '../contracts/stats.ts'
 
 const KEPT_ERRORS = 20
 const MESSAGE_LENGTH = 500
@@ -18,17 +18,9 @@ export class CountingSensor implements Sensor {
   readonly #errorsBySource = new Map<string, number>()
   sent = 0
   clampedTimestamps = 0
-  /** Wall time of the last commit and rebalance. */
-  committedAt: number | undefined = undefined
-  rebalance:
-    | {
-        readonly at: number
-        readonly durationMs: number
-        readonly lost: number
-        readonly kept: number
-        readonly gained: number
-      }
-    | undefined = undefined
+  /** Wall time of the last commit, in milliseconds. */
+  committedMs: number | undefined = undefined
+  rebalance: Omit<RebalanceStats, 'reason'> | undefined = undefined
 
   constructor(inner: Sensor, clock: Pick<Clock, 'now'>, redact: Redact = redactText) {
     this.#inner = inner
@@ -57,7 +49,7 @@ export class CountingSensor implements Sensor {
   }
 
   commitCompleted(commit: Parameters<Sensor['commitCompleted']>[0]): void {
-    this.committedAt = this.#clock.now()
+    this.committedMs = this.#clock.now()
     this.commitTimes.add(commit.durationMs)
     this.#inner.commitCompleted(commit)
   }
@@ -67,7 +59,7 @@ export class CountingSensor implements Sensor {
   }
 
   rebalanceCompleted(change: Parameters<Sensor['rebalanceCompleted']>[0]): void {
-    this.rebalance = { at: this.#clock.now(), ...change }
+    this.rebalance = { at: new Date(this.#clock.now()).toISOString(), ...change }
     this.#inner.rebalanceCompleted(change)
   }
 
@@ -82,7 +74,7 @@ export class CountingSensor implements Sensor {
     const counted = isNew ? 'other' : source
     this.#errorsBySource.set(counted, (this.#errorsBySource.get(counted) ?? 0) + 1)
     this.#lastErrors.unshift({
-      at: this.#clock.now(),
+      at: new Date(this.#clock.now()).toISOString(),
       source: error.source,
       message: this.#redact(toError(error.error).message).slice(0, MESSAGE_LENGTH),
     })

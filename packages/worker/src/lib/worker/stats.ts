@@ -4,8 +4,8 @@ import type {
   AgentStats,
   FlowStats,
   GroupStats,
-  PartStats,
   SourceStats,
+  StateStats,
   WaitingStats,
   WorkerStats,
   WorkerStatus,
@@ -34,17 +34,18 @@ export interface WorkerView {
 export function statsOf({ status, hasRun, worker, member, sensor }: WorkerView): WorkerStats {
   const { budget, delays } = worker.sending
   const { subscriptions, topology } = worker
+  const agents = agentStats(subscriptions)
   return {
     status,
-    agents: agentStats(subscriptions),
-    parts: Object.fromEntries(topology.states.map(({ name }) => [name, partStats(name, member)])),
+    agents,
+    states: Object.fromEntries(topology.states.map(({ name }) => [name, stateStats(name, member)])),
     sources: sourceStats(member),
+    lag: Object.values(agents).reduce((sum, { lag }) => sum + lag, 0),
     waitingFor: waitingStats(member),
     flows: flowStats(subscriptions),
     commits: {
       ...(member?.tasks.commits.stats ?? { count: 0, lastMs: 0 }),
-      at: sensor.committedAt,
-      durations: sensor.commitTimes.figures(),
+      at: sensor.committedMs === undefined ? undefined : new Date(sensor.committedMs).toISOString(),
     },
     group: groupStats(worker, member),
     brokers: worker.environment.transport.brokers(),
@@ -136,16 +137,19 @@ function waitingStats(member: GroupMember | undefined): readonly WaitingStats[] 
   )
 }
 
+const NO_EVENTS: AgentStats = { received: 0, processed: 0, failed: 0, retried: 0, deadLettered: 0, active: 0, lag: 0 }
+
 function agentStats(subscriptions: readonly Subscription[]): Readonly<Record<string, AgentStats>> {
   const agents: Record<string, AgentStats> = {}
   for (const { spec, counters, cursors } of subscriptions) {
     if (spec.agent === LEADER_AGENT) continue
-    const sum = agents[spec.agent] ?? { received: 0, processed: 0, failed: 0, retried: 0, active: 0, lag: 0 }
+    const sum = agents[spec.agent] ?? NO_EVENTS
     agents[spec.agent] = {
       received: sum.received + counters.received,
       processed: sum.processed + counters.processed,
       failed: sum.failed + counters.failed,
       retried: sum.retried + counters.retried,
+      deadLettered: 0,
       active: sum.active + counters.active,
       lag: cursors.reduce((total, cursor) => total + lagOf(cursor), sum.lag),
     }
@@ -163,14 +167,15 @@ function flowStats(subscriptions: readonly Subscription[]): readonly FlowStats[]
         (sum, { tracker, source }) => (source.topic === topic ? sum + tracker.handed : sum),
         0,
       )
-      flows.push({ agent, topic, direction: 'in', records })
+      flows.push({ from: `topic:${topic}`, to: `agent:${agent}`, records })
     }
-    for (const { topic, records } of counters.sentTo) flows.push({ agent, topic, direction: 'out', records })
+    for (const { topic, records } of counters.sentTo)
+      flows.push({ from: `agent:${agent}`, to: `topic:${topic}`, records })
   }
   return flows
 }
 
-function partStats(name: string, member: GroupMember | undefined): PartStats {
+function stateStats(name: string, member: GroupMember | undefined): StateStats {
   const open = (member?.tasks.running ?? []).flatMap((task) =>
     task.states
       .filter(({ definition }) => definition.name === name)
@@ -194,21 +199,25 @@ function sourceStats(member: GroupMember | undefined): readonly SourceStats[] {
   const { clock } = member.tasks.environment
   return member.tasks.running
     .flatMap((task) =>
-      task.sources.map(({ source, cursors }) => ({
-        topic: source.topic,
-        partition: source.partition,
-        task: task.id,
-        position: Math.min(...cursors.map(({ tracker }) => tracker.readTo)),
-        committed: source.committed,
-        endOffset: source.endOffset,
-        bufferedBytes: source.bytes,
-        lags: Object.fromEntries(cursors.map((cursor) => [cursor.subscription.spec.agent, lagOf(cursor)])),
-        paused: member.tasks.flow.pauseReason(source),
-        stalledMs:
-          source.position === (source.committed ?? source.position)
-            ? 0
-            : Math.max(clock.monotonic() - source.movedAtMs, 0),
-      })),
+      task.sources.map(({ source, cursors }) => {
+        const lags = cursors.map((cursor) => [cursor.subscription.spec.agent, lagOf(cursor)] as const)
+        return {
+          topic: source.topic,
+          partition: source.partition,
+          task: task.id,
+          position: Math.min(...cursors.map(({ tracker }) => tracker.readTo)),
+          committed: source.committed,
+          endOffset: source.endOffset,
+          bufferedBytes: source.bytes,
+          lags: Object.fromEntries(lags),
+          lag: Math.max(0, ...lags.map(([, lag]) => lag)),
+          paused: member.tasks.flow.pauseReason(source),
+          stalledMs:
+            source.position === (source.committed ?? source.position)
+              ? 0
+              : Math.max(clock.monotonic() - source.movedAtMs, 0),
+        }
+      }),
     )
     .toSorted((a, b) => (partitionKey(a) < partitionKey(b) ? -1 : 1))
 }

@@ -61,7 +61,7 @@ test('counts with a table survive a restart, without a store and with one', asyn
   )
   await second.worker.stop()
   const third = await runWorker(log, app, { store: second.store })
-  expect(third.worker.stats().parts['counts']).toMatchObject({
+  expect(third.worker.stats().states['counts']).toMatchObject({
     rows: 100,
     recovery: { state: 'done', restoredRows: 0 },
   })

@@ -1,4 +1,12 @@
-import { type Deferred, deferred, isMillraceError, Listeners, MillraceError, toError } from '@millrace/core'
+import {
+  type Deferred,
+  deferred,
+  isMillraceError,
+  Listeners,
+  MillraceError,
+  type TimeStats,
+  toError,
+} from '@millrace/core'
 import type { SubscriptionQueue } from '../contracts/event.ts'
 import type { AssignmentView } from '../contracts/group.ts'
 import type { WorkerStats, WorkerStatus } from '../contracts/stats.ts'
@@ -128,6 +136,10 @@ export class Worker implements WorkerContract {
 
   stats(): WorkerStats {
     return statsOf(this.#view())
+  }
+
+  commitTimes(): TimeStats {
+    return this.#sensor.commitTimes.figures()
   }
 
   assignment(): AssignmentView {
