@@ -24,6 +24,10 @@ transportSuite({
     expire: (transport) => inner.get(transport)?.expire(),
     compact: (topic) => memoryLog.compact(topic),
   },
+  skip: {
+    'a member that has missed a generation keeps nothing: others may have had its partitions in between':
+      'a driver that passes everything on cannot make its log deaf; the memory transport runs the case itself',
+  },
 })
 
 webSuite('plain', () => plainWeb)

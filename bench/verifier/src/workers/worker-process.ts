@@ -79,7 +79,7 @@ export class WorkerProcess {
   }
 
   get log(): readonly LoggedLine[] {
-    return this.#output.split('\n').flatMap((line) => (line.startsWith('{') ? [JSON.parse(line)] : []))
+    return this.#output.split('\n').flatMap((line) => (line.startsWith('{') ? [loggedLine(line)] : []))
   }
 
   /** Resolves when it has joined and recovered; rejects with its output when it ends before. */
@@ -173,4 +173,10 @@ function ofThisBuild(report: WorkerReport): WorkerReport {
   if (stats === undefined || !('parts' in stats)) return report
   const { parts, ...rest } = stats as WorkerStats & { readonly parts: WorkerStats['states'] }
   return { ...report, stats: { ...rest, states: parts } }
+}
+
+/** Workers frozen before the log had one shape write `message`. */
+function loggedLine(line: string): LoggedLine {
+  const { msg, message = msg, ...rest } = JSON.parse(line)
+  return { ...rest, message }
 }
