@@ -99,7 +99,7 @@ export interface WaitingStats extends TopicPartition {
   readonly task: string
   readonly agent: string
   /**
-   * The weightiest first: `closed`, `opening`, `stop`, `rebalance`, `lease`, `delayed`, `collector`, `rows`, `whole`,
+   * The weightiest first: `closed`, `opening`, `stop`, `rebalance`, `lease`, `delayed`, `collector`, `rows`, `spilled`,
    * `uncommitted`, `deferred`, `key` or `busy`.
    */
   readonly reasons: readonly string[]
