@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs'
-import { DOCS_ADDRESS } from '@millrace/core'
 import { shownMetrics } from '@millrace/reference-pages/metrics'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
@@ -33,7 +32,7 @@ interface Alert {
   readonly expr: string
   readonly for?: string
   readonly labels: { readonly severity?: string }
-  readonly annotations: { readonly summary?: string; readonly runbook_url?: string }
+  readonly annotations: { readonly summary?: string; readonly runbook?: string }
 }
 
 /** With values for the variables that Grafana puts in. */
@@ -140,12 +139,12 @@ describe('the alert rules', () => {
   test.each(alerts.map((alert) => [alert.alert, alert] as const))(
     '%s',
     (name, { expr, labels, annotations, ...rest }) => {
-      const { summary = '', runbook_url: runbook } = annotations
+      const { summary = '', runbook } = annotations
       expect(summary).not.toBe('')
       expect(problemsOf(expr, summary)).toEqual([])
       expect(rest.for).toMatch(/^[1-9]\d*[mh]$/)
       expect(['critical', 'warning']).toContain(labels.severity)
-      expect(runbook).toBe(`${DOCS_ADDRESS}guide/alerts#${name.toLowerCase()}`)
+      expect(runbook).toBe(`docs/guide/alerts.md#${name.toLowerCase()}`)
     },
   )
 

@@ -1,4 +1,4 @@
-import { mkdtemp, realpath, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, realpath, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -98,9 +98,28 @@ describe.each([
       expect(kafka.problem).toBe('')
       const onKafka = { ...env, MILLRACE_BROKER: `kafka://${kafka.brokers}` }
       await runCommand('npm', ['run', 'test:kafka'], { cwd, env: onKafka, timeoutMs })
+      await runAsImage(cwd, { ...env, MILLRACE_WEB_PORT: port })
     },
   )
 })
+
+/** What the Dockerfile copies and starts, without the image: no sources, and no packages for development. */
+async function runAsImage(cwd: string, env: Readonly<Record<string, string>>): Promise<void> {
+  const [program = '', ...args]: readonly string[] = JSON.parse(
+    /^CMD (?<words>.*)$/m.exec(await readFile(join(cwd, 'Dockerfile'), 'utf8'))?.groups?.['words'] ?? '[]',
+  )
+  await runCommand('npm', ['prune', '--omit=dev'], { cwd, env, timeoutMs: LIMIT_MS })
+  for (const left of ['src', 'test', 'tsconfig.json', 'tsconfig.build.json'])
+    await rm(join(cwd, left), { recursive: true })
+  const worker = startCommand(program, args, { cwd, env })
+  try {
+    const ready = `http://127.0.0.1:${env['MILLRACE_WEB_PORT']}/health/ready`
+    await eventually(async () => (await fetch(ready)).status === 200, worker.output)
+  } finally {
+    worker.kill('SIGTERM')
+  }
+  expect([await worker.ended, worker.output()]).toEqual([0, expect.stringContaining('Worker has stopped')])
+}
 
 /** The pnpm that the workspace itself uses. */
 function pnpmRelease(): string {

@@ -56,7 +56,6 @@ export {
 export { jsonText } from './lib/codecs/json-text.ts'
 export { showBytes } from './lib/codecs/show-bytes.ts'
 export {
-  DOCS_ADDRESS,
   isChangeOfFrozen,
   isMillraceError,
   MillraceError,

@@ -8,18 +8,6 @@ export function svg(name, attributes = {}, ...children) {
   return fill(document.createElementNS('http://www.w3.org/2000/svg', name), attributes, children)
 }
 
-let docs
-
-/** A link to a page of the documentation, whose address the worker tells. */
-export function docsLink(page, words) {
-  return el('a', { 'data-docs': page, href: docs === undefined ? undefined : docs + page }, words)
-}
-
-export function setDocs(address) {
-  docs = address
-  for (const link of document.querySelectorAll('a[data-docs]')) setAttribute(link, 'href', docs + link.dataset.docs)
-}
-
 export function byId(id) {
   const found = document.getElementById(id)
   if (found === null) throw new Error(`The page has no #${id}.`)

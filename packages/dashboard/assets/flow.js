@@ -1,5 +1,5 @@
 import { full, rate } from './format.js'
-import { byId, docsLink, el, setAttribute, setText, svg } from './dom.js'
+import { byId, el, setAttribute, setText, svg } from './dom.js'
 
 const HEIGHT = 58
 /** A node is as wide as there is room for. */
@@ -313,11 +313,5 @@ function clamp(value, least, most) {
 
 /** Shown before there is a graph, as large as a small one. */
 export function emptyFlow() {
-  return el(
-    'p',
-    { class: 'empty' },
-    'No agent yet. Declare one with app.agent(…) and it is drawn here: see ',
-    docsLink('guide/agents', 'topics and agents'),
-    '.',
-  )
+  return el('p', { class: 'empty' }, 'No agent yet. Declare one with app.agent(…) and it is drawn here.')
 }

@@ -1,5 +1,5 @@
 import { askJson, Letters, post, setUpLookup, showLookupTables } from './actions.js'
-import { byId, el, keyed, setAttribute, setDocs, setText } from './dom.js'
+import { byId, el, keyed, setAttribute, setText } from './dom.js'
 import { Figures } from './figures.js'
 import { emptyFlow, Flow } from './flow.js'
 import { duration, full, plural, when } from './format.js'
@@ -95,7 +95,6 @@ async function refresh(query) {
       askJson(`/history/${query}`),
     ])
     page.index = index
-    setDocs(index.docs)
     await topics.refresh()
     page.help = new Map(graph.nodes.map(({ id, help }) => [id, help]))
     figures.history(mergeHistories(histories.workers))

@@ -1,5 +1,5 @@
 import { bytes, duration, full, plural, rate, short, when, whenIn } from './format.js'
-import { byId, docsLink, el, keyed, setAttribute, setText } from './dom.js'
+import { byId, el, keyed, setAttribute, setText } from './dom.js'
 
 /** A sheet of rows: columns are `{ name, title?, kind?, make?, update(cell, item) }`; on a phone each row is a card. */
 export class Sheet {
@@ -109,7 +109,7 @@ export function agentSheet() {
         update: showBars,
       },
     ],
-    () => ['No agent yet. Declare one with app.agent(…): see ', docsLink('guide/agents', 'topics and agents'), '.'],
+    () => ['No agent yet. Declare one with app.agent(…).'],
   )
 }
 
@@ -165,7 +165,7 @@ export function tableSheet() {
         update: showRecovery,
       },
     ],
-    () => ['No table yet. Keep state with app.table(…): see ', docsLink('guide/tables', 'tables'), '.'],
+    () => ['No table yet. Keep state with app.table(…).'],
   )
 }
 
@@ -300,11 +300,7 @@ export function jobSheet({ act, canAct, where }) {
         },
       },
     ],
-    () => [
-      'No job. ',
-      docsLink('guide/jobs', 'Tasks, timers and cron jobs'),
-      ' are shown here: app.task, app.timer, app.crontab.',
-    ],
+    () => ['No job. Tasks, timers and cron jobs are shown here: app.task, app.timer, app.crontab.'],
   )
 }
 

@@ -51,7 +51,6 @@ describe('words', () => {
           title: 'The command was not understood',
           detail: expect.stringContaining('--nonsense'),
           fix: expect.any(String),
-          docs: expect.stringMatching(/#COMMAND_USAGE$/),
           causes: [],
         },
       })

@@ -1,4 +1,4 @@
-import { DOCS_ADDRESS, MillraceError } from '@millrace/core'
+import { MillraceError } from '@millrace/core'
 import type { Argv, Options, PositionalOptions } from 'yargs'
 import type { Arguments, Options as ParserOptions } from 'yargs-parser'
 import { SETTING_HEADINGS } from './setting-options.ts'
@@ -10,7 +10,6 @@ const EXAMPLES: readonly (readonly [text: string, what: string])[] = [
   ["send posts 'hello world'", 'send a record'],
   ['tail posts --from beginning', 'see what is in a topic'],
 ]
-const DOCS = `Documentation: ${DOCS_ADDRESS}guide/command-line`
 
 /** How words are taken apart: text stays as it is. */
 const CONFIGURATION = {
@@ -133,14 +132,13 @@ export async function helpText(grammar: Grammar, words: readonly string[], width
           addOptions(inner, under, (option) => ({ ...showOption(option), group: `${heading}:` }))
         }
       }
-      inner.epilogue(
-        `${command.showsSettings ? '' : `The settings of the app are options too: see ${grammar.program} worker --help.\n`}${DOCS}`,
-      )
+      if (!command.showsSettings)
+        inner.epilogue(`The settings of the app are options too: see ${grammar.program} worker --help.`)
       return inner
     })
   }
   for (const [example, what] of EXAMPLES) parser.example(`${grammar.program} ${example}`, what)
-  parser.epilogue(`${grammar.program} <command> --help explains a command. ${DOCS}`)
+  parser.epilogue(`${grammar.program} <command> --help explains a command.`)
   return parser.getHelp()
 }
 

@@ -36,17 +36,15 @@ export function failureFacts(thrown: unknown): {
     readonly title: string
     readonly detail: string
     readonly fix: string | null
-    /** Address of the page about its code. */
-    readonly docs: string | null
     readonly causes: readonly string[]
   }
 } {
   const error = toError(thrown)
   const causes = causesOf(error).map(({ name, text }) => (text === undefined ? name : `${name}: ${text}`))
   if (!isMillraceError(error))
-    return { error: { code: null, title: error.name, detail: error.message, fix: null, docs: null, causes } }
-  const { code, detail, fix, docs } = error
-  return { error: { code, title: titleOf(code), detail, fix: fix ?? null, docs: docs ?? null, causes } }
+    return { error: { code: null, title: error.name, detail: error.message, fix: null, causes } }
+  const { code, detail, fix } = error
+  return { error: { code, title: titleOf(code), detail, fix: fix ?? null, causes } }
 }
 
 function titleOf(code: string): string {

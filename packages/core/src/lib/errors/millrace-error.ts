@@ -2,12 +2,6 @@ import type { OutgoingRecord, RawHeaders } from '../../contracts/record.ts'
 import { errorTable, type ErrorCode, type ErrorEntry } from './error-table.ts'
 
 /**
- * Home of the documentation, with a slash at the end: error messages, the help of commands and the dashboard lead there. It
- * is not published yet, and the name one that leads nowhere (RFC 2606); `homepage` of every package is the same.
- */
-export const DOCS_ADDRESS = 'https://millrace.example/'
-
-/**
  * An error with a stable code, a title, what happened here (naming the setting, topic, table or key), and what to do.
  *
  * @example
@@ -27,11 +21,6 @@ export class MillraceError extends Error {
     this.code = code
     this.detail = detail
     this.fix = fix
-  }
-
-  /** Address of the page about its code. */
-  get docs(): string {
-    return `${DOCS_ADDRESS}reference/errors#${this.code}`
   }
 }
 

@@ -1,4 +1,3 @@
-import { DOCS_ADDRESS } from '@millrace/core'
 import type { AssignmentView } from '@millrace/worker'
 import type { PageContext } from '../pages/page-context.ts'
 import { jsonPage, type BuiltInPages, type BuiltInTools, type PageListing, type SiteTools } from './site-tools.ts'
@@ -83,7 +82,6 @@ export function indexAnswer(
       version: app.version,
       worker: worker?.context.id,
       status: worker?.stats().status,
-      docs: DOCS_ADDRESS,
       admin: access.mayAct(c),
       pages,
     },
