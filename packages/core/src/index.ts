@@ -64,7 +64,7 @@ export {
   toError,
   closedError,
 } from './lib/errors/millrace-error.ts'
-export { refuseNewer, refuseNewerRow, ROW_FORMAT_HEADER } from './lib/errors/format-version.ts'
+export { refuseNewer, assertRowFormat, ROW_FORMAT_HEADER } from './lib/errors/format-version.ts'
 export { errorTable, type ErrorCode, type ErrorEntry } from './lib/errors/error-table.ts'
 export { callerFile, packageDirectory, packageVersion } from './lib/files/caller-file.ts'
 export { makeDirectory, PRIVATE_FILE } from './lib/files/make-directory.ts'

@@ -1,4 +1,11 @@
-import { didYouMean, errorText, MillraceError, refuseNewerRow, silentSensor, type TopicPartition } from '@millrace/core'
+import {
+  didYouMean,
+  errorText,
+  MillraceError,
+  assertRowFormat,
+  silentSensor,
+  type TopicPartition,
+} from '@millrace/core'
 import { readToEnd, type StorePartition } from '@millrace/core/driver'
 import type { TableReading, TableRows } from '@millrace/core/operations'
 import type { OpenState, StateDefinition, WorkerContext } from '@millrace/worker'
@@ -99,7 +106,7 @@ async function copyPartition({ client, app }: Connection, source: TopicPartition
   const store = app.memoryStore()
   const copy = await store.open(source.topic, source.partition)
   for await (const { records } of readToEnd(client.reader('read-committed'), [source], client)) {
-    for (const { headers, offset } of records) refuseNewerRow(headers, source, offset)
+    for (const { headers, offset } of records) assertRowFormat(headers, source, offset)
     const rows = records.flatMap(({ key, value }) => (key === null ? [] : [{ key, value }]))
     await store.commit([{ partition: copy, rows, checkpoint: undefined }])
   }

@@ -49,6 +49,12 @@ class MemberKeys<K, E> implements KeyShape<SetMember<K, E>> {
   }
 
   decode(bytes: Buffer): Required<SetMember<K, E>> {
+    // Cut off or of another codec: what is there of the key would pass for a key of its own.
+    if (bytes.length < LENGTH_BYTES || bytes.length < LENGTH_BYTES + bytes.readUInt32BE(0))
+      throw new MillraceError(
+        'ROW_UNDECODABLE',
+        `The row ${showKey(bytes)} in ${this.where} is shorter than the length of its key.`,
+      )
     const key = this.keys.decode(keyBytes(bytes))
     const element = bytes.subarray(prefixLength(bytes))
     try {

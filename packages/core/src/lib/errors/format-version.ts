@@ -22,11 +22,21 @@ export function refuseNewer(what: string, version: unknown, known: number): void
 export const ROW_FORMAT_HEADER = 'millrace-row-format'
 const ROW_FORMAT = 1
 
-/** Throws `FORMAT_NEWER` for a changelog row of a later format. */
-export function refuseNewerRow(headers: RawHeaders, changelog: TopicPartition, offset: number): void {
+/**
+ * Throws `FORMAT_NEWER` for a row of a changelog, or of the topic of a global table, that has a later format, and
+ * `ROW_UNDECODABLE` where the header holds no format at all: what the row means is then unknown.
+ */
+export function assertRowFormat(headers: RawHeaders, { topic, partition }: TopicPartition, offset: number): void {
   if (headers.length === 0) return
-  const format = headers.find(([name]) => name === ROW_FORMAT_HEADER)?.[1]
-  if (format === undefined) return
-  const { topic, partition } = changelog
-  refuseNewer(`The row at offset ${offset} of ${topic}/${partition}`, Number(format?.toString()), ROW_FORMAT)
+  const header = headers.find(([name]) => name === ROW_FORMAT_HEADER)
+  if (header === undefined) return
+  const text = header[1]?.toString('latin1') ?? ''
+  const format = /^\d+$/.test(text) ? Number(text) : 0
+  const what = `The row at offset ${offset} of ${topic}/${partition}`
+  refuseNewer(what, format, ROW_FORMAT)
+  if (format !== ROW_FORMAT)
+    throw new MillraceError(
+      'ROW_UNDECODABLE',
+      `${what} has ${JSON.stringify(text.slice(0, 40))} for its format, in the header ${ROW_FORMAT_HEADER}.`,
+    )
 }

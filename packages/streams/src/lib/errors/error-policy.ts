@@ -38,8 +38,9 @@ export type LastResort = 'deadLetter' | 'skip' | 'stop'
  * What becomes of an event on which an agent failed: `'retry'`, the default, tries again (3 times, unless the settings
  * `agent.*` say otherwise) and then makes a dead letter of it; the others do not try again.
  *
- * Mistakes of the program (`KEY_NOT_OWNED`, `KEY_CODEC_DIFFERS`, `NOT_COPARTITIONED`, `ASK_IN_TRANSACTION`) would fail most
- * events in the same way: they are not tried again, and stop the worker unless the action names another end.
+ * Mistakes of the program (`KEY_NOT_OWNED`, `KEY_CODEC_DIFFERS`, `NOT_COPARTITIONED`, `ASK_IN_TRANSACTION`,
+ * `ROW_UNDECODABLE`) would fail most events in the same way: they are not tried again, and stop the worker unless the
+ * action names another end.
  */
 export type ErrorAction = 'retry' | LastResort | RetryOptions
 
@@ -137,9 +138,18 @@ export function backoffMs(
   return growingBackoffMs(Math.min(attempts, 30) + 1, { firstMs, mostMs, jitter: 0.25 }, 1 - random)
 }
 
+const PROGRAM_MISTAKES = [
+  'KEY_NOT_OWNED',
+  'KEY_CODEC_DIFFERS',
+  'NOT_COPARTITIONED',
+  'ASK_IN_TRANSACTION',
+  // The table lacks a `migrate`, or has another codec than its rows were written with.
+  'ROW_UNDECODABLE',
+] as const
+
 /** A mistake of the program rather than of one event: most other events will fail of it too. */
 export function isProgramMistake(error: Error): boolean {
-  return isMillraceError(error, 'KEY_NOT_OWNED', 'KEY_CODEC_DIFFERS', 'NOT_COPARTITIONED', 'ASK_IN_TRANSACTION')
+  return isMillraceError(error, ...PROGRAM_MISTAKES)
 }
 
 /** The policy for such a mistake: what the action says of the end counts, and the defaults of the app do not. */

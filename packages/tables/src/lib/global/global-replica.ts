@@ -1,4 +1,4 @@
-import type { RecordBatch } from '@millrace/core'
+import { assertRowFormat, type RecordBatch } from '@millrace/core'
 import type { Row, StoreDriver, StorePartition } from '@millrace/core/driver'
 import type { TopicDeclaration, WorkerContext } from '@millrace/worker'
 import type { RowShape } from '@millrace/state'
@@ -28,7 +28,7 @@ export interface Replica {
   readonly partitionCount: number
   /** The next offset that a partition of the copy needs. */
   position(partition: number): number
-  /** Brings a batch into the copy. Never two at a time. */
+  /** Brings a batch into the copy. Never two at a time. Throws `FORMAT_NEWER`, `ROW_UNDECODABLE`. */
   absorb(batch: RecordBatch): Promise<void>
   /** Writes of this worker that have not come back never will: from now on every key has the value that the topic gives it. */
   forgetWrites(partition: number): void
@@ -101,9 +101,11 @@ export class GlobalReplica<V> implements Replica {
     const slice = this.#slices[batch.partition]
     if (slice === undefined) return
     const rows: Row[] = []
-    for (const { key, value, offset } of batch.records) {
-      if (key !== null) rows.push({ key, value })
-      else
+    for (const { key, value, headers, offset } of batch.records) {
+      if (key !== null) {
+        assertRowFormat(headers, batch, offset)
+        rows.push({ key, value })
+      } else
         this.#context.worker.log.warn(
           { topic: batch.topic, partition: batch.partition, offset },
           `${this.#where}: passed over a record without a key`,

@@ -2,7 +2,7 @@ import {
   type Clock,
   type Logger,
   type RecordBatch,
-  refuseNewerRow,
+  assertRowFormat,
   type Sensor,
   type TopicPartition,
 } from '@millrace/core'
@@ -164,7 +164,7 @@ export class ChangelogFollower {
 
   /**
    * False when it has been read already, or is not what follows. `anew`: it shows that the store cannot be trusted, and
-   * nothing of it is taken; `beginAnew` must come next. Throws `FORMAT_NEWER`.
+   * nothing of it is taken; `beginAnew` must come next. Throws `FORMAT_NEWER`, `ROW_UNDECODABLE`.
    */
   absorb({ records, bytes, position, nextOffset, endOffset, whole = false }: RecordBatch): boolean | 'anew' {
     if (this.#range === undefined || nextOffset <= this.#range.position) return false
@@ -175,7 +175,7 @@ export class ChangelogFollower {
     for (const { key, value, headers, offset, timestamp } of records) {
       if (key === null || (this.role === 'task' && offset >= end)) continue
       this.#lastMs = timestamp
-      refuseNewerRow(headers, this.changelog, offset)
+      assertRowFormat(headers, this.changelog, offset)
       this.#rows.push({ key, value })
       this.#read++
     }
