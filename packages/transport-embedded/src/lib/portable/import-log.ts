@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { existsSync, renameSync } from 'node:fs'
+import { existsSync, lstatSync, renameSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isMillraceError, makeDirectory, MillraceError } from '@millrace/core'
@@ -50,15 +50,16 @@ export async function importLog(
 
 /** Whether there is a log in a directory, of whatever format. */
 export function hasLog(directory: string): boolean {
-  return logFileIn(directory) !== undefined
+  return filesIn(directory).some(existsSync)
 }
 
-function logFileIn(directory: string): string | undefined {
-  return [dataPath(directory), markerPath(directory)].find(existsSync)
+function filesIn(directory: string): readonly string[] {
+  return [dataPath(directory), markerPath(directory)]
 }
 
+/** A link counts although nothing is where it points: the disk of its log may be away. */
 function refuseLogIn(directory: string): void {
-  const there = logFileIn(directory)
+  const there = filesIn(directory).find((path) => lstatSync(path, { throwIfNoEntry: false }) !== undefined)
   if (there !== undefined)
     throw new MillraceError('LOG_EXISTS', `There is a log in "${directory}" already ("${there}").`)
 }

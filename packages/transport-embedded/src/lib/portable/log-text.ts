@@ -89,8 +89,9 @@ export function decodeLine(text: string): LogLine | undefined {
   if (typeof json !== 'object' || json === null) return undefined
   if ('millrace' in json && 'version' in json) {
     if (json.millrace === 'log') refuseNewer('The text of a log', json.version, TEXT_VERSION)
-    const durability = 'durability' in json && json.durability === 'process' ? 'process' : 'disk'
-    return json.millrace === 'log' && json.version === TEXT_VERSION
+    const durability = 'durability' in json ? json.durability : undefined
+    if (json.millrace !== 'log' || json.version !== TEXT_VERSION) return undefined
+    return durability === 'disk' || durability === 'process'
       ? { millrace: 'log', version: TEXT_VERSION, durability }
       : undefined
   }
@@ -157,8 +158,9 @@ function isText(value: unknown): value is string {
   return typeof value === 'string'
 }
 
-function isTextOrNull(value: unknown): boolean {
-  return value === null || isText(value)
+/** `Buffer.from` would pass over what is no base64, and give other bytes than were exported. */
+function isBytesOrNull(value: unknown): boolean {
+  return value === null || (isText(value) && value.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(value))
 }
 
 function isCount(value: unknown): boolean {
@@ -179,10 +181,10 @@ function isRecord(value: unknown): boolean {
   return (
     isCount(delta) &&
     typeof timestamp === 'number' &&
-    isTextOrNull(key) &&
-    isTextOrNull(bytes) &&
+    isBytesOrNull(key) &&
+    isBytesOrNull(bytes) &&
     Array.isArray(headers) &&
-    headers.every((header: unknown) => Array.isArray(header) && isText(header[0]) && isTextOrNull(header[1]))
+    headers.every((header: unknown) => Array.isArray(header) && isText(header[0]) && isBytesOrNull(header[1]))
   )
 }
 
