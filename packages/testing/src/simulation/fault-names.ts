@@ -12,6 +12,8 @@ export const FAULTS = {
   // The group.
   rebalances: 'a rebalance without a reason',
   silences: 'heartbeats of a worker get lost for about a session; the worker itself goes on',
+  lags: 'a worker hears nothing of its group for a while, though it is heard of: it may miss a generation',
+  evictions: 'the group goes on without a worker that still drains for a rebalance',
   intruders: 'a member whose data no worker has written stays in the group for a while',
   // Requests.
   lostAnswers: 'a request of a producer outside transactions is stored, its answer is lost, and it is sent again',

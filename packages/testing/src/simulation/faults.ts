@@ -1,9 +1,9 @@
 import type { ManualClock } from '@millrace/core'
-import { type Gates, LONG_WORK } from './gates.ts'
+import { FOR_COORDINATORS, LONG_WORK, OPENING, type Gates } from './gates.ts'
 import type { Releases } from './releases.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import { DOUBLING_FAULTS, PLANNED_FAULTS, type PlannedFault } from './settled-faults.ts'
-import { FOR_COORDINATORS, OPENING, type SimulatedProcess } from './simulated-process.ts'
+import type { SimulatedProcess } from './simulated-process.ts'
 import type { RequestFaults } from './simulated-wire.ts'
 import type { SimulationFaults } from './simulation-options.ts'
 import type { Trace } from './trace.ts'
@@ -22,9 +22,17 @@ export interface FaultsDeps {
   readonly stick: () => string | undefined
   /** All partitions take records again. */
   readonly unstick: () => void
+  /** Gives an input topic more partitions; which one, if there is any. */
+  readonly grow: () => string | undefined
   /** A stranger joins the group; false when there is no group. */
   readonly intrude: () => boolean
 }
+
+/** Of one guarantee, or only where they are asked for. */
+const OF_SOME_RUNS: readonly PlannedFault[] = ['delays', 'lags', 'evictions', 'topicChanges']
+
+/** Longest that a worker hears nothing of its group. */
+const LONGEST_LAG_MS = 3_000
 
 /** What goes wrong in one run: what is to come, what has happened, and how it ends. */
 export class Faults {
@@ -36,8 +44,8 @@ export class Faults {
   constructor(deps: FaultsDeps) {
     this.#deps = deps
     const { most, random } = deps
-    // What cannot happen asks for no chance, so that a fault of one guarantee changes no run of the other.
-    const possible = PLANNED_FAULTS.filter((fault) => fault !== 'delays' || most.delays > 0)
+    // What cannot happen asks for no chance, so that a fault of some runs only changes none of the others.
+    const possible = PLANNED_FAULTS.filter((fault) => !OF_SOME_RUNS.includes(fault) || most[fault] > 0)
     this.#planned = possible.flatMap((fault) => Array.from({ length: random.between(0, most[fault]) }, () => fault))
   }
 
@@ -70,10 +78,11 @@ export class Faults {
   }
 
   #strikeWith(fault: PlannedFault): boolean {
-    const { random, trace, cut, stick, intrude } = this.#deps
+    const { random, trace, cut, stick, grow, intrude } = this.#deps
     let who: string | undefined
     if (fault === 'cuts') who = cut()
     else if (fault === 'delays') who = stick()
+    else if (fault === 'topicChanges') who = grow()
     else if (fault === 'intruders') who = intrude() ? 'a stranger' : undefined
     else who = this.#befall(fault)
     // What cannot happen now may be possible later, but not for ever: then the run would have no end.
@@ -97,7 +106,7 @@ export class Faults {
     if (!opening || !random.chance(0.1)) return
     for (const process of gone) {
       process.thaw()
-      process.endStall()
+      process.stall(0)
     }
   }
 
@@ -109,7 +118,7 @@ export class Faults {
     this.#deps.unstick()
     for (const process of processes()) {
       process.thaw()
-      process.endStall()
+      process.stall(0)
       if (process.release !== releases.newest) process.stop()
       if (!process.heartbeats.silent || !process.up) continue
       // No group goes on without a member before its session is over: until then its lease holds.
@@ -129,7 +138,7 @@ export class Faults {
   }
 
   /** Who it has befallen; `undefined` when there is nobody. */
-  #befall(fault: Exclude<PlannedFault, 'cuts' | 'delays' | 'intruders'>): string | undefined {
+  #befall(fault: Exclude<PlannedFault, 'cuts' | 'delays' | 'intruders' | 'topicChanges'>): string | undefined {
     const process = this.#victim(fault)
     if (process === undefined) return undefined
     if (fault === 'kills') process.kill()
@@ -137,6 +146,10 @@ export class Faults {
     else if (fault === 'rebalances') process.rejoin()
     else if (fault === 'blocks') process.block()
     else if (fault === 'stalls') this.#stall(process)
+    else if (fault === 'evictions') {
+      process.heartbeats.stop()
+      process.expire()
+    } else if (fault === 'lags') process.lag(this.#deps.random.between(1, LONGEST_LAG_MS))
     else if (fault === 'deafStops') {
       process.stall(Infinity)
       process.stop()
@@ -149,7 +162,7 @@ export class Faults {
   #victim(fault: PlannedFault): SimulatedProcess | undefined {
     const { random, gates, processes } = this.#deps
     const possible = processes().filter((one) =>
-      fault === 'kills' ? !one.over : one.state === 'running' && !one.frozen,
+      fault === 'kills' ? !one.over : one.state === 'running' && !one.frozen && mayBefall(fault, one),
     )
     const bad = fault === 'kills' || fault === 'rebalances' ? OPENING : FOR_COORDINATORS
     const isBad = (what: string): boolean =>
@@ -194,4 +207,9 @@ export class Faults {
       if (same()) process.expire()
     })
   }
+}
+
+/** Some faults are of interest in a rebalance only; and a worker that is silent is about to be thrown out by itself. */
+function mayBefall(fault: PlannedFault, { revoking, heartbeats }: SimulatedProcess): boolean {
+  return (fault !== 'evictions' && fault !== 'lags') || (revoking !== undefined && !heartbeats.silent)
 }

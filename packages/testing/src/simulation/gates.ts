@@ -3,6 +3,12 @@ import type { SeededRandom } from './seeded-random.ts'
 /** What a handler waits for whose work takes long. */
 export const LONG_WORK = 'long work'
 
+/** Requests that only a coordinator answers: of the group's offsets, of a transaction. */
+export const FOR_COORDINATORS: RegExp = /^(?:commit|send offsets|init|begin|abort)\b/
+
+/** What a worker waits for while it opens tasks. */
+export const OPENING: RegExp = /^(?:init|committed|offsets|open store|read|assignment)\b/
+
 /** Whose wait it is. */
 export interface GateOwner {
   readonly name: string

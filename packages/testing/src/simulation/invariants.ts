@@ -1,4 +1,5 @@
-import { MillraceError, partitionKey, type CommitOffset, type TopicPartition } from '@millrace/core'
+import { type CommitOffset, isMillraceError, MillraceError, partitionKey, type TopicPartition } from '@millrace/core'
+import type { AssignmentChange } from '@millrace/core/driver'
 import type { MemoryLog } from '@millrace/transport-embedded'
 import type { Worker } from '@millrace/worker'
 import type { Revoking, SimulatedProcess } from './simulated-process.ts'
@@ -8,6 +9,9 @@ const STOP_SLACK_MS = 5_000
 
 /** For so long what waits for the broker may be at its bound: several requests in a row that take their time. */
 const FULL_LIMIT_MS = 8_000
+/** More than the faults of a run can cause in so short a time. */
+const MOST_REBALANCES = 25
+const REBALANCES_WITHIN_MS = 2_000
 
 /** For so long a rebalance waits for the events of a worker that stops (decision 090). */
 const HAND_OVER_MS = 1_000
@@ -26,6 +30,8 @@ export class Invariants {
   readonly #revokingSinceMs = new WeakMap<Revoking, number>()
   #version = -1
   #violation: string | undefined
+  /** Generations of the last seconds, and when they began. */
+  #generations: { readonly generation: number; readonly nowMs: number }[] = []
 
   constructor(log: MemoryLog, groupId: string) {
     this.#log = log
@@ -41,6 +47,22 @@ export class Invariants {
       this.#broken(
         `${name} initialises ${transactionalId} again, not heard of by the group since it was shut out itself`,
       )
+  }
+
+  /** Whoever has missed a generation keeps nothing: others may have had its partitions in it. */
+  assigned({ name }: SimulatedProcess, before: number, { generation, kept }: AssignmentChange): void {
+    if (before < 0 || generation <= before + 1 || kept.length === 0) return
+    this.#broken(`${name} keeps ${kept.map(partitionKey).join(', ')} from generation ${before} in ${generation}`)
+  }
+
+  /** A group that rebalances without end drains its workers without end. */
+  rebalanced(generation: number, nowMs: number): void {
+    this.#generations = [
+      ...this.#generations.filter((one) => one.nowMs > nowMs - REBALANCES_WITHIN_MS),
+      { generation, nowMs },
+    ]
+    const count = generation - (this.#generations[0]?.generation ?? generation)
+    if (count > MOST_REBALANCES) this.#broken(`the group has rebalanced ${count} times in ${REBALANCES_WITHIN_MS} ms`)
   }
 
   /** A stranger in the group was given something. */
@@ -98,7 +120,10 @@ export class Invariants {
   /** Throws the first thing that did not hold, or what a worker has failed with: in a simulation none may. */
   mustHold(processes: readonly SimulatedProcess[]): void {
     if (this.#violation !== undefined) throw new MillraceError('SIMULATION_FAILED', `${this.#violation}.`)
-    const failed = processes.find(({ state }) => state === 'failed')
+    // Its topic has more partitions now: it is to be started again.
+    const failed = processes.find(
+      ({ state, failure }) => state === 'failed' && !isMillraceError(failure, 'PARTITIONS_CHANGED'),
+    )
     if (failed !== undefined)
       throw new MillraceError(
         'SIMULATION_FAILED',

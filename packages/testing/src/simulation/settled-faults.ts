@@ -20,6 +20,9 @@ const DEFAULTS: Required<SimulationFaults> = Object.freeze({
   intruders: 1,
   blocks: 1,
   statics: 0.3,
+  lags: 0,
+  evictions: 0,
+  topicChanges: 0,
 })
 
 const NONE: Required<SimulationFaults> = Object.freeze({
@@ -40,6 +43,9 @@ const NONE: Required<SimulationFaults> = Object.freeze({
   intruders: 0,
   blocks: 0,
   statics: 0,
+  lags: 0,
+  evictions: 0,
+  topicChanges: 0,
 })
 
 /**
@@ -70,6 +76,9 @@ export const PLANNED_FAULTS: readonly PlannedFault[] = Object.freeze([
   'deploys',
   'intruders',
   'blocks',
+  'lags',
+  'evictions',
+  'topicChanges',
 ])
 
 /** After these an event may be handled twice under at-least-once. Clean stops, rebalances and lost answers are not among them. */
@@ -80,4 +89,5 @@ export const DOUBLING_FAULTS: readonly FaultName[] = Object.freeze([
   'stalls',
   'deafStops',
   'blocks',
+  'evictions',
 ])

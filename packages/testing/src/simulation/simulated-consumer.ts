@@ -112,6 +112,7 @@ export class SimulatedConsumer implements Consumer {
 
   async #assigned(change: AssignmentChange): Promise<void> {
     await this.#wire.hold('assignment')
+    this.#wire.assigned(this.#generation, change)
     this.#generation = change.generation
     this.#wire.heartbeats.joined(this.#options.heartbeatIntervalMs)
     const memberId = this.#wire.names.of(change.memberId)
@@ -124,6 +125,7 @@ export class SimulatedConsumer implements Consumer {
   }
 
   async #lost(): Promise<void> {
+    this.#wire.revoking(false)
     await this.#wire.hold('news of being thrown out')
     this.#generation = -1
     this.#wire.note('lost everything')

@@ -1,9 +1,9 @@
 import type { RunningWorker } from '@millrace/app'
-import { type CommitOffset, grouped, type Logger, type ManualClock, type OutgoingRecord, toError } from '@millrace/core'
-import type { GroupAssignor, StoreDriver, Transport } from '@millrace/core/driver'
+import { type CommitOffset, type Logger, type ManualClock, toError } from '@millrace/core'
+import type { AssignmentChange, GroupAssignor, StoreDriver, Transport } from '@millrace/core/driver'
 import { createMemoryTransport, type MemoryLog, type MemoryTransport } from '@millrace/transport-embedded'
 import type { Worker } from '@millrace/worker'
-import type { GateOwner, Gates } from './gates.ts'
+import { FOR_COORDINATORS, type GateOwner, type Gates } from './gates.ts'
 import { Heartbeats } from './heartbeats.ts'
 import type { MemberNames } from './member-names.ts'
 import { ProcessClock } from './process-clock.ts'
@@ -12,7 +12,7 @@ import type { SeededRandom } from './seeded-random.ts'
 import { SimulatedStore, type SimulatedDisk } from './simulated-store.ts'
 import { SimulatedTransport } from './simulated-transport.ts'
 import type { RequestFaults, SimulatedWire } from './simulated-wire.ts'
-import { fingerprint, type Trace } from './trace.ts'
+import { type Trace, warningsTo } from './trace.ts'
 
 export interface ProcessDeps {
   readonly log: MemoryLog
@@ -24,6 +24,7 @@ export interface ProcessDeps {
   readonly faults: () => RequestFaults
   readonly happened: (fault: string) => void
   readonly healed: SimulatedWire['healed']
+  readonly assigned: (process: SimulatedProcess, before: number, change: AssignmentChange) => void
   readonly committing: (process: SimulatedProcess, offsets: readonly CommitOffset[]) => void
   readonly initialising: (process: SimulatedProcess, transactionalId: string) => void
   readonly wrapTransport: (transport: Transport) => Transport
@@ -37,12 +38,6 @@ export interface Revoking {
   /** What the worker was when it heard. */
   readonly as: ProcessState
 }
-
-/** Requests that only a coordinator answers: of the group's offsets, of a transaction. */
-export const FOR_COORDINATORS: RegExp = /^(?:commit|send offsets|init|begin|abort)\b/
-
-/** What a worker waits for while it opens tasks. */
-export const OPENING: RegExp = /^(?:init|committed|offsets|open store|read|assignment)\b/
 
 /** One run of a worker, from its start to its end: what a process is outside of simulations. */
 export class SimulatedProcess implements GateOwner {
@@ -81,9 +76,10 @@ export class SimulatedProcess implements GateOwner {
     this.heartbeats = new Heartbeats(this.#clock)
     const hold = (what: string): Promise<void> => gates.hold(this, what)
     this.store = new SimulatedStore(disk, hold)
-    this.#logger = this.#tracing()
-    this.#memory = createMemoryTransport(log, { clock: this.#clock, log: this.#logger })
     const note = (what: string): void => trace.add(name, what)
+    // The dead say nothing.
+    this.#logger = warningsTo((what) => this.dead || note(names.clean(what)))
+    this.#memory = createMemoryTransport(log, { clock: this.#clock, log: this.#logger })
     this.#transport = new SimulatedTransport(
       {
         log,
@@ -100,7 +96,8 @@ export class SimulatedProcess implements GateOwner {
         },
         dead: () => this.dead,
         monotonic: () => this.#clock.monotonic(),
-        stored: (records) => noteStored(records, note),
+        stored: (records) => trace.stored(name, records),
+        assigned: (before, change) => deps.assigned(this, before, change),
         committing: (offsets) => deps.committing(this, offsets),
         initialising: (id) => deps.initialising(this, id),
         fenced: (id) => this.#fencedMs.set(id, this.#clock.monotonic()),
@@ -184,13 +181,12 @@ export class SimulatedProcess implements GateOwner {
 
   async start(): Promise<void> {
     const { wrapTransport, wrapStore } = this.#deps
-    const { runtime } = this.release
-    const { surroundings } = runtime
+    const { surroundings } = this.release.runtime
     // What the worker is given now it keeps; the app itself goes on with the clock that stands.
     const { clock, log } = surroundings
     surroundings.clock = this.#clock
     surroundings.log = this.#logger
-    const launched = runtime.launch({
+    const launched = this.release.runtime.launch({
       workerId: this.name,
       drivers: { transport: wrapTransport(this.#transport), store: wrapStore(this.store) },
     })
@@ -225,7 +221,6 @@ export class SimulatedProcess implements GateOwner {
   /** As kill -9. */
   kill(): void {
     const { clock, gates, trace } = this.#deps
-    const { runtime } = this.release
     trace.add(this.name, 'killed')
     this.#state = 'dead'
     gates.drop(this)
@@ -237,7 +232,7 @@ export class SimulatedProcess implements GateOwner {
       clock.schedule(Math.max(this.sessionMs - heardMs, 0), () => this.#memory.expire())
     if (this.#worker === undefined) return
     void this.#worker.stop({ hard: true })
-    if (this.#running !== undefined) runtime.forget(this.#running)
+    if (this.#running !== undefined) this.release.runtime.forget(this.#running)
   }
 
   /** As SIGSTOP. */
@@ -262,13 +257,9 @@ export class SimulatedProcess implements GateOwner {
     })
   }
 
-  /** No coordinator answers it for so long. */
+  /** No coordinator answers it for so long; 0: they answer again. */
   stall(forMs: number): void {
     this.#stalledUntilMs = this.#deps.clock.monotonic() + forMs
-  }
-
-  endStall(): void {
-    this.#stalledUntilMs = -Infinity
   }
 
   /** As SIGCONT. */
@@ -287,35 +278,23 @@ export class SimulatedProcess implements GateOwner {
     this.#memory.expire()
   }
 
+  /** It hears nothing of its group for so long. */
+  lag(forMs: number): void {
+    this.#deps.clock.schedule(forMs, this.#memory.deafen())
+  }
+
   rejoin(): void {
     this.#transport.rejoin()
   }
 
-  /** What it warns of is part of the trace. The dead say nothing. */
-  #tracing(): Logger {
-    const { names, trace } = this.#deps
-    const note =
-      (level: string) =>
-      (_fields: object, message: string): void => {
-        if (!this.dead) trace.add(this.name, `${level}: ${names.clean(message)}`)
-      }
-    return { debug: () => {}, info: () => {}, warn: note('warn'), error: note('error') }
-  }
-
-  #become(state: ProcessState): void {
+  #become(state: ProcessState, failure?: Error): void {
     if (this.dead) return
     this.#state = state
+    this.#failure = failure
     this.#deps.trace.add(this.name, state)
   }
 
   #failed(thrown: unknown): void {
-    if (this.over) return
-    this.#failure = toError(thrown)
-    this.#become('failed')
+    if (!this.over) this.#become('failed', toError(thrown))
   }
-}
-
-function noteStored(records: readonly OutgoingRecord[], note: (what: string) => void): void {
-  const counts = grouped(records, ({ topic, partition }) => `${topic}-${partition}`)
-  for (const [key, stored] of counts) note(`stored ${stored.length} in ${key} (${fingerprint(stored)})`)
 }

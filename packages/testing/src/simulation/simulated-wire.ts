@@ -1,4 +1,5 @@
 import type { CommitOffset, OutgoingRecord, TopicPartition } from '@millrace/core'
+import type { AssignmentChange } from '@millrace/core/driver'
 import type { MemoryLog } from '@millrace/transport-embedded'
 import { never } from './gates.ts'
 import type { Heartbeats } from './heartbeats.ts'
@@ -31,6 +32,8 @@ export interface SimulatedWire {
   readonly stored: (records: readonly OutgoingRecord[]) => void
   /** Told of offsets when their commit is asked for; throws nothing, remembers what is wrong. */
   readonly committing: (offsets: readonly CommitOffset[]) => void
+  /** Told of each assignment, and of the generation that the member was in before; -1 for none. */
+  readonly assigned: (before: number, change: AssignmentChange) => void
   /** Told when the worker asks to shut out all others that use this transactional id. */
   readonly initialising: (transactionalId: string) => void
   /** Told when a producer of the worker turns out to be shut out itself. */

@@ -38,6 +38,15 @@ export interface SimulationFaults {
   readonly intruders?: number
   /** Times that a job or page keeps the event loop of a worker for longer than its session. Default 1. */
   readonly blocks?: number
+  /** Times that a worker joins and hears nothing of its group for up to 3 s: it may miss a generation. Default 0. */
+  readonly lags?: number
+  /** Workers that are thrown out while they drain for a rebalance. Default 0. */
+  readonly evictions?: number
+  /**
+   * Times that a topic of the input gets twice as many partitions. The workers end with `PARTITIONS_CHANGED` when they
+   * find out, and are started again. Only for apps that keep nothing by partition, such as tables. Default 0.
+   */
+  readonly topicChanges?: number
   /** Share of the runs whose workers are static members, in their places again after a crash. Default 0.3. */
   readonly statics?: number
 }

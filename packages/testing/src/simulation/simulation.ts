@@ -115,6 +115,7 @@ export class Simulation {
       cut: () => this.#cuts.cut(this.#input, random),
       stick: () => stuck.stick(this.#input.topics),
       unstick: () => stuck.end(),
+      grow: () => this.#grow(),
       intrude: () => this.#intruders.join(this.#input.topics),
     })
     this.#faults = faults
@@ -130,6 +131,7 @@ export class Simulation {
       faults: () => faults.ofRequests(),
       happened: (fault) => faults.count(fault),
       healed: (partition) => stuck.healed(partition),
+      assigned: (worker, before, change) => this.#invariants.assigned(worker, before, change),
       committing: (worker, offsets) => this.#invariants.committing(worker, offsets),
       initialising: (worker, id) => this.#invariants.initialising(worker, id),
       wrapTransport: options.wrapTransport ?? ((inner) => inner),
@@ -223,6 +225,7 @@ export class Simulation {
     const { generation, phase } = this.#log.group(this.#groupId)
     if (generation !== this.#generation && phase === 'stable') {
       this.#generation = generation
+      this.#invariants.rebalanced(generation, this.trace.nowMs)
       this.trace.add('group', `generation ${generation}`)
     }
     this.#invariants.look()
@@ -230,6 +233,15 @@ export class Simulation {
     this.#invariants.sending(this.#slots.processes, this.#stuck.sinceMs, this.#nowMs())
     this.#invariants.revoking(this.#slots.processes, this.#stuck.sinceMs, this.#nowMs())
     this.#invariants.mustHold(this.#slots.processes)
+  }
+
+  /** Twice as many partitions for a topic of the input. */
+  #grow(): string | undefined {
+    const name = this.#random.pick(this.#input.topics)
+    const topic = this.#log.topics().find((one) => one.name === name)
+    if (topic === undefined) return undefined
+    this.#log.addPartitions(topic.name, 2 * topic.partitions)
+    return topic.name
   }
 
   #atRest(): boolean {

@@ -1,4 +1,4 @@
-import type { OutgoingRecord } from '@millrace/core'
+import { grouped, type Logger, type OutgoingRecord } from '@millrace/core'
 
 /** What was decided and seen in a run, one line each: the same for the same seed. */
 export class Trace {
@@ -19,6 +19,11 @@ export class Trace {
     return this.#step
   }
 
+  /** Milliseconds since the beginning of the run. */
+  get nowMs(): number {
+    return this.#nowMs()
+  }
+
   nextStep(): void {
     this.#step++
   }
@@ -26,6 +31,12 @@ export class Trace {
   /** What was seen; `who` is a worker or the simulation itself. */
   add(who: string, what: string): void {
     this.#lines.push(`${this.#step} ${Math.round(this.#nowMs() * 1000) / 1000}ms ${who}: ${what}`)
+  }
+
+  /** Records of this worker are in the log. */
+  stored(who: string, records: readonly OutgoingRecord[]): void {
+    for (const [key, of] of grouped(records, ({ topic, partition }) => `${topic}-${partition}`))
+      this.add(who, `stored ${of.length} in ${key} (${fingerprint(of)})`)
   }
 }
 
@@ -41,4 +52,13 @@ export function fingerprint(records: readonly OutgoingRecord[]): string {
     take(value ?? [])
   }
   return hash.toString(16).padStart(8, '0')
+}
+
+/** Hears what a worker warns of. */
+export function warningsTo(hear: (what: string) => void): Logger {
+  const note =
+    (level: string) =>
+    (_fields: object, message: string): void =>
+      hear(`${level}: ${message}`)
+  return { debug: () => {}, info: () => {}, warn: note('warn'), error: note('error') }
 }

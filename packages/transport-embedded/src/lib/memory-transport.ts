@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { TransportDeps } from '@millrace/core/driver'
 import { Lifespan } from './log/lifespan.ts'
 import { LogTransport } from './clients/log-transport.ts'
+import { HeardBackend } from './memory/heard-backend.ts'
 import type { MemoryLog } from './memory/memory-log.ts'
 
 /** A transport on a memory log, with the accidents that tests want. */
@@ -9,14 +10,16 @@ export class MemoryTransport extends LogTransport {
   /** Names this transport in the groups' states. */
   readonly host: string
   readonly #log: MemoryLog
+  readonly #backend: HeardBackend
 
   /** See `createMemoryTransport`. */
   constructor(log: MemoryLog, { clock, log: logger }: TransportDeps) {
     const host = randomUUID()
+    const backend = new HeardBackend(log.backend)
     super(
       { name: 'memory', durable: false, shared: false, uncommittedVisible: false, sessions: false },
       {
-        backend: log.backend,
+        backend,
         clock,
         log: logger,
         lifespan: new Lifespan('transport'),
@@ -26,6 +29,7 @@ export class MemoryTransport extends LogTransport {
     )
     this.host = host
     this.#log = log
+    this.#backend = backend
   }
 
   /**
@@ -35,6 +39,14 @@ export class MemoryTransport extends LogTransport {
   override kill(): void {
     super.kill()
     this.#log.expire({ host: this.host, keepStatic: true })
+  }
+
+  /**
+   * Lets its members hear nothing of their groups until the returned function is called, as a process does that is slow:
+   * what they ask for arrives, and they hear neither the answer nor what others do.
+   */
+  deafen(): () => void {
+    return this.#backend.deafen()
   }
 
   /** Throws its members out of their groups as if their sessions had run out; they hear `onLost` and join again. */

@@ -116,7 +116,7 @@ describe('memory transport', () => {
       await heard.onRevoke()
       await drained.promise
     }
-    await a.consumer(memberOptions({ ...heard, onRevoke })).start()
+    await a.consumer({ ...memberOptions({ ...heard, onRevoke }), rebalanceTimeoutMs: 30_000 }).start()
     const joining = b.consumer(memberOptions(recording())).start()
     await turns(2)
     a.expire()
