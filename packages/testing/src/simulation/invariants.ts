@@ -82,8 +82,14 @@ export class Invariants {
     }
   }
 
+  /** A worker sends records, which no broker refuses from one that has lost its tasks: only its own lease keeps it back. */
+  sending({ name, heartbeats, sessionMs, unheardMs }: SimulatedProcess): void {
+    if (heartbeats.lastMs !== -Infinity && unheardMs >= sessionMs)
+      this.#broken(`${name} sends records ${unheardMs} ms after its last heartbeat, without a lease`)
+  }
+
   /** While a partition takes no records, only tasks that need it stand still: their sends must not fill what all share. */
-  sending(processes: readonly SimulatedProcess[], stuckSinceMs: number | undefined, nowMs: number): void {
+  crowded(processes: readonly SimulatedProcess[], stuckSinceMs: number | undefined, nowMs: number): void {
     if (stuckSinceMs === undefined) return this.#fullSinceMs.clear()
     for (const process of processes) {
       const { name, worker, state, stalled, frozen } = process

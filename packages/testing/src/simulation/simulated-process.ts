@@ -25,6 +25,7 @@ export interface ProcessDeps {
   readonly happened: (fault: string) => void
   readonly healed: SimulatedWire['healed']
   readonly assigned: (process: SimulatedProcess, before: number, change: AssignmentChange) => void
+  readonly sending: (process: SimulatedProcess) => void
   readonly committing: (process: SimulatedProcess, offsets: readonly CommitOffset[]) => void
   readonly initialising: (process: SimulatedProcess, transactionalId: string) => void
   readonly wrapTransport: (transport: Transport) => Transport
@@ -82,15 +83,9 @@ export class SimulatedProcess implements GateOwner {
     this.#memory = createMemoryTransport(log, { clock: this.#clock, log: this.#logger })
     this.#transport = new SimulatedTransport(
       {
-        log,
-        random,
-        names,
+        ...{ log, random, names, faults, happened, healed, hold, note },
         heartbeats: this.heartbeats,
-        faults,
-        hold,
-        happened,
-        healed,
-        note,
+        sending: () => deps.sending(this),
         revoking: (on) => {
           this.#revoking = on ? { as: this.#state } : undefined
         },

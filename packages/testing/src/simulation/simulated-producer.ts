@@ -62,7 +62,7 @@ export class SimulatedProducer implements Producer {
     const partition = this.#interrupted(part)
     const known = partition.known(part.records)
     const left = part.records.filter((record) => !known.has(record))
-    const answers = await this.#inner.send(left, options)
+    const answers = await this.#inner.send(left, { ...options, guard: () => this.#guard(options) })
     this.#wire.stored(left.filter((_, nth) => answers[nth]?.ok === true))
     let next = 0
     return part.records.flatMap((record) => {
@@ -70,6 +70,11 @@ export class SimulatedProducer implements Producer {
       if (answer !== undefined) partition.stored(record, answer)
       return answer ?? []
     })
+  }
+
+  #guard({ guard }: SendOptions): void {
+    guard()
+    this.#wire.sending()
   }
 
   #interrupted({ key }: Part): InterruptedPartition {

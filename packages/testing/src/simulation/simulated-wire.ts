@@ -29,6 +29,8 @@ export interface SimulatedWire {
   readonly note: (what: string) => void
   /** The worker is told of a rebalance, and has answered. */
   readonly revoking: (on: boolean) => void
+  /** Told when the worker has agreed to send records now, outside of transactions. */
+  readonly sending: () => void
   readonly stored: (records: readonly OutgoingRecord[]) => void
   /** Told of offsets when their commit is asked for; throws nothing, remembers what is wrong. */
   readonly committing: (offsets: readonly CommitOffset[]) => void

@@ -133,6 +133,7 @@ export class Simulation {
       healed: (partition) => stuck.healed(partition),
       assigned: (worker, before, change) => this.#invariants.assigned(worker, before, change),
       committing: (worker, offsets) => this.#invariants.committing(worker, offsets),
+      sending: (worker) => this.#invariants.sending(worker),
       initialising: (worker, id) => this.#invariants.initialising(worker, id),
       wrapTransport: options.wrapTransport ?? ((inner) => inner),
       wrapStore: options.wrapStore ?? ((inner) => inner),
@@ -230,7 +231,7 @@ export class Simulation {
     }
     this.#invariants.look()
     this.#invariants.endings(this.#slots.processes)
-    this.#invariants.sending(this.#slots.processes, this.#stuck.sinceMs, this.#nowMs())
+    this.#invariants.crowded(this.#slots.processes, this.#stuck.sinceMs, this.#nowMs())
     this.#invariants.revoking(this.#slots.processes, this.#stuck.sinceMs, this.#nowMs())
     this.#invariants.mustHold(this.#slots.processes)
   }
