@@ -71,8 +71,9 @@ class Splitter {
 
   /** `-qp0`, `-qp=0` and `-qp 0` are `-q -p 0`. */
   #takeLetters(text: string): void {
-    for (const [at, letter] of [...text].entries()) {
-      const value = [...text].slice(at + 1).join('')
+    for (let at = 0; at < text.length; at++) {
+      const letter = text.charAt(at)
+      const value = text.slice(at + 1)
       if (value !== '' && (value.startsWith('=') || this.#takesValue(letter)))
         return void this.#give(letter, value.replace(/^=/, ''))
       this.#open = this.#give(letter, true)
