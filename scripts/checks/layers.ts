@@ -31,6 +31,7 @@ const ENGINE_FOR_TESTS = 'engine-for-tests'
 /** What parts test themselves on: the engine, a driver, or the suite of the one driver that is inside a part. None depends on a part. */
 const TEST_DRIVERS: ReadonlyMap<string, readonly string[]> = new Map([
   ['streams', [ENGINE_FOR_TESTS]],
+  ['tables', [ENGINE_FOR_TESTS]],
   ['state', ['conformance']],
   ['worker', ['transport-embedded']],
   ['web', ['conformance']],

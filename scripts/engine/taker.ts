@@ -15,7 +15,7 @@ export interface TakerOptions {
   readonly keyCodec?: string | undefined
   /** What its tasks keep. */
   readonly states?: readonly StateDefinition[]
-  /** Its instances. Default 1. */
+  /** Its instances, each of which takes what it likes. Default 1. */
   readonly instances?: number
 }
 
@@ -43,7 +43,7 @@ export class Taker implements WorkerPart {
     const { partitions = 1, keyCodec = 'string', states = [], instances = 1 } = this.#options
     topology.topic({ name: 'in', partitions, config: {}, create: true, internal: false, keyCodec })
     for (const state of states) topology.state(state)
-    this.#queues = topology.subscribe({ id: 'agent', topics: ['in'], agent: 'agent', instances, ordering: 'key' })
+    this.#queues = topology.subscribe({ id: 'agent', topics: ['in'], agent: 'agent', instances, ordering: 'none' })
   }
 
   async start(): Promise<void> {}

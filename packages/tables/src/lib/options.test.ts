@@ -1,14 +1,11 @@
 import { json } from '@millrace/core'
 import { describe, expect, test } from 'vitest'
 import { createGlobalTable } from './global-table.ts'
-import { memoryStore } from '@millrace/state'
 import { createSetTable } from './set-table.ts'
-import { SmallEvent } from './fixtures/small-event.fixture.ts'
-import { SmallTask } from './fixtures/small-task.fixture.ts'
-import { SmallWorld } from './fixtures/small-world.fixture.ts'
+import { TableWorld } from './fixtures/table-world.fixture.ts'
 import { createTable } from './table.ts'
 
-const { deps } = new SmallWorld()
+const { deps } = new TableWorld()
 const TEXTS = { key: 'string', value: 'string' }
 
 function refused(...words: readonly string[]): unknown {
@@ -72,11 +69,10 @@ describe('rows of JSON', () => {
   ]
 
   async function inOneTask(run: (rows: { set(key: string, value: unknown): void; get(key: string): unknown }) => void) {
-    const world = new SmallWorld()
+    const world = new TableWorld()
     const table = createTable(world.deps, 't', { key: 'string', value: json() })
-    const task = new SmallTask({ store: memoryStore(), partition: 0, partitions: 1, cacheBytes: 1000, freeze: true })
-    await task.add(table)
-    world.inAgent(new SmallEvent(task, 0), () => run(table))
+    const worker = await world.start([table])
+    world.inAgent(await worker.event(), () => run(table))
   }
 
   test.each(odd)(
@@ -108,11 +104,10 @@ describe('rows of JSON', () => {
   })
 
   test('changed in place by update are refused, with table and key', async () => {
-    const world = new SmallWorld()
+    const world = new TableWorld()
     const carts = createTable(world.deps, 'carts', { key: 'string', value: json<{ items: string[] }>() })
-    const task = new SmallTask({ store: memoryStore(), partition: 0, partitions: 1, cacheBytes: 1000, freeze: true })
-    await task.add(carts)
-    world.inAgent(new SmallEvent(task, 0), () => {
+    const worker = await world.start([carts])
+    world.inAgent(await worker.event(), () => {
       carts.set('ann', { items: ['a'] })
       expect(() =>
         carts.update('ann', (cart) => {

@@ -1,12 +1,9 @@
 import { json } from '@millrace/core'
-import type { StoreDriver } from '@millrace/core/driver'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { memoryStore } from '@millrace/state'
-import { SmallEvent } from './fixtures/small-event.fixture.ts'
-import { SmallTask } from './fixtures/small-task.fixture.ts'
-import { SmallWorld } from './fixtures/small-world.fixture.ts'
-import { createTable } from './table.ts'
+import { ModelWorker } from './fixtures/model-worker.fixture.ts'
+import { TableWorld, withCache } from './fixtures/table-world.fixture.ts'
+import { createTable, type Table } from './table.ts'
 
 const KEYS = ['a', 'b', 'c', 'd', 'ä', ''] as const
 const EVENTS = 4
@@ -47,59 +44,28 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ type: fc.constant('reopen' as const) }) },
 )
 
-interface ModelEvent {
-  scope: SmallEvent
-  pending: Map<string, number | undefined>
+interface Count {
+  readonly n: number
 }
 
-/** Plain maps that should say the same as a table: committed, finished, and what each event has pending. */
-class Model {
-  committed = new Map<string, number>()
-  finished = new Map<string, number>()
-  taken: Map<string, number> | undefined
-
-  holder(events: readonly ModelEvent[], key: string): ModelEvent | undefined {
-    return events.find(({ pending }) => pending.has(key))
-  }
-
-  seenBy({ pending }: ModelEvent, key: string): number | undefined {
-    return pending.has(key) ? pending.get(key) : this.finished.get(key)
-  }
-}
-
-async function run(steps: readonly Step[], cacheBytes: number): Promise<void> {
-  using world = new SmallWorld()
-  const store: StoreDriver = memoryStore()
-  const table = createTable(world.deps, 'counts', {
-    key: 'string',
-    value: json<{ n: number }>(),
-    default: () => ({ n: 0 }),
-  })
-  const task = new SmallTask({ store, partition: 0, partitions: 1, cacheBytes, freeze: true })
-  await task.add(table)
-  world.worker.tasks.push(task)
-  const model = new Model()
-  let offset = 0
-  const begin = (): ModelEvent => ({ scope: new SmallEvent(task, offset++), pending: new Map() })
-  const events = Array.from({ length: EVENTS }, begin)
+async function run(
+  steps: readonly Step[],
+  model: ModelWorker<number>,
+  table: Table<string, Count, Count>,
+): Promise<void> {
+  const { world } = model
+  await model.clear(() => KEYS.forEach((key) => table.delete(key)))
 
   for (const step of steps) {
     switch (step.type) {
       case 'commit':
-        if (model.taken !== undefined) break
-        task.beginCommit()
-        model.taken = new Map(model.finished)
+        await model.beginCommit()
         break
       case 'cutEnds':
-        if (model.taken !== undefined && step.ok) model.committed = model.taken
-        model.taken = undefined
-        await task.endCommit(step.ok)
+        await model.endCommit(step.ok)
         break
       case 'reopen':
-        for (const index of events.keys()) give(index, false)
-        task.reopen()
-        model.taken = undefined
-        model.finished = new Map(model.committed)
+        await model.reopen()
         break
       case 'outside':
         expect(table.get(step.key)).toEqual({ n: model.finished.get(step.key) ?? 0 })
@@ -110,40 +76,27 @@ async function run(steps: readonly Step[], cacheBytes: number): Promise<void> {
         break
       case 'finish':
       case 'fail':
-        give(step.event, step.type === 'finish')
+        await model.end(step.event, step.type === 'finish')
         break
       case 'scan':
         await scan(step.event)
         break
       default:
-        touch(step)
+        await touch(step)
     }
     expect(table.size).toBe(model.finished.size)
     // What the worker counts is what waits to be stored, and nothing besides.
-    const dirtyBytes = task.open(table)?.dirtyBytes ?? 0
-    if (model.taken === undefined) expect(task.changedBytes).toBe(dirtyBytes)
-    else expect(task.changedBytes).toBeGreaterThanOrEqual(dirtyBytes)
-  }
-
-  /** Ends an event and takes the next one. */
-  function give(index: number, finish: boolean): void {
-    const current = events[index]
-    if (current === undefined) return
-    if (finish) {
-      current.scope.finish()
-      for (const [key, n] of current.pending) {
-        if (n === undefined) model.finished.delete(key)
-        else model.finished.set(key, n)
-      }
-    } else current.scope.fail()
-    events[index] = begin()
+    const dirtyBytes = table.state(0)?.dirtyBytes ?? 0
+    if (model.taken === undefined) expect(model.changedBytes).toBe(dirtyBytes)
+    else expect(model.changedBytes).toBeGreaterThanOrEqual(dirtyBytes)
   }
 
   async function scan(index: number): Promise<void> {
-    const current = events[index]
+    const current = model.events[index]
     if (current === undefined) return
+    current.hasReadAll = true
     const found = new Map<string, number>()
-    for await (const [key, { n }] of world.inAgent(current.scope, () => table.entries())) {
+    for await (const [key, { n }] of world.inAgent(current.event, () => table.entries())) {
       expect(found.has(key)).toBe(false)
       found.set(key, n)
     }
@@ -155,19 +108,15 @@ async function run(steps: readonly Step[], cacheBytes: number): Promise<void> {
     expect(order).toEqual([...order].sort(Buffer.compare))
   }
 
-  function touch(step: Touch): void {
-    const current = events[step.event]
+  async function touch(step: Touch): Promise<void> {
+    const current = model.events[step.event]
     if (current === undefined) return
-    const { scope, pending } = current
-    const holder = model.holder(events, step.key)
-    if (holder !== undefined && holder !== current) {
-      expect(() => world.inAgent(scope, () => perform(step))).toThrow(expect.objectContaining({ code: 'KEY_CONFLICT' }))
-      expect(scope.isDeferred).toBe(true)
-      give(step.event, false)
-      return
-    }
+    const { pending, read } = current
     const before = model.seenBy(current, step.key)
-    const result = world.inAgent(scope, () => perform(step))
+    const done = await model.touch(step.event, [step.key], () => perform(step))
+    if (done === undefined) return
+    const { result } = done
+    const isOwn = pending.has(step.key)
     switch (step.type) {
       case 'get':
         expect(result).toEqual({ n: before ?? 0 })
@@ -175,15 +124,16 @@ async function run(steps: readonly Step[], cacheBytes: number): Promise<void> {
       case 'update':
         expect(result).toEqual({ n: (before ?? 0) + 1 })
         pending.set(step.key, (before ?? 0) + 1)
-        break
+        return
       case 'set':
         pending.set(step.key, step.n)
-        break
+        return
       case 'has':
       case 'delete':
         expect(result).toBe(before !== undefined)
-        if (step.type === 'delete' && before !== undefined) pending.set(step.key, undefined)
+        if (step.type === 'delete' && before !== undefined) return void pending.set(step.key, undefined)
     }
+    if (!isOwn) read.add(step.key)
   }
 
   function perform(step: Touch): unknown {
@@ -202,32 +152,34 @@ async function run(steps: readonly Step[], cacheBytes: number): Promise<void> {
   }
 
   // The rows of the commit under way, then those changed meanwhile.
-  await task.endCommit(true)
-  task.beginCommit()
-  await task.endCommit(true)
-  expect(task.changedBytes).toBe(0)
-  for (const { scope } of events) scope.fail()
-  task.reopen()
-  for (const key of KEYS) expect(table.get(key).n).toBe(model.finished.get(key) ?? 0)
+  await model.endCommit(true)
+  await model.commit()
+  expect(model.changedBytes).toBe(0)
+  const { finished } = model
+  await model.reopen()
+  for (const key of KEYS) expect(table.get(key).n).toBe(finished.get(key) ?? 0)
 }
 
 test.each([0, 600, 1_000_000])(
   'events, commits and failures in any order, as maps would have it; cache of %i bytes',
   async (cacheBytes) => {
+    const world = new TableWorld()
+    const table = createTable(world.deps, 'counts', { key: 'string', value: json<Count>(), default: () => ({ n: 0 }) })
+    const model = new ModelWorker<number>(world, table, { events: EVENTS, cacheBytes })
+    await model.start()
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 80, size: 'max' }), (steps) => run(steps, cacheBytes)),
-      { numRuns: 250 },
+      fc.asyncProperty(fc.array(step, { maxLength: 80, size: 'max' }), (steps) => run(steps, model, table)),
+      { numRuns: 100 },
     )
   },
 )
 
 test('a key whose entry leaves the cache while update runs is not lost', async () => {
-  const world = new SmallWorld()
+  const world = new TableWorld()
   const table = createTable(world.deps, 'counts', { key: 'string', value: 'number', default: () => 0 })
-  const task = new SmallTask({ store: memoryStore(), partition: 0, partitions: 1, cacheBytes: 0, freeze: false })
-  await task.add(table)
-  world.worker.tasks.push(task)
-  const event = new SmallEvent(task, 0)
+  withCache(table, 0)
+  const worker = await world.start([table])
+  const event = await worker.event()
   world.inAgent(event, () => {
     table.update('mine', (n) => {
       for (let i = 0; i < 1000; i++) table.get(`other ${i}`)

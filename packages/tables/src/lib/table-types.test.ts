@@ -2,7 +2,7 @@ import { json, type Immutable } from '@millrace/core'
 import { describe, expectTypeOf, test } from 'vitest'
 import { createGlobalTable, type AnyGlobalTable } from './global-table.ts'
 import { createSetTable } from './set-table.ts'
-import { SmallWorld } from './fixtures/small-world.fixture.ts'
+import { TableWorld } from './fixtures/table-world.fixture.ts'
 import { createTable, type AnyTable } from './table.ts'
 import type { InputDiffersFromOutput, RoundTrip } from './options.ts'
 
@@ -33,7 +33,7 @@ function schema<In, Out = In>(): Schema<In, Out> {
 }
 
 describe('types', () => {
-  const { deps } = new SmallWorld()
+  const { deps } = new TableWorld()
 
   test('get is V with a default, else V or undefined', () => {
     const counts = createTable(deps, 'a', { key: 'string', value: 'number', default: () => 0 })
@@ -43,7 +43,7 @@ describe('types', () => {
     expectTypeOf(last.get).returns.toEqualTypeOf<string | undefined>()
     expectTypeOf(last.get).parameter(0).toEqualTypeOf<number>()
     expectTypeOf(last.update).parameter(1).toEqualTypeOf<(value: string | undefined) => string>()
-    expectTypeOf(last.entries()).toExtend<AsyncIterable<readonly [number, string]>>()
+    expectTypeOf(last.entries).returns.toExtend<AsyncIterable<readonly [number, string]>>()
     const global = createGlobalTable(deps, 'c', { key: 'string', value: 'number', default: () => 0 })
     expectTypeOf(global.get).returns.toEqualTypeOf<number>()
     // @ts-expect-error: the default is no number

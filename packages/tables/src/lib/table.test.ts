@@ -1,37 +1,16 @@
 import { type Codec, json } from '@millrace/core'
 import { partitionForKey } from '@millrace/core/driver'
+import type { WorkerPart } from '@millrace/worker'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { memoryStore } from '@millrace/state'
-import { SmallEvent } from './fixtures/small-event.fixture.ts'
-import { SmallTask } from './fixtures/small-task.fixture.ts'
-import { SmallWorker } from './fixtures/small-worker.fixture.ts'
-import { SmallWorld } from './fixtures/small-world.fixture.ts'
+import { type TableWorker, TableWorld, withCache } from './fixtures/table-world.fixture.ts'
 import { createTable, type AnyTable } from './table.ts'
 
 const PARTITIONS = 4
-let world: SmallWorld
-let store: ReturnType<typeof memoryStore>
+let world: TableWorld
 
 beforeEach(() => {
-  world = new SmallWorld()
-  store = memoryStore()
+  world = new TableWorld()
 })
-
-function makeTask(
-  partition = 0,
-  options: { readonly partitions?: number; readonly freeze?: boolean; readonly worker?: SmallWorker } = {},
-): SmallTask {
-  const task = new SmallTask({
-    store,
-    partition,
-    partitions: options.partitions ?? PARTITIONS,
-    cacheBytes: 1_000_000,
-    freeze: options.freeze ?? false,
-  })
-  const worker = options.worker ?? world.worker
-  worker.tasks.push(task)
-  return task
-}
 
 /** Some text whose partition is `partition`. */
 function keyIn(partition: number, prefix = 'key'): string {
@@ -54,11 +33,10 @@ const code = (expected: string, ...parts: string[]): unknown =>
 test('a row larger than the changelog may take is refused in the handler, and changes nothing', async () => {
   const texts = createTable(world.deps, 'texts', { key: 'string', value: 'string' })
   const blobs = createTable(world.deps, 'blobs', { key: 'string', value: 'bytes' })
-  const task = new SmallTask({ store, partition: 0, partitions: 1, cacheBytes: 1000, maxRowBytes: 100, freeze: false })
-  world.worker.tasks.push(task)
-  await task.add(texts)
-  await task.add(blobs)
-  const event = new SmallEvent(task, 0)
+  // A record costs 64 bytes beside its key and its value.
+  const maxRecordBytes = 100 + 64
+  const worker = await world.start([texts, blobs], { settings: { maxRecordBytes } })
+  const event = await worker.event()
   world.inAgent(event, () => {
     texts.set('a', 'x'.repeat(99))
     expect(() => texts.set('ab', 'x'.repeat(99))).toThrow(code('ROW_TOO_LARGE', '"ab"', 'table "texts"', '99', '100'))
@@ -71,35 +49,32 @@ test('a row larger than the changelog may take is refused in the handler, and ch
 
 test('an event that has read a row is outdated by a change of it, also when the row has left the cache since', async () => {
   const counts = createTable(world.deps, 'counts', { key: 'string', value: 'number' })
-  const task = new SmallTask({ store, partition: 0, partitions: 1, cacheBytes: 0, freeze: false })
-  world.worker.tasks.push(task)
-  await task.add(counts)
+  withCache(counts, 0)
+  const worker = await world.start([counts])
   const write = async (value: number): Promise<void> => {
-    const event = new SmallEvent(task, 0)
+    const event = await worker.event()
     world.inAgent(event, () => counts.set('a', value))
     event.finish()
-    task.beginCommit()
-    await task.endCommit(true)
+    await worker.commit()
   }
   await write(1)
-  const [before, after] = [new SmallEvent(task, 1), new SmallEvent(task, 2)]
+  const [before, after] = [await worker.event(), await worker.event()]
   world.inAgent(before, () => expect(counts.get('a')).toBe(1))
-  expect(before.isOutdated).toBe(false)
+  expect(before.deferIfOutdated()).toBe(false)
   await write(2)
   // Others come into the cache, which has no room for what no event holds.
   for (let other = 0; other < 3; other++)
-    world.inAgent(new SmallEvent(task, 3), () => expect(counts.get(`other ${other}`)).toBeUndefined())
-  expect(before.isOutdated).toBe(true)
+    world.inAgent(await worker.event(), () => expect(counts.get(`other ${other}`)).toBeUndefined())
+  expect(before.deferIfOutdated()).toBe(true)
   world.inAgent(after, () => expect(counts.get('a')).toBe(2))
-  expect(after.isOutdated).toBe(false)
+  expect(after.deferIfOutdated()).toBe(false)
 })
 
 describe('ownership', () => {
   test('a key of another partition is refused, for reads and writes, naming table, key and partitions', async () => {
     const counts = createTable(world.deps, 'counts', { key: 'string', value: 'number', default: () => 0 })
-    const task = makeTask(1)
-    await task.add(counts)
-    const event = new SmallEvent(task, 0)
+    const worker = await world.start([counts], { partitions: PARTITIONS })
+    const event = await worker.event(1)
     const key = keyIn(2)
     const refused = code('KEY_NOT_OWNED', `"${key}"`, 'table "counts"', 'partition 2', 'partition 1 of 4', 'groupBy')
     world.inAgent(event, () => {
@@ -115,12 +90,11 @@ describe('ownership', () => {
 
   test('another key codec is what is named when it may be the reason', async () => {
     const counts = createTable(world.deps, 'counts', { key: 'json', value: 'number' })
-    const task = makeTask(1)
-    await task.add(counts)
+    const worker = await world.start([counts], { partitions: PARTITIONS })
     const wrong =
       ['a', 'b', 'c', 'd', 'e'].find((key) => partitionForKey(Buffer.from(JSON.stringify(key)), PARTITIONS) !== 1) ?? ''
-    world.inAgent(new SmallEvent(task, 0), () =>
-      expect(() => counts.get(wrong)).toThrow(code('KEY_CODEC_DIFFERS', 'json', 'topic "source"', 'string')),
+    world.inAgent(await worker.event(1), () =>
+      expect(() => counts.get(wrong)).toThrow(code('KEY_CODEC_DIFFERS', 'json', 'topic "in"', 'string')),
     )
   })
 
@@ -131,9 +105,8 @@ describe('ownership', () => {
       default: () => 0,
       partitionBy: ({ user }) => user,
     })
-    const task = makeTask(3)
-    await task.add(visits)
-    const event = new SmallEvent(task, 0)
+    const worker = await world.start([visits], { partitions: PARTITIONS })
+    const event = await worker.event(3)
     world.inAgent(event, () => {
       expect(visits.update({ user: keyIn(3), day: 1 }, (n) => n + 1)).toBe(1)
       expect(visits.update({ day: 1, user: keyIn(3) }, (n) => n + 1)).toBe(2)
@@ -148,25 +121,38 @@ describe('ownership', () => {
 
   test("partitioner 'source': any key is taken where its event is, and found wherever it is", async () => {
     const counts = createTable(world.deps, 'counts', { key: 'string', value: 'number', partitioner: 'source' })
-    const tasks = [0, 1, 2, 3].map((partition) => makeTask(partition))
-    for (const task of tasks) await task.add(counts)
-    const task = tasks[1]
-    if (task === undefined) throw new Error('There are four tasks.')
-    const event = new SmallEvent(task, 0)
+    const worker = await world.start([counts], { partitions: PARTITIONS })
+    const event = await worker.event(1)
     world.inAgent(event, () => counts.set(keyIn(2), 5))
     event.finish()
     expect(counts.get(keyIn(2))).toBe(5)
     expect(counts.get('nowhere')).toBeUndefined()
-    tasks[3]?.close()
+    await world.start([counts], { partitions: PARTITIONS })
+    world.workers.pop()
+    await worker.engine.until(
+      'the other worker has some of it',
+      () => counts.state(3) === undefined || counts.state(0) === undefined,
+    )
     expect(() => counts.get('nowhere')).toThrow(code('PARTITION_NOT_LOCAL', "partitioner 'source'"))
     expect(() => counts.partitionOf(Buffer.from('x'))).toThrow(code('DEFINITION_INVALID', 'table "counts"'))
   })
 
-  test('a task that does not have the table', () => {
-    const counts = createTable(world.deps, 'counts', { key: 'string', value: 'number' })
-    const task = makeTask(0, { partitions: 8 })
-    world.inAgent(new SmallEvent(task, 0), () =>
-      expect(() => counts.get('a')).toThrow(code('NOT_COPARTITIONED', 'Table "counts"', 'topic "source" has 8')),
+  test('a task that does not have the table', async () => {
+    const counts = createTable(world.deps, 'counts', { key: 'string', value: 'number', partitions: PARTITIONS })
+    const other: WorkerPart = {
+      name: 'other',
+      declare(_, topology) {
+        const topic = { name: 'other', partitions: PARTITIONS, config: {}, create: true, internal: false }
+        topology.topic({ ...topic, keyCodec: 'string' })
+        topology.subscribe({ id: 'other', topics: ['other'], agent: 'other', instances: 1, ordering: 'key' })
+      },
+      start: async () => {},
+      ready: () => {},
+      stop: async () => {},
+    }
+    const worker = await world.start([counts], { partitions: 8, parts: [other] })
+    world.inAgent(await worker.event(), () =>
+      expect(() => counts.get('a')).toThrow(code('NOT_COPARTITIONED', 'Table "counts"', 'topic "in" has 8')),
     )
   })
 })
@@ -174,47 +160,61 @@ describe('ownership', () => {
 describe('where there is no event', () => {
   test('reads see finished events of whichever worker has the partition, the nearest first', async () => {
     const counts = createTable(world.deps, 'counts', { key: 'string', value: 'number', default: () => 0 })
-    const [one, other] = [keyIn(0), keyIn(1)]
-    expect(() => counts.get(one)).toThrow(code('PARTITION_NOT_LOCAL', `"${one}"`, 'table "counts"'))
-    const second = new SmallWorker('worker-2')
-    world.workers.push(second)
-    const here = makeTask(0)
-    const there = makeTask(1, { worker: second })
-    await here.add(counts)
-    await there.add(counts)
-    for (const [task, key] of [
-      [here, one],
-      [there, other],
-    ] as const) {
-      const event = new SmallEvent(task, 0)
-      world.inAgent(event, () => counts.update(key, (n) => n + 1))
+    const anyKey = keyIn(0)
+    const first = await world.start([counts], { partitions: PARTITIONS })
+    world.workers.pop()
+    expect(() => counts.get(anyKey)).toThrow(code('NO_WORKER'))
+    const second = await world.start([counts], { partitions: PARTITIONS })
+    world.workers.unshift(first.engine.worker.context)
+    const partitionsOf = ({ engine }: TableWorker): readonly number[] => [
+      ...engine.worker.context.openStates(counts).keys(),
+    ]
+    await first.engine.until(
+      'each has its half',
+      () => partitionsOf(first).length === 2 && partitionsOf(second).length === 2,
+    )
+    for (const worker of [first, second]) {
+      const [partition = 0] = partitionsOf(worker)
+      const key = keyIn(partition)
+      const event = await worker.event(partition)
+      world.inAgent(event, () => counts.update(key, (n) => n + 1), worker.engine.worker.context)
       expect(counts.get(key)).toBe(0)
       event.finish()
       expect(counts.get(key)).toBe(1)
       expect(counts.get(key, { committed: true })).toBe(0)
+      expect(world.onWorker(first, () => counts.get(key))).toBe(1)
+      expect(world.onWorker(worker, () => counts.size)).toBe(1)
+      expect(counts.state(partition)?.dirtyBytes).toBeGreaterThan(0)
     }
-    expect(world.onWorker(second, () => counts.get(one))).toBe(1)
-    expect(world.onWorker(second, () => counts.size)).toBe(1)
     expect(counts.size).toBe(2)
-    expect([counts.state(0)?.dirtyBytes !== 0, counts.state(1) === undefined, counts.state(2)]).toEqual([
-      true,
-      false,
-      undefined,
-    ])
-    const third = keyIn(2)
-    expect(() => counts.get(third)).toThrow(code('PARTITION_NOT_LOCAL', `"${third}"`, 'partition 2 of 4'))
+    const away = partitionsOf(second)[0] ?? 0
+    await second.engine.stop()
+    world.workers.pop()
+    await first.engine.until('the first has all', () => partitionsOf(first).length === PARTITIONS)
+    expect(counts.get(keyIn(away))).toBe(1)
+  })
+
+  test('a partition that no worker of the process has is named', async () => {
+    const counts = createTable(world.deps, 'counts', { key: 'string', value: 'number' })
+    const here = await world.start([counts], { partitions: PARTITIONS })
+    await world.start([counts], { partitions: PARTITIONS })
+    world.workers.pop()
+    await here.engine.until('the other has its half', () => here.engine.worker.context.openStates(counts).size === 2)
+    const away = [0, 1, 2, 3].find((partition) => counts.state(partition) === undefined) ?? 0
+    expect(() => counts.get(keyIn(away))).toThrow(
+      code('PARTITION_NOT_LOCAL', `"${keyIn(away)}"`, 'table "counts"', `partition ${away} of 4`),
+    )
   })
 
   test('no worker at all, writes outside agents, between and after events', async () => {
     const counts = createTable(world.deps, 'counts', { key: 'string', value: 'number', default: () => 0 })
-    const task = makeTask(0, { partitions: 1 })
-    await task.add(counts)
+    const worker = await world.start([counts])
     expect(() => counts.set('a', 1)).toThrow(code('WRITE_OUTSIDE_AGENT', 'table "counts"'))
-    world.onWorker(world.worker, () => expect(() => counts.delete('a')).toThrow(code('WRITE_OUTSIDE_AGENT')))
+    world.onWorker(worker, () => expect(() => counts.delete('a')).toThrow(code('WRITE_OUTSIDE_AGENT')))
     world.inAgent(undefined, () =>
       expect(() => counts.update('a', (n) => n)).toThrow(code('NO_CURRENT_EVENT', 'table "counts"', 'agent "agent"')),
     )
-    const event = new SmallEvent(task, 0)
+    const event = await worker.event()
     event.finish()
     world.inAgent(event, () => {
       expect(() => counts.set('a', 1)).toThrow(code('NO_CURRENT_EVENT'))
@@ -231,9 +231,8 @@ describe('where there is no event', () => {
 describe('values', () => {
   test('undefined is refused, the default is made anew for each key and not kept', async () => {
     const lists = createTable(world.deps, 'lists', { key: 'string', value: json<string[]>(), default: () => [] })
-    const task = makeTask(0, { partitions: 1 })
-    await task.add(lists)
-    world.inAgent(new SmallEvent(task, 0), () => {
+    const worker = await world.start([lists])
+    world.inAgent(await worker.event(), () => {
       expect(() => Reflect.apply(lists.set, lists, ['a', undefined])).toThrow(
         code('VALUE_UNDEFINED', '"a"', 'table "lists"', 'delete'),
       )
@@ -259,9 +258,8 @@ describe('values', () => {
     const evens = createTable(world.deps, 'evens', { key: 'string', value: even })
     const numbers = createTable(world.deps, 'numbers', { key: 'string', value: 'number' })
     const bytes = createTable(world.deps, 'bytes', { key: 'bytes', value: 'bytes' })
-    const task = makeTask(0, { partitions: 1 })
-    for (const table of [evens, numbers, bytes]) await task.add(table)
-    const event = new SmallEvent(task, 0)
+    const worker = await world.start([evens, numbers, bytes])
+    const event = await worker.event()
     world.inAgent(event, () => {
       evens.set('a', 2)
       expect(() => evens.set('a', 3)).toThrow(code('ENCODE_FAILED', 'table "evens"', '3 is odd'))
@@ -274,8 +272,11 @@ describe('values', () => {
       bytes.set(Buffer.from('a'), Uint8Array.of(1, 2))
     })
     event.finish()
-    expect(task.open(evens)?.takeRows()).toEqual([{ key: Buffer.from('a'), value: Buffer.from('2') }])
-    expect(task.open(numbers)?.takeRows()).toEqual([])
+    await worker.commit()
+    const rows = (table: AnyTable): readonly (string | undefined)[][] =>
+      worker.engine.records(table.changelog.topic).map(({ key, value }) => [key?.toString(), value?.toString()])
+    expect(rows(evens)).toEqual([['a', '2']])
+    expect(rows(numbers)).toEqual([])
     expect(bytes.get(Uint8Array.of(97))).toEqual(Uint8Array.of(1, 2))
   })
 
@@ -285,9 +286,8 @@ describe('values', () => {
       value: json<{ name: string; tags: string[] }>(),
       default: () => ({ name: '', tags: [] }),
     })
-    const task = makeTask(0, { partitions: 1, freeze: true })
-    await task.add(people)
-    const event = new SmallEvent(task, 0)
+    const worker = await world.start([people])
+    const event = await worker.event()
     world.inAgent(event, () => {
       people.set('a', { name: 'A', tags: ['x'] })
       for (const key of ['a', 'absent']) {
@@ -306,23 +306,20 @@ describe('values', () => {
       ...options,
       migrate: (raw, key) => ({ n: key === 'bad' ? Number.NaN : Number(raw.toString('utf8').slice(1)) }),
     })
-    const task = makeTask(0, { partitions: 1 })
-    for (const table of [strict, migrated]) {
-      const stored = await store.open(table.name, 0)
-      await store.commit([
-        { partition: stored, rows: [{ key: Buffer.from('old'), value: Buffer.from('v5') }], checkpoint: undefined },
-      ])
-      world.worker.tasks.push(task)
-      const limits = { cacheBytes: 1000, countChanged: () => {}, maxRowBytes: 1000 }
-      const state = table.openState({ task, store: stored, ...limits, freeze: false })
-      task.open = (part) => (part === table ? state : undefined)
-      if (table === strict) {
-        expect(() => table.get('old')).toThrow(code('ROW_UNDECODABLE', '"old"', 'table "rows"', 'migrate'))
-        await expect(all(table.entries())).rejects.toThrow(code('ROW_UNDECODABLE'))
-      } else {
-        expect(table.get('old')).toEqual({ n: 5 })
-      }
-    }
+    // As an earlier version of the app has left them.
+    const texts = [strict, migrated].map(({ name }) =>
+      createTable(world.deps, name, { key: 'string', value: 'string' }),
+    )
+    const before = await world.start(texts)
+    const event = await before.event()
+    world.inAgent(event, () => texts.forEach((table) => table.set('old', 'v5')))
+    event.finish()
+    await before.engine.stop()
+    world.workers.pop()
+    await world.start([strict, migrated])
+    expect(() => strict.get('old')).toThrow(code('ROW_UNDECODABLE', '"old"', 'table "rows"', 'migrate'))
+    await expect(all(strict.entries())).rejects.toThrow(code('ROW_UNDECODABLE'))
+    expect(migrated.get('old')).toEqual({ n: 5 })
   })
 })
 
@@ -338,19 +335,17 @@ test('keys as text', () => {
 
 test('a scan of a large table goes on over many turns, while rows change', async () => {
   const counts = createTable(world.deps, 'counts', { key: 'string', value: 'number', default: () => 0 })
-  const task = makeTask(0, { partitions: 1 })
-  await task.add(counts)
-  const write = (from: number, to: number): void => {
-    const event = new SmallEvent(task, from)
+  const worker = await world.start([counts])
+  const write = async (from: number, to: number): Promise<void> => {
+    const event = await worker.event()
     world.inAgent(event, () => {
       for (let i = from; i < to; i++) counts.update(String(i).padStart(5, '0'), (n) => n + 1)
     })
     event.finish()
   }
-  write(0, 2000)
-  task.beginCommit()
-  await task.endCommit(true)
-  write(1990, 3000)
+  await write(0, 2000)
+  await worker.commit()
+  await write(1990, 3000)
   const found = new Map<string, number>()
   let turns = 0
   const counting = setImmediate(function again() {
@@ -361,9 +356,8 @@ test('a scan of a large table goes on over many turns, while rows change', async
     expect(found.has(key)).toBe(false)
     found.set(key, n)
     if (found.size === 700) {
-      write(1900, 3001)
-      task.beginCommit()
-      await task.endCommit(true)
+      await write(1900, 3001)
+      await worker.commit()
     }
   }
   clearImmediate(counting)
@@ -372,6 +366,8 @@ test('a scan of a large table goes on over many turns, while rows change', async
   expect(turns).toBeGreaterThan(3)
   const reading = counts.keys()
   await reading.next()
-  task.close()
+  const { rebalances } = worker.engine.worker.stats()
+  worker.engine.expire()
+  await worker.engine.until('its task has come back', () => worker.engine.worker.stats().rebalances > rebalances)
   await expect(all(reading)).rejects.toThrow(code('PARTITION_NOT_LOCAL', 'table "counts"'))
 })
