@@ -20,7 +20,7 @@ import type { SimulationFaults, SimulationOptions, SimulationReport } from './si
 const GUARANTEES = ['at-least-once', 'exactly-once'] as const
 
 /** Of each guarantee; `SEEDS=2000` for more, `SEEDS=501-1500` for some. */
-const SEEDS = seedsFrom(process.env['SEEDS'] ?? '24')
+const SEEDS = seedsFrom(process.env['SEEDS'] ?? '12')
 /** Of short runs, in which nothing blocks an event loop. */
 const NOT_BLOCKING: readonly ScenarioName[] = Object.freeze([
   'batches',
@@ -82,7 +82,7 @@ describe.each(GUARANTEES)('%s', (guarantee) => {
     const { make, input, check } = ledgerCase(guarantee)
     const trace = async (seed: number): Promise<string> =>
       (await simulate(make, { seed, input, check, releases: RELEASES })).trace.join('\n')
-    for (const seed of [3, 7, 20]) expect(await trace(seed)).toBe(await trace(seed))
+    for (const seed of [3, 7]) expect(await trace(seed)).toBe(await trace(seed))
     expect(await trace(3)).not.toBe(await trace(4))
   })
 
