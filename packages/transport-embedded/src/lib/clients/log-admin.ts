@@ -13,7 +13,7 @@ import {
   type TopicSpec,
 } from '@millrace/core/driver'
 import type { LogReads, StoredTopic } from '../log/log-backend.ts'
-import { topicSettings } from '../log/topic-settings.ts'
+import { MAX_PARTITIONS, topicSettings } from '../log/topic-settings.ts'
 import { offsetAt, partitionOffsets } from './offsets.ts'
 import { Lifespan } from '../log/lifespan.ts'
 import type { LogClientContext } from '../log/client-context.ts'
@@ -171,7 +171,6 @@ export function topicInfo({ name, partitions, id }: StoredTopic): TopicInfo {
   return { name, partitions, id }
 }
 
-const MAX_PARTITIONS = 10_000
 const CLEANUP_POLICIES = ['delete', 'compact', 'compact,delete', 'delete,compact']
 
 /** Throws `TOPIC_INVALID` for what Kafka would refuse too. */

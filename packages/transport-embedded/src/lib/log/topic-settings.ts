@@ -1,6 +1,9 @@
 import type { TopicSettings } from '@millrace/core/driver'
 import type { StoredTopic } from './log-backend.ts'
 
+/** Of a topic. */
+export const MAX_PARTITIONS = 10_000
+
 /** Kafka's defaults of the settings that a local log heeds. */
 const DEFAULTS: Readonly<Record<NumericSetting, number>> = Object.freeze({
   'retention.ms': 604_800_000,

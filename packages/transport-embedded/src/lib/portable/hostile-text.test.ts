@@ -70,12 +70,17 @@ const anyNumber = fc.nat(1 << 20)
 const change = fc.tuple(anyNumber, anyNumber, anyNumber)
 
 /** Lines of which up to three are changed in a part, left out, doubled or moved; their digest is right. */
-const hostileText = fc.array(change, { minLength: 1, maxLength: 3 }).map((changes) => {
-  const lines = changes.reduce<readonly unknown[]>(mutated, LINES).map((line) => `${JSON.stringify(line)}\n`)
+const hostileText = fc
+  .array(change, { minLength: 1, maxLength: 3 })
+  .map((changes) => textOf(changes.reduce<readonly unknown[]>(mutated, LINES)))
+
+/** The text with these lines, and the digest that belongs to them. */
+function textOf(contents: readonly unknown[]): string {
+  const lines = contents.map((line) => `${JSON.stringify(line)}\n`)
   const records = lines.reduce((sum, line) => sum + recordsIn(line), 0)
   const sha256 = createHash('sha256').update(lines.join('')).digest('hex')
   return `${lines.join('')}${JSON.stringify({ summary: { records, sha256 } })}\n`
-})
+}
 
 function mutated(
   lines: readonly unknown[],
@@ -183,6 +188,19 @@ function canonical(line: string): string {
   const json: Readonly<Record<string, unknown>> = JSON.parse(line)
   return JSON.stringify(Object.entries(json).toSorted(([a], [b]) => (a < b ? -1 : 1)))
 }
+
+test.each([0, 2 ** 31, 2 ** 53 - 1])(
+  'a topic of %d partitions is refused before any of them is written',
+  async (partitions) => {
+    const directory = newDirectory()
+    const text = textOf([LINES[0], { topic: 't', id: '7', partitions, config: {} }])
+    await expect(importLog(pieces(text), { directory, signal })).rejects.toMatchObject({
+      code: 'LOG_TEXT_BROKEN',
+      message: expect.stringContaining(`has ${partitions} partitions`),
+    })
+    expect(readdirSync(directory)).toEqual([])
+  },
+)
 
 test('a line without an end is refused before it has filled the memory', async () => {
   const directory = newDirectory()

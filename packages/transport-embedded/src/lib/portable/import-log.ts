@@ -8,6 +8,7 @@ import type { LmdbTables } from '../durable/lmdb-tables.ts'
 import { createMarker, type Durability, markerPath } from '../durable/marker-file.ts'
 import { dataPath, logError, openLog } from '../durable/open-log.ts'
 import type { StoredTopic } from '../log/log-backend.ts'
+import { MAX_PARTITIONS } from '../log/topic-settings.ts'
 import { decodeLine, inLine, type LogLine, type LogSummary, rowOf } from './log-text.ts'
 
 /** Lines gathered for one transaction. */
@@ -180,6 +181,9 @@ class LogDraft {
       this.#endTopic()
       const { topic: name, id, partitions, config } = contents
       if (this.#contents.topic(name) !== undefined) throw new Error(`topic "${name}" comes twice`)
+      // Each partition is a row from here on: a number that is wrong must not fill the disk first.
+      if (partitions < 1 || partitions > MAX_PARTITIONS)
+        throw new Error(`topic "${name}" has ${partitions} partitions; 1 to ${MAX_PARTITIONS} are possible`)
       this.#contents.putTopic({ name, id, partitions, config })
       this.#topic = this.#contents.topic(name)
     } else if ('partition' in contents) this.#beginPartition(contents)
