@@ -12,6 +12,7 @@ import { checkPlaces } from './checks/places.ts'
 import { readWorkspace } from './checks/read-workspace.ts'
 import { checkRegexps } from './checks/regexps.ts'
 import { checkShells } from './checks/shells.ts'
+import { checkWords } from './checks/words.ts'
 
 // `pnpm check`, or `pnpm check layers lint` for some of them. Prints one line a check and what it found; exits 1 if any
 // failed. All of them together end with figures of the sources, which are shown and not enforced.
@@ -41,6 +42,7 @@ const checks: readonly Check[] = [
     ...checkDecisionIndex(workspace),
   ]),
   internalCheck('habits', 'style that can be seen in the text', checkHabits),
+  internalCheck('words', 'no old names and home-made words', checkWords),
   internalCheck('regexps', 'regular expressions that a long text cannot slow down', checkRegexps),
   externalCheck('types', 'tsc -b', ['tsc', '-b', '.', ...programs]),
   externalCheck('packages', 'publint and arethetypeswrong on what is published', [

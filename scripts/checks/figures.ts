@@ -10,14 +10,12 @@ const ENGINE: readonly string[] = ['core', 'worker', 'state', 'streams', 'tables
 const LONG = 300
 /** A file with one importer and fewer lines could be part of that one. */
 const SMALL = 60
-const WORD =
-  /\b(?:cut|cuts|lane|lanes|feed|feeds|inlet|outbox|scope|scopes|desk|hops|looks|road|figures|resolveConflict|inHand)\b/gi
 const TYPE = /^(?:export )?(?:abstract )?(?:class|interface|type) ([A-Z]\w*)(?=[ <({])/gm
 
 /**
  * What the sources look like from outside: sizes, files that hang on one other, imports that run both ways between the
- * folders of a package, words that only we use. Shown by `pnpm check`, and nothing fails because of them: a figure that
- * grows is a question, not an error.
+ * folders of a package. Shown by `pnpm check`, and nothing fails because of them: a figure that grows is a question, not an
+ * error.
  */
 export function figuresOf(workspace: Workspace): readonly (readonly [figure: string, value: number])[] {
   const shipped = workspace.files.filter(
@@ -43,7 +41,6 @@ export function figuresOf(workspace: Workspace): readonly (readonly [figure: str
     ['types called Deps or Host', names.filter((name) => /(?:Deps|Host)$/.test(name)).length],
     ['names of types used twice', new Set(names.filter((name, i) => names.indexOf(name) !== i)).size],
     ['imports against the way of two folders', againstTheWay(product, workspace.paths)],
-    ['home-made words in the engine', sum(engine.map(({ text }) => text.match(WORD)?.length ?? 0))],
     ["files on a record's way", new Set(way).size],
   ]
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { workspaceOf, type Workspace } from './workspace.ts'
 
-const READ = /\.(?:ts|mts|tsx|js|mjs|json|md)$/
+const READ = /\.(?:ts|mts|tsx|js|mjs|json|md|ya?ml|html)$/
 
 /** Reads the files that git knows or would take, so that nothing built or installed is looked at. */
 export async function readWorkspace(root: string): Promise<Workspace> {

@@ -11,7 +11,7 @@ const app = createApp({ id: 'hanging', shutdownTimeout: '2s' })
 const orders = app.topic('orders', { value: 'string' })
 app.agent('hang', orders, async (stream) => {
   for await (const order of stream) {
-    console.log(`Order ${order} is in hand`)
+    console.log(`Order ${order} is in flight`)
     await never()
   }
 })

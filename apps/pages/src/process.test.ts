@@ -160,7 +160,7 @@ describe('pages, as worker processes', () => {
     await hung.said('Worker is ready')
     const sent = start(hanging, ['send', 'orders', 'o-1'])
     expect(await sent.exited).toBe(0)
-    await hung.said('Order o-1 is in hand')
+    await hung.said('Order o-1 is in flight')
     const request = fetch(new URL('/hung/', hung.site())).then(
       () => 'answered',
       () => 'cut off',

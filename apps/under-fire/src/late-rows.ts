@@ -66,7 +66,7 @@ export function lateRowsTests(
       // From now on it knows that its request has come to nothing, and has a lease.
       late.drop()
       await eventually(async () => (await asleep.report()).stats?.pendingSends.bytes === 0, {
-        what: 'its outbox to be empty',
+        what: 'it to have no pending sends',
       })
       expect(await latest(run)).toEqual(counts(4))
       expect(successor.alive).toBe(true)

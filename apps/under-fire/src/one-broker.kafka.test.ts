@@ -141,7 +141,7 @@ describeOwnKafka('one broker, behind a proxy', { advertisedPorts: [proxy.port] }
     const verdict = await run.verdict()
     expect(verdict).toMatchObject(NOTHING_LOST)
     tellFigures(
-      `broker frozen for ${OUTAGE_MS} ms: at most ${most} bytes in an outbox, commits again after ${backMs} ms; a worker stopped meanwhile took ${stoppedMs} ms (shutdownTimeout 3 s)`,
+      `broker frozen for ${OUTAGE_MS} ms: at most ${most} bytes of pending sends, commits again after ${backMs} ms; a worker stopped meanwhile took ${stoppedMs} ms (shutdownTimeout 3 s)`,
       verdict,
     )
   })

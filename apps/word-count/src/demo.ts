@@ -29,7 +29,7 @@ for (;;) {
   if (await Promise.race([stopping, wait(1000, false)])) break
 }
 
-say('\nStopping: finishing what is in hand and committing.')
+say('\nStopping: finishing what is in flight and committing.')
 await app.stop()
 say(
   'Stopped. The counts are kept: start again and they go on. `node --import tsx apps/word-count/src/app.ts table word_counts whale --broker embedded:./.millrace` reads one.',

@@ -1,4 +1,4 @@
-// An agent that waits 10 ms for each event, with many in hand: checks the order per key as it goes.
+// An agent that waits 10 ms for each event, with many in flight: checks the order per key as it goes.
 import { setTimeout as wait } from 'node:timers/promises'
 import { createApp, json } from '@millrace/app'
 

@@ -2,7 +2,7 @@ import type { Scenario } from '../lib/bench.ts'
 import { load } from '../lib/load.ts'
 import { median } from '../lib/results.ts'
 
-/** An agent that waits 10 ms for each event, with 64 in hand on one partition; the order per key is checked. */
+/** An agent that waits 10 ms for each event, with 64 in flight on one partition; the order per key is checked. */
 export const concurrency: Scenario = {
   describe: 'an agent that awaits 10 ms, concurrency 64, one partition',
   defaults: { records: 100_000, runs: 1, partitions: 1 },

@@ -73,7 +73,7 @@ describe.concurrent('output that nobody takes', () => {
     expect(stderr).toBe('')
   })
 
-  test('a worker whose reader has gone finishes what is in hand, and is not taken for one that was stopped', async () => {
+  test('a worker whose reader has gone finishes what is in flight, and is not taken for one that was stopped', async () => {
     const words = commandLine(['-A', 'app.ts', 'worker', '-l', 'debug'])
     // Gone before the first line: after the last one nothing would tell the worker.
     const child = spawn('bash', ['-c', '"$@" | true; exit ${PIPESTATUS[0]}', 'bash', ...words], {

@@ -24,7 +24,7 @@ describe.concurrent('worker', () => {
       expect(lines(stdout).map(({ msg }) => msg)).toEqual([
         'Worker is starting',
         'Worker is ready',
-        'Stopping: finishing what is in hand. A second signal quits at once',
+        'Stopping: finishing what is in flight. A second signal quits at once',
         'drained',
         'Worker has stopped',
       ])

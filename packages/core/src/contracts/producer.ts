@@ -36,13 +36,13 @@ export interface DelayedPartition extends TopicPartition {
 }
 
 /**
- * Stores batches. The caller (the record collector) keeps at most one `send` in flight per `lane` and gathers meanwhile; the driver
+ * Stores batches. The caller (the record collector) keeps at most one `send` in flight per broker and gathers meanwhile; the driver
  * splits a batch into requests by count and bytes and keeps the order per partition.
  */
 export interface Producer {
   /** Number of partitions of a topic, cached; rejects with `TOPIC_MISSING` when there is no such topic. */
   partitions(topic: string): Promise<number>
-  /** Records of one lane go in one request: the leader's node id on Kafka, 0 where there is no such thing. May change with time. */
+  /** Where the partition's leader is; records of one broker go in one request. Its node id on Kafka, 0 where there is no such thing. May change with time. */
   brokerOf(partition: TopicPartition): number
   /**
    * Resolves when every record is acknowledged or refused for good. Rejects only by `guard`, `CLOSED` or a fatal error. A
@@ -55,7 +55,7 @@ export interface Producer {
   close(): Promise<void>
 }
 
-/** One transaction at a time: `begin`, sends, `sendOffsets`, `commit` or `abort`. Calls never overlap, but sends of several lanes may. */
+/** One transaction at a time: `begin`, sends, `sendOffsets`, `commit` or `abort`. Calls never overlap, but sends to several brokers may. */
 export interface TransactionalProducer extends Producer {
   /** Fences every earlier producer of this id and ends its open transaction. Must be called before anything else, and again never. */
   init(): Promise<void>

@@ -23,7 +23,7 @@ const STUCK_TURNS = 200
  * Waits until nothing is pending but what waits for the manual clock. A handler that waits for something else (a request, a
  * file) is waited for, whatever others wait for. One that has let go of its events (`noAck`) is not known to wait.
  *
- * @throws `NOT_SETTLED` after 5 s of real time, naming what is in hand
+ * @throws `NOT_SETTLED` after 5 s of real time, naming what is in flight
  */
 export async function settle({ log, workers, timers, elapsedMs }: Settling): Promise<void> {
   let last = ''
@@ -41,7 +41,7 @@ export async function settle({ log, workers, timers, elapsedMs }: Settling): Pro
     if (same >= TURNS_AT_REST && (states.every(({ idle }) => idle) || waitsForClock)) return
     if (elapsedMs() > SETTLE_LIMIT_MS) {
       const what = inFlight.join('; ') || 'nothing that can be named'
-      throw new MillraceError('NOT_SETTLED', `After ${SETTLE_LIMIT_MS} ms these were still in hand: ${what}.`)
+      throw new MillraceError('NOT_SETTLED', `After ${SETTLE_LIMIT_MS} ms these were still in flight: ${what}.`)
     }
   }
 }

@@ -220,7 +220,7 @@ export class TestApp {
   /**
    * Runs until nothing is pending but what waits for the clock.
    *
-   * @throws `NOT_SETTLED` after 5 s of real time, naming what is in hand; the error that ended a worker
+   * @throws `NOT_SETTLED` after 5 s of real time, naming what is in flight; the error that ended a worker
    */
   async settle(): Promise<void> {
     await settle(this.#settling())

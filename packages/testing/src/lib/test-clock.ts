@@ -3,7 +3,7 @@ import type { ContextStorage, CurrentEvent, WorkerContext } from '@millrace/work
 
 /** A manual clock that knows how many of its timers agents wait for. */
 export interface TestClock extends Clock {
-  /** Timers set while an agent was at work: an event that stays in hand may be waiting for one of them. */
+  /** Timers set while an agent was at work: an event that stays in flight may be waiting for one of them. */
   agentTimers(): number
   /** Whether the instance of the agent that has the event has set a timer that has not fired. */
   isWaiting(worker: WorkerContext, event: CurrentEvent): boolean

@@ -4,7 +4,7 @@ import type { Gate } from './gates.ts'
 import { endOf } from './invariants.ts'
 import type { SimulatedProcess } from './simulated-process.ts'
 
-/** All workers run, nothing is in hand, every partition that is read has an owner, and everything in it is committed. */
+/** All workers run, nothing is in flight, every partition that is read has an owner, and everything in it is committed. */
 export function isAtRest(
   processes: readonly SimulatedProcess[],
   { log, groupId }: { readonly log: MemoryLog; readonly groupId: string },
@@ -31,7 +31,7 @@ export function isAtRest(
 /** What keeps a run from coming to rest, for messages. */
 export function describeInHand(processes: readonly SimulatedProcess[], held: readonly Gate[]): string {
   const workers = processes.map(
-    ({ name, state, worker }) => `${name} ${state} (${worker?.quiet().inFlight.join(', ') || 'nothing in hand'})`,
+    ({ name, state, worker }) => `${name} ${state} (${worker?.quiet().inFlight.join(', ') || 'nothing in flight'})`,
   )
   return [...workers, ...held.slice(0, 10).map(({ owner, what }) => `${owner.name} waits for ${what}`)].join('; ')
 }

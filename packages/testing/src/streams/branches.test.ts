@@ -348,7 +348,7 @@ describe('branch', () => {
     expect(seen).toEqual([])
   })
 
-  test('a batch that is due waits for the event that another branch has in hand, and has no part in its failure', async () => {
+  test('a batch that is due waits for the event that another branch has in flight, and has no part in its failure', async () => {
     const app = createApp({ id: 'turns' })
     const source = app.topic('numbers', { key: 'string', value: 'number', partitions: 1 })
     const seen: unknown[] = []

@@ -58,7 +58,7 @@ async function work(context: CommandContext, { introduces, onReady }: WorkerRun)
 
 async function drain({ app, log, signals, pretty, terminal }: CommandContext): Promise<void> {
   if (pretty) terminal.stderr.write('\n')
-  log.info({ signal: signals.received() }, 'Stopping: finishing what is in hand. A second signal quits at once')
+  log.info({ signal: signals.received() }, 'Stopping: finishing what is in flight. A second signal quits at once')
   try {
     await app.stop()
   } catch (error) {

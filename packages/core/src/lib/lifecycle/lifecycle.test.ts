@@ -73,7 +73,7 @@ describe('backoffMs', () => {
   })
 })
 
-test('a deferred promise has its ends in hand', async () => {
+test('a deferred promise is settled from outside', async () => {
   const good = deferred<number>()
   good.resolve(1)
   good.reject(new Error('ignored'))

@@ -1,6 +1,6 @@
 import type { Clock } from '../../contracts/clock.ts'
 
-/** A promise with its two ends in hand. */
+/** A promise that is settled from outside. */
 export interface Deferred<T> {
   readonly promise: Promise<T>
   resolve(value: T): void

@@ -9,7 +9,7 @@ test('everything is counted once, where it belongs', () => {
       (samples) => {
         const histogram = new TimeHistogram()
         for (const { ms, weight } of samples) histogram.add(ms, weight)
-        const { counts, count, sumMs } = histogram.figures()
+        const { counts, count, sumMs } = histogram.stats()
         const upTo = (bound: number): number =>
           samples.reduce((sum, { ms, weight }) => sum + (ms <= bound ? weight : 0), 0)
         const sums = counts.map((_, at) => counts.slice(0, at + 1).reduce((sum, each) => sum + each, 0))
@@ -29,5 +29,5 @@ test('a time at a bound is within it', () => {
   histogram.add(1)
   histogram.add(1.01)
   const at = TIME_BOUNDS_MS.indexOf(1)
-  expect(histogram.figures().counts.slice(at, at + 2)).toEqual([1, 1])
+  expect(histogram.stats().counts.slice(at, at + 2)).toEqual([1, 1])
 })

@@ -17,7 +17,7 @@ export interface TimeStats {
  * @example
  * const commits = new TimeHistogram()
  * commits.add(12)
- * commits.figures().count // 1
+ * commits.stats().count // 1
  */
 export class TimeHistogram {
   readonly #counts = new Float64Array(TIME_BOUNDS_MS.length + 1)
@@ -33,7 +33,7 @@ export class TimeHistogram {
     this.#sumMs += durationMs * weight
   }
 
-  figures(): TimeStats {
+  stats(): TimeStats {
     return { counts: [...this.#counts], count: this.#count, sumMs: this.#sumMs }
   }
 }

@@ -70,7 +70,7 @@ export class HandlingTimes {
   }
 
   histograms(): AgentHistograms {
-    return { handling: this.#handling.figures(), latency: this.#latency.figures() }
+    return { handling: this.#handling.stats(), latency: this.#latency.stats() }
   }
 
   report(nowMs: number): HandlingTime {

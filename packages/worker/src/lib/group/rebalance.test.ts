@@ -182,7 +182,7 @@ test('tasks that stay keep their tables: nothing is recovered again', async () =
   await first.worker.stop()
 })
 
-test('a worker that is thrown out drops what it has in hand, and comes back', async () => {
+test('a worker that is thrown out drops what it has in flight, and comes back', async () => {
   const log = createMemoryLog()
   const outside = await topic(log)
   const tally = new Tally()
@@ -203,7 +203,7 @@ test('a worker that is thrown out drops what it has in hand, and comes back', as
   }
   await outside.numbers('in', { count: 100, partitions: PARTITIONS })
   const { worker, transport } = await runWorker(log, app)
-  await until('one in hand', () => worker.stats().agents['stuck']?.active === 1)
+  await until('one in flight', () => worker.stats().agents['stuck']?.active === 1)
   worker.on('partitionsLost', (lost) => {
     block = false
     expect(lost.length).toBe(PARTITIONS)

@@ -16,21 +16,21 @@ const MOST_AT_ONCE = 3
 
 /** What an agent and its instances can do next; numbers are taken modulo what there is. */
 type Step =
-  | { readonly kind: 'take' | 'finish' | 'requeue' | 'aside'; readonly feed: number }
-  | { readonly kind: 'retry'; readonly feed: number; readonly delayMs: number }
+  | { readonly kind: 'take' | 'finish' | 'requeue' | 'aside'; readonly queue: number }
+  | { readonly kind: 'retry'; readonly queue: number; readonly delayMs: number }
   | { readonly kind: 'pass'; readonly ms: number }
   | { readonly kind: 'lose'; readonly partition: number }
 
-const feedNumber = fc.nat({ max: 3 })
+const queueNumber = fc.nat({ max: 3 })
 const aStep: fc.Arbitrary<Step> = fc.oneof(
-  { arbitrary: fc.record({ kind: fc.constant('take' as const), feed: feedNumber }), weight: 12 },
-  { arbitrary: fc.record({ kind: fc.constant('finish' as const), feed: feedNumber }), weight: 3 },
-  { arbitrary: fc.record({ kind: fc.constant('requeue' as const), feed: feedNumber }), weight: 1 },
-  { arbitrary: fc.record({ kind: fc.constant('aside' as const), feed: feedNumber }), weight: 3 },
+  { arbitrary: fc.record({ kind: fc.constant('take' as const), queue: queueNumber }), weight: 12 },
+  { arbitrary: fc.record({ kind: fc.constant('finish' as const), queue: queueNumber }), weight: 3 },
+  { arbitrary: fc.record({ kind: fc.constant('requeue' as const), queue: queueNumber }), weight: 1 },
+  { arbitrary: fc.record({ kind: fc.constant('aside' as const), queue: queueNumber }), weight: 3 },
   {
     arbitrary: fc.record({
       kind: fc.constant('retry' as const),
-      feed: feedNumber,
+      queue: queueNumber,
       delayMs: fc.constantFrom(0, 1, 5, 20),
     }),
     weight: 4,
@@ -53,7 +53,7 @@ class Driven {
   readonly finished: EventInFlight[] = []
   readonly #subscription: Subscription
   readonly #tasks: readonly Task[]
-  /** What each instance has in hand, as one batch. */
+  /** What each instance has in flight, as one batch. */
   readonly #inFlight: readonly EventInFlight[][]
 
   constructor({ instances, ordering }: Agent, keys: readonly (typeof KEYS)[number][]) {
@@ -73,9 +73,9 @@ class Driven {
   async take(step: Step): Promise<void> {
     if (step.kind === 'pass') return this.#pass(step.ms)
     if (step.kind === 'lose') return this.#lose(step.partition)
-    const nth = step.feed % this.#inFlight.length
+    const nth = step.queue % this.#inFlight.length
     const batch = this.#inFlight[nth] ?? []
-    if (step.kind === 'take') return void this.#take(this.feeds[nth], batch)
+    if (step.kind === 'take') return void this.#take(this.queues[nth], batch)
     const [first] = batch
     if (first === undefined) return
     if (step.kind === 'finish') {
@@ -85,7 +85,7 @@ class Driven {
     } else if (step.kind === 'retry') first.retry(step.delayMs)
     else if (step.kind === 'requeue') first.requeue()
     else if (first.open) {
-      // Any of the batch meets a key that another instance has in hand: rows are those of one task.
+      // Any of the batch meets a key that another instance has in flight: rows are those of one task.
       const holder = this.#inFlight[(nth + 1) % this.#inFlight.length]?.[0]
       const last = batch.at(-1)
       if (holder === undefined || last === undefined || holder === first || holder.task !== first.task) return
@@ -105,10 +105,10 @@ class Driven {
   async toTheEnd(): Promise<void> {
     for (let idle = 0; idle < 3; idle++) {
       await this.#pass(50)
-      for (const feed of this.feeds.keys()) {
-        await this.take({ kind: 'finish', feed })
-        await this.take({ kind: 'take', feed })
-        if ((this.#inFlight[feed]?.length ?? 0) > 0) idle = -1
+      for (const queue of this.queues.keys()) {
+        await this.take({ kind: 'finish', queue })
+        await this.take({ kind: 'take', queue })
+        if ((this.#inFlight[queue]?.length ?? 0) > 0) idle = -1
       }
     }
   }
@@ -122,30 +122,30 @@ class Driven {
     return this.finished.filter(({ origin }) => !origin.task.closed)
   }
 
-  /** Of the event that an instance has in hand. */
-  partitionInFlight(feed: number): number {
-    return this.#inFlight[feed]?.[0]?.partition ?? -1
+  /** Of the event that an instance has in flight. */
+  partitionInFlight(queue: number): number {
+    return this.#inFlight[queue]?.[0]?.partition ?? -1
   }
 
-  get feeds(): readonly RecordQueue[] {
+  get queues(): readonly RecordQueue[] {
     return this.#subscription.queues
   }
 
-  /** Instances with nothing in hand wait, and take what they can as soon as they are woken: between two timers, say. */
+  /** Instances with nothing in flight wait, and take what they can as soon as they are woken: between two timers, say. */
   async #pass(ms: number): Promise<void> {
-    for (const [nth, feed] of this.feeds.entries()) {
+    for (const [nth, queue] of this.queues.entries()) {
       const batch = this.#inFlight[nth] ?? []
-      if (batch.length > 0 || feed.isWaiting) continue
-      void feed.ready().then(() => {
-        if (batch.length === 0) while (this.#take(feed, batch));
+      if (batch.length > 0 || queue.isWaiting) continue
+      void queue.ready().then(() => {
+        if (batch.length === 0) while (this.#take(queue, batch));
       })
     }
     await this.clock.advance(ms)
   }
 
-  #take(feed: RecordQueue | undefined, batch: EventInFlight[]): boolean {
+  #take(queue: RecordQueue | undefined, batch: EventInFlight[]): boolean {
     if (batch.length === MOST_AT_ONCE) return false
-    const event = feed?.take()
+    const event = queue?.take()
     if (event === undefined) return false
     const [first] = batch
     // A batch is of one task; one of another begins when this one is over.
@@ -237,10 +237,10 @@ describe.each([
 test('a batch of one key that fails three times goes out again before what came behind it', async () => {
   const driven = new Driven({ instances: 2, ordering: 'key' }, ['a'])
   for (let times = 0; times < 3; times++)
-    for (const feed of [0, 1]) {
-      await driven.take({ kind: 'take', feed })
-      await driven.take({ kind: 'take', feed })
-      await driven.take({ kind: 'retry', feed, delayMs: 5 })
+    for (const queue of [0, 1]) {
+      await driven.take({ kind: 'take', queue })
+      await driven.take({ kind: 'take', queue })
+      await driven.take({ kind: 'retry', queue, delayMs: 5 })
       await driven.take({ kind: 'pass', ms: 10 })
     }
   await driven.toTheEnd()
@@ -251,9 +251,9 @@ test('a batch of one key that fails three times goes out again before what came 
 test('an event that was given up as one of a batch, because of what that had read, holds what it reads when it comes alone', async () => {
   const driven = new Driven({ instances: 1, ordering: 'key' }, ['a'])
   const changed = { changedSince: () => true, show: () => 'a row' }
-  const [feed] = driven.feeds
+  const [queue] = driven.queues
   for (let times = 0; times < 3; times++) {
-    const [first, second] = [feed?.take(), feed?.take()]
+    const [first, second] = [queue?.take(), queue?.take()]
     if (first === undefined || second === undefined) throw new Error('Nothing is handed out.')
     first.join(second)
     expect(second.holdsReads).toBe(false)
@@ -261,10 +261,10 @@ test('an event that was given up as one of a batch, because of what that had rea
     expect(first.deferIfOutdated()).toBe(true)
     first.finish()
   }
-  const alone = feed?.take()
+  const alone = queue?.take()
   expect(alone?.offset).toBe(0)
   alone?.finish()
-  const next = feed?.take()
+  const next = queue?.take()
   expect(next?.offset).toBe(1)
   expect(next?.holdsReads).toBe(true)
   next?.finish()
@@ -273,12 +273,12 @@ test('an event that was given up as one of a batch, because of what that had rea
 test('what waits behind an event of a task that is lost goes on', async () => {
   const driven = new Driven({ instances: 2, ordering: 'key' }, ['a'])
   // One instance has the key.
-  for (const feed of [0, 1]) await driven.take({ kind: 'take', feed })
-  const feed = driven.partitionInFlight(0) < 0 ? 1 : 0
-  const partition = driven.partitionInFlight(feed)
-  await driven.take({ kind: 'retry', feed, delayMs: 60_000 })
+  for (const queue of [0, 1]) await driven.take({ kind: 'take', queue })
+  const queue = driven.partitionInFlight(0) < 0 ? 1 : 0
+  const partition = driven.partitionInFlight(queue)
+  await driven.take({ kind: 'retry', queue, delayMs: 60_000 })
   // Finds that everything of the key waits behind it, also what comes of another partition.
-  await driven.take({ kind: 'take', feed })
+  await driven.take({ kind: 'take', queue })
   await driven.toTheEnd()
   expect(driven.finished).toEqual([])
   await driven.take({ kind: 'lose', partition })
@@ -290,9 +290,9 @@ test.each(['finish', 'retry', 'requeue', 'aside'] as const)(
   'a batch whose task is lost may end in any way, and changes nothing: %s',
   async (kind) => {
     const driven = new Driven({ instances: 1, ordering: 'key' }, ['a'])
-    for (let taken = 0; taken < MOST_AT_ONCE; taken++) await driven.take({ kind: 'take', feed: 0 })
+    for (let taken = 0; taken < MOST_AT_ONCE; taken++) await driven.take({ kind: 'take', queue: 0 })
     await driven.take({ kind: 'lose', partition: driven.partitionInFlight(0) })
-    await driven.take(kind === 'retry' ? { kind, feed: 0, delayMs: 0 } : { kind, feed: 0 })
+    await driven.take(kind === 'retry' ? { kind, queue: 0, delayMs: 0 } : { kind, queue: 0 })
     expect(driven.finished).toEqual([])
     await driven.toTheEnd()
     expect(driven.finishedHere.length).toBe(driven.left)

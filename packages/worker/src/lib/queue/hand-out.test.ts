@@ -127,7 +127,7 @@ test('a single instance hands a failed event out again before any other, with it
   await again.worker.stop()
 })
 
-test('events that touch a key in hand are set aside until its holder is done', async () => {
+test('events that need a key of an event in flight are deferred until that one is over', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 2)
@@ -326,7 +326,7 @@ test('no more than maxUncommitted is handed out before a commit, and early cuts 
   await worker.stop()
 })
 
-test('a full outbox stops hand-out until the broker has taken what is in it', async () => {
+test('hand-out stops at the limit of pending sends until the broker has taken some', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 1)

@@ -85,7 +85,7 @@ export class RecordQueue implements SubscriptionQueue, EventQueue {
     return this.#deferred.keeps(origin)
   }
 
-  /** The event that its agent has in hand while it asks for no further one. */
+  /** The event that its agent is at work on while it asks for no further one. */
   get atWork(): EventInFlight | undefined {
     const last = this.isWaiting ? undefined : this.#recent[this.#recentCount - 1]
     return last?.open === true ? last : undefined

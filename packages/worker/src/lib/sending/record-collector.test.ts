@@ -19,7 +19,7 @@ import { Epoch } from './epoch.ts'
 
 interface HandRequest {
   readonly records: readonly OutgoingRecord[]
-  readonly lane: number
+  readonly broker: number
   readonly guard: () => void
   readonly onDelayed: SendOptions['onDelayed']
   readonly answer: Deferred<readonly SendOutcome[]>
@@ -38,8 +38,8 @@ class HandProducer implements Producer {
   /** Not answered yet. */
   readonly delays = new Set<HandDelay>()
   readonly counts = new Map<string, Deferred<number>>()
-  /** Lane of a partition, as leaders have it just now. */
-  laneOf: (partition: number) => number = (partition) => partition % 2
+  /** Broker of a partition, as leaders are just now. */
+  leaderOf: (partition: number) => number = (partition) => partition % 2
   #offset = 0
 
   topic(name: string): Deferred<number> {
@@ -53,14 +53,14 @@ class HandProducer implements Producer {
   }
 
   brokerOf({ partition }: TopicPartition): number {
-    return this.laneOf(partition)
+    return this.leaderOf(partition)
   }
 
   async send(records: readonly OutgoingRecord[], { guard, onDelayed }: SendOptions): Promise<readonly SendOutcome[]> {
     guard()
     const request = {
       records: [...records],
-      lane: this.laneOf(records[0]?.partition ?? 0),
+      broker: this.leaderOf(records[0]?.partition ?? 0),
       guard,
       onDelayed,
       answer: deferred<readonly SendOutcome[]>(),
@@ -191,7 +191,7 @@ async function turns(count = 3): Promise<void> {
   for (let i = 0; i < count; i++) await new Promise<void>((resolve) => setImmediate(resolve))
 }
 
-test('what gathers in a turn goes out at its end, one request per lane, and the rest when that is answered', async () => {
+test('what gathers in a turn goes out at its end, one request per broker, and the rest when that is answered', async () => {
   const { producer, collector, budget } = make()
   producer.topic('t').resolve(4)
   await collector.partitions('t')
@@ -255,7 +255,7 @@ test('never two requests with one partition, always in order, whatever is answer
         for (const step of steps) {
           if (step.kind === 'add')
             for (let i = 0; i < step.count; i++) add(collector, step.partition, String(number++), epoch)
-          else if (step.kind === 'move') producer.laneOf = (partition) => (partition + step.by) % 3
+          else if (step.kind === 'move') producer.leaderOf = (partition) => (partition + step.by) % 3
           else if (step.kind === 'delay')
             producer.delay(producer.open[step.pick % Math.max(producer.open.length, 1)], step.partitions)
           else if (step.kind === 'heal')
@@ -570,7 +570,7 @@ test('a partition whose leader moves while a request with it is under way goes o
   await collector.partitions('t')
   add(collector, 0, 'first')
   await turns()
-  producer.laneOf = (partition) => (partition + 1) % 2
+  producer.leaderOf = (partition) => (partition + 1) % 2
   add(collector, 0, 'second')
   await turns()
   expect(producer.requests.length).toBe(1)

@@ -205,7 +205,7 @@ test.each(['alone', 'among others'])(
     const count = how === 'alone' ? 1 : 8
     await outside.numbers('in', { count, partitions: PARTITIONS })
     for (let block = 1; block <= 3; block++) {
-      await until('all in hand', () => waiting.length === count)
+      await until('all in flight', () => waiting.length === count)
       await new Promise((resolve) => setImmediate(resolve))
       // As a job, a page or the garbage collector would.
       one.compute()
@@ -214,7 +214,7 @@ test.each(['alone', 'among others'])(
       // They are lost, and come again.
       for (const { resolve } of waiting.splice(0)) resolve()
     }
-    await until('all in hand', () => waiting.length === count)
+    await until('all in flight', () => waiting.length === count)
     for (const { resolve } of waiting) resolve()
     await until('all committed', () => committed(log) === count)
     expect(one.seen.every(({ refused, attempts }) => refused === undefined && attempts === 0)).toBe(true)

@@ -186,7 +186,7 @@ test('a topic that is missing and not declared fails the start', async () => {
   })
 })
 
-test('fail ends the worker: what is finished is committed, what is in hand is not', async () => {
+test('fail ends the worker: what is finished is committed, what is in flight is not', async () => {
   const { log } = await filled(10)
   const handled: number[] = []
   const made = await runWorker(log, {

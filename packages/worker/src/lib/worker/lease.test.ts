@@ -123,7 +123,7 @@ test.each([false, true])(
       },
     )
     await worker.start()
-    await until('the event is in hand', () => worker.stats().agents['a']?.active === 1)
+    await until('the event is in flight', () => worker.stats().agents['a']?.active === 1)
     transports[0]?.stopHeartbeats()
     await clock.sleep(200)
     hanging.resolve()

@@ -91,7 +91,7 @@ const cases: readonly (readonly [Call, exactlyOnce: boolean, inFlight: boolean])
 ]
 
 test.each(cases)(
-  'a stop comes to its end in its time when this call is never answered: %s (exactly once: %s, an event in hand: %s)',
+  'a stop comes to its end in its time when this call is never answered: %s (exactly once: %s, an event in flight: %s)',
   async (call, exactlyOnce, inFlight) => {
     const clock = manualClock()
     // Nothing is committed then: its transaction stays open.
@@ -190,7 +190,7 @@ test.each([false, true])(
     const wrap = (inner: Transport): Transport => (transport = new Hung(inner, () => 0))
     const { worker } = testWorker(log, app, { clock, store, wrap })
     await worker.start()
-    await until('in hand', () => isInHand)
+    await until('in flight', () => isInHand)
     if (transport !== undefined) transport.hung = true
     let over = false
     if (fails) worker.context.fail(new MillraceError('WORKER_FAILED', 'It cannot go on.'))

@@ -139,7 +139,7 @@ export class Worker implements WorkerContract {
   }
 
   commitTimes(): TimeStats {
-    return this.#sensor.commitTimes.figures()
+    return this.#sensor.commitTimes.stats()
   }
 
   assignment(): AssignmentView {
