@@ -14,6 +14,7 @@ interface LibraryPlace {
 const LIBRARIES: readonly LibraryPlace[] = [
   { library: 'kafkajs', packages: ['transport-kafkajs'] },
   { library: 'lmdb', packages: ['transport-embedded', 'store-lmdb'] },
+  { library: 'yargs', packages: ['cli'], oneFile: true },
   { library: 'pino', packages: ['cli'], oneFile: true },
   { library: 'tsx', packages: ['cli'] },
   { library: 'picocolors', packages: ['cli'] },

@@ -19,7 +19,7 @@ import {
 } from './frozen-build.ts'
 
 /** Of the command line, of the site, and what only development wants. */
-const UNUSED = ['undici', 'tsx', 'esbuild', 'chokidar', 'hono', '@hono']
+const UNUSED = ['undici', 'tsx', 'esbuild', 'chokidar', 'yargs', 'yargs-parser', 'hono', '@hono']
 const DATA_FILES = ['millrace-log.mdb', 'millrace-log.json', 'tables/data.mdb', 'tables/millrace-store.json']
 const NUMBERS = 2_000
 const PARTITIONS = 2

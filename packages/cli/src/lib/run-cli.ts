@@ -15,9 +15,7 @@ import { type AppLocation, locateApp } from './apps/locate-app.ts'
 import { nearestPackage } from './apps/nearest-package.ts'
 import { type CommonOptions, globalOptions, readCommonOptions } from './arguments/common-options.ts'
 import type { Grammar } from './arguments/grammar.ts'
-import { readArguments, readGlobals } from './arguments/read-arguments.ts'
 import { settingOptions } from './arguments/setting-options.ts'
-import { splitWords } from './arguments/split-words.ts'
 import type { Command } from './commands/command-context.ts'
 import { builtInCommands, commandsOf } from './commands/commands.ts'
 import { completionCommand, printCompletion } from './commands/completion-command.ts'
@@ -78,19 +76,22 @@ export async function runCli(words: readonly string[], options: CliOptions = {})
 async function runWords(words: readonly string[], options: CliOptions, terminal: ShownTerminal): Promise<number> {
   if (words[0] === '--version') return showVersion(terminal, words.includes('--json'))
   if (words[0] === COMPLETE) return complete(words.slice(1), options, terminal)
-  // The app decides which commands there are, and the options decide which app it is. The first split knows the built-in commands only.
+  const { parseWords } = await import('./arguments/yargs-engine.ts')
+  const { readArguments, readGlobals } = await import('./arguments/read-arguments.ts')
+
+  // The app decides which commands there are, and options decide which app: so the words are read twice.
   const program = options.program ?? 'millrace'
   const plain = grammarOf(program, options, builtInCommands)
-  const firstLook = splitWords(plain, words)
+  const firstLook = await parseWords(plain, words)
   const common = readCommonOptions(readGlobals(plain, firstLook))
   if (common.version) return showVersion(terminal, common.json)
   if (common.workDirectory !== undefined) enterDirectory(common.workDirectory)
   if (common.help || words.length === 0) return showHelp({ words, options, common, program, terminal })
 
-  if (firstLook.command === completionCommand.grammar)
+  if (firstLook.command === completionCommand.grammar.name)
     return printCompletion(readArguments(plain, firstLook).values, terminal)
 
-  const isDev = firstLook.command === devCommand.grammar
+  const isDev = firstLook.command === devCommand.grammar.name
   if (isDev && !isDevWorker(terminal.env)) {
     readArguments(plain, firstLook)
     return develop({ words, options, common, program, terminal })
@@ -103,9 +104,9 @@ async function runWords(words: readonly string[], options: CliOptions, terminal:
     location = locate(options, common, terminal)
     if (isDev && location !== undefined) await waitAsSpare(location.file)
     app ??= location === undefined ? undefined : await load(location)
-    if (app === undefined && firstLook.command === doctorCommand.grammar) throw noApp(firstLook.command.name)
+    if (app === undefined && firstLook.command === doctorCommand.grammar.name) throw noApp(firstLook.command)
   } catch (error) {
-    if (firstLook.command !== doctorCommand.grammar) throw error
+    if (firstLook.command !== doctorCommand.grammar.name) throw error
     // What was typed is judged first: a misspelt option is no finding.
     readArguments(plain, firstLook)
     const { json, color, quiet } = common
@@ -118,7 +119,7 @@ async function runWords(words: readonly string[], options: CliOptions, terminal:
     command: chosen,
     settings,
     values,
-  } = readArguments(grammar, app === undefined ? firstLook : splitWords(grammar, words))
+  } = readArguments(grammar, app === undefined ? firstLook : await parseWords(grammar, words))
   const command = commands.find(({ grammar: { name } }) => name === chosen.name)
   if (app === undefined || command === undefined) throw noApp(chosen.name)
   return runCommand({
@@ -135,11 +136,13 @@ async function runWords(words: readonly string[], options: CliOptions, terminal:
 
 /** Words for the shell, one a line. Without an app that can be loaded, those that need none: never an error. */
 async function complete(words: readonly string[], options: CliOptions, terminal: Terminal): Promise<number> {
+  const { parseWords } = await import('./arguments/yargs-engine.ts')
+  const { readGlobals } = await import('./arguments/read-arguments.ts')
   const plain = grammarOf(options.program ?? 'millrace', options, builtInCommands)
   let grammar = plain
   let names = NO_NAMES
   try {
-    const common = readCommonOptions(readGlobals(plain, splitWords(plain, words.slice(0, -1))))
+    const common = readCommonOptions(readGlobals(plain, await parseWords(plain, words.slice(0, -1))))
     if (common.workDirectory !== undefined) enterDirectory(common.workDirectory)
     const location = locate(options, common, terminal)
     const app = options.app ?? (location === undefined ? undefined : await load(location))
@@ -166,7 +169,7 @@ interface HelpRequest {
 
 /** Help also when the app cannot be loaded: then without its own commands, saying so. */
 async function showHelp({ words, options, common, program, terminal }: HelpRequest): Promise<number> {
-  const { helpText } = await import('./arguments/help-text.ts')
+  const { helpText } = await import('./arguments/yargs-engine.ts')
   let commands: readonly Command[] = builtInCommands
   try {
     const location = locate(options, common, terminal)
@@ -178,7 +181,7 @@ async function showHelp({ words, options, common, program, terminal }: HelpReque
     )
   }
   const stream = common.help ? terminal.stdout : terminal.stderr
-  stream.write(`${helpText(grammarOf(program, options, commands), words, widthOf(stream))}\n`)
+  stream.write(`${await helpText(grammarOf(program, options, commands), words, widthOf(stream))}\n`)
   return common.help ? 0 : 2
 }
 

@@ -8,7 +8,7 @@ import {
   type ParameterValue,
   type ParameterValues,
 } from './grammar.ts'
-import type { OptionValue, SplitWords } from './split-words.ts'
+import type { RawArguments, RawValue } from './yargs-engine.ts'
 import { usage } from './typed-values.ts'
 
 /** What was typed, checked: every value is of the type that its declaration says. */
@@ -22,33 +22,34 @@ export interface ReadArguments {
 }
 
 /** Checks what was typed. Throws `COMMAND_USAGE` for the first mistake, naming the nearest thing that exists. */
-export function readArguments(grammar: Grammar, words: SplitWords): ReadArguments {
-  const command = commandOf(grammar, words)
+export function readArguments(grammar: Grammar, raw: RawArguments): ReadArguments {
+  const command = commandOf(grammar, raw)
   const settings = settingsOf(grammar, command)
-  refuseUnknown([...grammar.globals, ...command.options, ...settings], words.options, command)
-  const [surplus] = words.rest.slice(command.positionals.length)
+  refuseUnknown([...grammar.globals, ...command.options, ...settings], raw.options, command)
+  const [surplus] = raw.rest.slice(command.positionals.length)
   if (surplus !== undefined) throw usage(`${command.name} does not take the argument "${surplus}".`)
   return {
     command,
-    globals: readGlobals(grammar, words),
-    settings: readSettings(settings, words),
+    globals: readGlobals(grammar, raw),
+    settings: readSettings(settings, raw),
     values: {
-      ...readOptions(command.options, words),
+      ...readOptions(command.options, raw),
       ...Object.fromEntries(
-        command.positionals.map((argument, at) => [argument.key, readPositional(argument, words.rest[at], command)]),
+        command.positionals.map((argument, at) => [argument.key, readPositional(argument, raw.rest[at], command)]),
       ),
     },
   }
 }
 
 /** Global options alone, for what has to be known before the commands are. */
-export function readGlobals(grammar: Grammar, words: SplitWords): ParameterValues {
-  return readOptions(grammar.globals, words)
+export function readGlobals(grammar: Grammar, raw: RawArguments): ParameterValues {
+  return readOptions(grammar.globals, raw)
 }
 
-function commandOf(grammar: Grammar, { command, rest }: SplitWords): CommandGrammar {
-  if (command !== undefined) return command
-  const [word] = rest
+function commandOf(grammar: Grammar, raw: RawArguments): CommandGrammar {
+  const found = grammar.commands.find(({ name }) => name === raw.command)
+  if (found) return found
+  const [word] = raw.rest
   if (word === undefined) throw usage('No command was given.')
   throw usage(
     `There is no command "${word}".${hint(
@@ -59,41 +60,32 @@ function commandOf(grammar: Grammar, { command, rest }: SplitWords): CommandGram
   )
 }
 
-function refuseUnknown(options: readonly OptionGrammar[], given: SplitWords['options'], command: CommandGrammar): void {
+function refuseUnknown(
+  options: readonly OptionGrammar[],
+  given: RawArguments['options'],
+  command: CommandGrammar,
+): void {
   const known = options.flatMap(({ name, aliases }) => [name, ...aliases])
-  const unknown = [...given.keys()].find((name) => !known.includes(name))
+  const unknown = Object.keys(given).find((name) => !known.includes(name))
   if (unknown === undefined) return
   const switches = options.filter(({ type }) => type === 'boolean').map(({ name }) => `no-${name}`)
   const long = [...known.filter((name) => name.length > 1), ...(unknown.startsWith('no-') ? switches : [])]
   throw usage(`${command.name} has no option ${dashed(unknown)}.${hint(unknown, long, '--')}`)
 }
 
-function readOptions(options: readonly OptionGrammar[], words: SplitWords): ParameterValues {
-  return Object.fromEntries(
-    options.map((option) => [option.key, readOption(option, words.options.get(option.name) ?? [])]),
-  )
+function readOptions(options: readonly OptionGrammar[], raw: RawArguments): ParameterValues {
+  return Object.fromEntries(options.map((option) => [option.key, readOption(option, raw.options[option.name])]))
 }
 
-function readOption(option: OptionGrammar, given: readonly OptionValue[]): ParameterValue {
-  if (option.type === 'list') return given.map((value) => textOf(option, value))
+function readOption(option: OptionGrammar, given: RawValue | undefined): ParameterValue {
   const shown = dashed(option.name)
-  const value = singleValue(option, given)
-  if (value !== undefined) return typeof value === 'boolean' ? value : readText(option, value, shown)
-  if (option.required) throw usage(`${shown} must be given.`)
-  return option.default
-}
-
-/** Of a switch that was given more than once, the last value. */
-function singleValue(option: OptionGrammar, given: readonly OptionValue[]): OptionValue | undefined {
-  const value = given.at(-1)
-  if (option.type === 'boolean' || value === undefined) return value
-  if (given.length > 1) throw usage(`${dashed(option.name)} was given more than once.`)
-  return textOf(option, value)
-}
-
-function textOf({ name }: OptionGrammar, value: OptionValue): string {
-  if (typeof value === 'string') return value
-  throw usage(`${dashed(name)} needs a value.`)
+  if (given === undefined) {
+    if (option.required) throw usage(`${shown} must be given.`)
+    return option.type === 'list' ? [] : option.default
+  }
+  if (option.type === 'list') return typeof given === 'object' ? given : [String(given)]
+  if (typeof given === 'object') throw usage(`${shown} was given more than once.`)
+  return typeof given === 'boolean' ? given : readText(option, given, shown)
 }
 
 function readPositional(
@@ -124,12 +116,11 @@ function readText(parameter: ParameterGrammar, text: string, shown: string): Par
   return text
 }
 
-/** The app reads the text of settings; only switches are checked here. */
-function readSettings(settings: readonly OptionGrammar[], words: SplitWords): Readonly<Record<string, string>> {
+function readSettings(settings: readonly OptionGrammar[], raw: RawArguments): Readonly<Record<string, string>> {
   const given: Record<string, string> = {}
   for (const setting of settings) {
-    const value = singleValue(setting, words.options.get(setting.name) ?? [])
-    if (typeof value === 'string' && setting.type === 'boolean') readText(setting, value, dashed(setting.name))
+    const value = raw.options[setting.name]
+    if (typeof value === 'object') throw usage(`${dashed(setting.name)} was given more than once.`)
     if (value !== undefined) given[setting.key] = String(value)
   }
   return given

@@ -1,5 +1,10 @@
-import { settingsOf, type CommandGrammar, type Grammar, type ParameterGrammar } from '../arguments/grammar.ts'
-import { type SplitWords, splitWords } from '../arguments/split-words.ts'
+import {
+  settingsOf,
+  type CommandGrammar,
+  type Grammar,
+  type OptionGrammar,
+  type ParameterGrammar,
+} from '../arguments/grammar.ts'
 
 /** Names that the app has, for arguments that take them. */
 export interface CompletedNames {
@@ -18,13 +23,43 @@ export const NO_NAMES: CompletedNames = Object.freeze({ topics: [], agents: [], 
  */
 export function completionsOf(grammar: Grammar, names: CompletedNames, words: readonly string[]): readonly string[] {
   const last = words.at(-1) ?? ''
-  const before = splitWords(grammar, words.slice(0, -1))
-  const isOption = last.startsWith('-') && before.awaiting === undefined
-  const all = isOption ? optionWords(grammar, before.command) : wordsAfter(before, grammar, names)
+  const { command, position, awaiting } = placeAfter(grammar, words.slice(0, -1))
+  const isOption = last.startsWith('-') && awaiting === undefined
+  const all = isOption ? optionWords(grammar, command) : wordsAt(grammar, names, { command, position, awaiting })
   return all.filter((word) => word.startsWith(last))
 }
 
-function optionWords(grammar: Grammar, command: CommandGrammar | undefined): readonly string[] {
+interface Place {
+  /** `null` for a word that is no command: nothing is known of what follows. */
+  readonly command: CommandGrammar | undefined | null
+  /** Positional arguments before. */
+  readonly position: number
+  /** The option whose value comes now. */
+  readonly awaiting: OptionGrammar | undefined
+}
+
+function placeAfter(grammar: Grammar, words: readonly string[]): Place {
+  let command: CommandGrammar | undefined | null
+  let position = 0
+  let awaiting: OptionGrammar | undefined
+  for (const word of words) {
+    if (awaiting !== undefined) awaiting = undefined
+    else if (word.startsWith('-')) awaiting = valueOptionOf(word, grammar, command)
+    else if (command === undefined) command = grammar.commands.find(({ name }) => name === word) ?? null
+    else position++
+  }
+  return { command, position, awaiting }
+}
+
+/** The option that `word` is, when its value is the next word. */
+function valueOptionOf(word: string, grammar: Grammar, command: Place['command']): OptionGrammar | undefined {
+  const typed = word.replace(/^-+/, '')
+  const known = [...grammar.globals, ...(command?.options ?? []), ...grammar.settings]
+  const found = known.find(({ name, aliases }) => name === typed || aliases.includes(typed))
+  return found?.type === 'boolean' ? undefined : found
+}
+
+function optionWords(grammar: Grammar, command: Place['command']): readonly string[] {
   const own = command ? [...command.options, ...(command.showsSettings ? settingsOf(grammar, command) : [])] : []
   return [...own, ...grammar.globals].map((option) =>
     option.type === 'boolean' && isOn(option) ? `--no-${option.name}` : `--${option.name}`,
@@ -35,14 +70,10 @@ function isOn({ default: standard, shownDefault }: ParameterGrammar): boolean {
   return standard === true || shownDefault === 'true'
 }
 
-function wordsAfter(
-  { command, rest, awaiting }: SplitWords,
-  grammar: Grammar,
-  names: CompletedNames,
-): readonly string[] {
+function wordsAt(grammar: Grammar, names: CompletedNames, { command, position, awaiting }: Place): readonly string[] {
   if (awaiting !== undefined) return valuesOf(awaiting, names)
-  if (command === undefined) return rest.length === 0 ? grammar.commands.map(({ name }) => name) : []
-  const argument = command.positionals[rest.length]
+  if (command === undefined) return grammar.commands.map(({ name }) => name)
+  const argument = command?.positionals[position]
   return argument === undefined ? [] : valuesOf(argument, names)
 }
 

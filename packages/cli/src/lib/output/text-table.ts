@@ -10,25 +10,19 @@ export function textTable(rows: readonly TableRow[], color: CommandColors): stri
     const name = cellText(column)
     const cells = rows.map((row) => cellText(row[column]))
     const isNumeric = rows.every((row) => row[column] === undefined || typeof row[column] === 'number')
-    return { name, cells, isNumeric, width: Math.max(...[name, ...cells].map((text) => textWidth(text))) }
+    return { name, cells, isNumeric, width: Math.max(...[name, ...cells].map((text) => stringWidth(text))) }
   })
   const line = (cellOf: (column: (typeof columns)[number]) => string): string =>
     columns
-      .map((column) => padText(cellOf(column), column.width, column.isNumeric))
+      .map((column) => pad(cellOf(column), column.width, column.isNumeric))
       .join('  ')
       .trimEnd()
   const head = color.bold(line(({ name }) => name))
   return [head, ...rows.map((_, at) => line(({ cells }) => cells[at] ?? ''))].join('\n')
 }
 
-/** Columns that a text takes on a terminal. */
-export function textWidth(text: string): number {
-  return stringWidth(text)
-}
-
-/** Fills a text with spaces up to `width` columns; `right` puts them before it. */
-export function padText(text: string, width: number, right = false): string {
-  const space = ' '.repeat(Math.max(width - textWidth(text), 0))
+function pad(text: string, width: number, right: boolean): string {
+  const space = ' '.repeat(Math.max(width - stringWidth(text), 0))
   return right ? space + text : text + space
 }
 
