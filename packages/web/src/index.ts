@@ -18,7 +18,7 @@ export type { Flow, NodeKind, PartitionedTable, RoutableTable, SiteApp, SiteSett
 export type { SiteTable, SiteWorker, TopicRecords, WorkerHistograms } from './lib/site-app.ts'
 export { siteWorker, type SiteWorkerParts, type SiteWorkers } from './lib/site-workers.ts'
 export type { PageDeclarations } from './lib/site/declare-pages.ts'
-export type { SiteAgentStats, SiteFlowStats, SiteJobStats, SiteStats, SiteTableStats } from './lib/site/site-stats.ts'
+export type { SiteAgentStats, SiteFlowStats, SiteJobStats, SiteStats, SiteTableStats } from './lib/site-stats.ts'
 export { createSite, type AddToSite, type Site } from './lib/site/site.ts'
 export { localUrl, ownAddress, type BoundAddress } from './lib/site/web-part.ts'
 export { webPart, type WebPart, type WebPartContext, type WebPartSettings } from './lib/site/web-part.ts'

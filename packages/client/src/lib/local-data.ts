@@ -18,7 +18,7 @@ import { changedFile, DRAFT, filesIn, readManifest, refused, writeManifest } fro
 const LOG = 'log'
 const STORE = 'tables'
 
-interface LogPlace {
+interface LogLocation {
   readonly directory: string
   readonly clock: Clock
   readonly timeoutMs: number
@@ -27,7 +27,7 @@ interface LogPlace {
 /** What the embedded broker and the store on disk know of their files. */
 export interface LocalFiles {
   exportLog(
-    place: LogPlace,
+    place: LogLocation,
     write: (piece: Buffer) => Promise<void>,
     signal: AbortSignal,
   ): Promise<Omit<LogTransfer, 'directory'>>
@@ -35,7 +35,7 @@ export interface LocalFiles {
     text: AsyncIterable<Buffer>,
     place: { readonly directory: string; readonly signal: AbortSignal },
   ): Promise<Omit<LogTransfer, 'directory'>>
-  copyLog(place: LogPlace, directory: string): Promise<void>
+  copyLog(place: LogLocation, directory: string): Promise<void>
   hasStore(directory: string): boolean
   backupStore(directory: string, target: string): Promise<void>
   /** Stores of other versions in a directory, or beside the one in use. */
@@ -186,7 +186,7 @@ export class AppData implements LocalData {
     return join(above, rest[0])
   }
 
-  #log(): LogPlace {
+  #log(): LogLocation {
     const { clock, settings } = this.#app.surroundings
     const { logDirectory: directory } = this.#app.drivers.place()
     if (directory === undefined)

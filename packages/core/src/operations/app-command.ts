@@ -30,7 +30,7 @@ export interface CommandSpec<O extends CommandParameters, P extends CommandParam
   readonly daemon?: boolean | undefined
 }
 
-type ValueOf<P extends CommandParameter> = P extends { readonly choices: readonly (infer C)[] }
+type ArgumentOf<P extends CommandParameter> = P extends { readonly choices: readonly (infer C)[] }
   ? C
   : P['type'] extends 'number'
     ? number
@@ -38,15 +38,19 @@ type ValueOf<P extends CommandParameter> = P extends { readonly choices: readonl
       ? boolean
       : string
 
-type Given<P extends CommandParameter> = P extends
+type GivenParameter<P extends CommandParameter> = P extends
   | { readonly default: string | number | boolean }
   | { readonly required: true }
-  ? ValueOf<P>
-  : ValueOf<P> | undefined
+  ? ArgumentOf<P>
+  : ArgumentOf<P> | undefined
 
 /** What a handler gets: every option and positional by its name, typed from its declaration. */
 export type CommandArguments<O extends CommandParameters, P extends CommandParameters> = {
-  readonly [N in keyof O | keyof P]: N extends keyof O ? Given<O[N]> : N extends keyof P ? Given<P[N]> : never
+  readonly [N in keyof O | keyof P]: N extends keyof O
+    ? GivenParameter<O[N]>
+    : N extends keyof P
+      ? GivenParameter<P[N]>
+      : never
 }
 
 /** A command of an app, its types gone. `name` is the handler's declared name on the command line. */

@@ -1,5 +1,5 @@
 import type { CommitOffset, TopicPartition } from '../contracts/record.ts'
-import type { PartitionPosition, TopicInfo, TopicSettings } from '../contracts/transport.ts'
+import type { PartitionPosition, TopicInfo, TopicSettings } from '../contracts/admin.ts'
 
 /** One agent on one partition. */
 export interface AgentLag {

@@ -5,7 +5,7 @@ import type { LocalData } from './local-data.ts'
 import type { Logger } from '../contracts/logger.ts'
 import type { RawHeaders, RecordMetadata, TopicPartition } from '../contracts/record.ts'
 import type { SiteTls } from '../contracts/web-driver.ts'
-import type { MemberInfo, PartitionPosition, TopicInfo } from '../contracts/transport.ts'
+import type { MemberInfo, PartitionPosition, TopicInfo } from '../contracts/admin.ts'
 
 /**
  * Under this key an app offers itself to the command line. Text rather than a symbol, so that an app is recognised also

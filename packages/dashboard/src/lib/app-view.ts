@@ -1,7 +1,7 @@
 import { knownMembers, SharedLookups, type SharedLookupsOptions, type SiteApp, type SiteWorker } from '@millrace/web'
 import type { HistoryPoint } from './history.ts'
 import type { Peer, Peers } from './peers.ts'
-import type { Watches, WorkerAnswer } from './worker-watch.ts'
+import type { Watches, WatchedWorker } from './worker-watch.ts'
 
 const NO_SITE = 'It serves no site (web.enabled), so nothing is known of it.'
 
@@ -12,7 +12,7 @@ export interface LiveAnswer {
 }
 
 export type LiveWorker =
-  | ({ readonly answers: true; readonly self: boolean } & WorkerAnswer)
+  | ({ readonly answers: true; readonly self: boolean } & WatchedWorker)
   | { readonly answers: false; readonly self: false; readonly address: string | undefined; readonly error: string }
 
 /** What `/history/` answers: the last five minutes, one point a second, by worker id. */

@@ -13,7 +13,7 @@ const TREND_MS = 30_000
 type WatchTools = Pick<SiteTools, 'site' | 'stats'>
 
 /** Everything that the page shows of one worker; changes every second. */
-export interface WorkerAnswer {
+export interface WatchedWorker {
   readonly stats: SiteStats
   readonly jobs: readonly JobView[]
   readonly assignment: AssignmentAnswer
@@ -50,7 +50,7 @@ export class WorkerWatch {
     return withRates(stats, this.#rates, this.#errorsSince(stats.errors))
   }
 
-  answer(): WorkerAnswer {
+  answer(): WatchedWorker {
     const worker = this.#worker
     const stats = this.withRates(this.#tools.stats(worker))
     const assignment = assignmentAnswer(worker.assignment())

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { partitionsOf, type RawRecord, type RecordBatch, type TopicPartition } from '../../contracts/record.ts'
-import type { PartitionOffsets, Reader } from '../../contracts/transport.ts'
+import type { PartitionOffsets } from '../../contracts/admin.ts'
+import type { Reader } from '../../contracts/transport.ts'
 import { manualClock } from '../time/manual-clock.ts'
 import { deferred, type Deferred } from './promises.ts'
 import { readStretches, readToEnd } from './read-stretches.ts'

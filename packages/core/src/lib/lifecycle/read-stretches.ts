@@ -1,6 +1,7 @@
 import type { Clock } from '../../contracts/clock.ts'
 import { byPartition, partitionKey, type RecordBatch, type TopicPartition } from '../../contracts/record.ts'
-import type { PartitionOffsets, Reader } from '../../contracts/transport.ts'
+import type { PartitionOffsets } from '../../contracts/admin.ts'
+import type { Reader } from '../../contracts/transport.ts'
 import { MillraceError } from '../errors/millrace-error.ts'
 import { raceAbort, withTimeout } from './promises.ts'
 

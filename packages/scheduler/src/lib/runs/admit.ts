@@ -4,13 +4,13 @@ import type { Overlap } from '../jobs/job.ts'
 export const MAX_RUNS = 1000
 
 /** What is done with a new run: begin it, keep it for later, leave it out, or abort what is under way for it. */
-export type Admission = 'run' | 'queue' | 'skip' | 'replace'
+export type RunAdmission = 'run' | 'queue' | 'skip' | 'replace'
 
 /** By the job's overlap policy; `active` and `queued` count its runs. */
 export function admit(
   overlap: Overlap,
   { active, queued }: { readonly active: number; readonly queued: number },
-): Admission {
+): RunAdmission {
   if (active === 0 && queued === 0) return 'run'
   switch (overlap) {
     case 'allow':

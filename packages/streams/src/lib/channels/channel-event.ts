@@ -1,6 +1,6 @@
 import { jsonCodec, type RawHeaders } from '@millrace/core'
 import type { Effect, SendReceipt, SendRequest } from '@millrace/worker'
-import type { EventOrigin, InFlight, ReplyRequest } from '../events/in-flight.ts'
+import type { StreamOrigin, InFlight, ReplyRequest } from '../events/in-flight.ts'
 import type { AgentContext } from '../events/agent-context.ts'
 import { acknowledged } from '../topics/send-here.ts'
 
@@ -37,7 +37,7 @@ export interface MessageQueue {
  * A message of a channel that is in flight: what the engine's event is for a record. It has no task: what it sends is
  * acknowledged at once, and not undone when it fails.
  */
-export class ChannelEvent implements InFlight, EventOrigin {
+export class ChannelEvent implements InFlight, StreamOrigin {
   readonly valueSpec: undefined = undefined
   readonly tombstones: boolean = true
   readonly refused: undefined = undefined

@@ -37,7 +37,7 @@ export interface InFlight extends Pick<
 }
 
 /** What the events of one source have in common for one agent. */
-export interface EventOrigin {
+export interface StreamOrigin {
   readonly context: AgentContext
   /** How values are encoded; only the same spec may pass raw bytes on. `undefined` when there are no bytes, in channels. */
   readonly valueSpec: CodecSpec | undefined

@@ -6,7 +6,7 @@ import { takingWorker } from '../fixtures/taking-worker.fixture.ts'
 import { AgentCounters, type AgentContext } from './agent-context.ts'
 import { BetweenEvents, currentEvent } from './between-events.ts'
 import { HandlingTimes } from './handling-times.ts'
-import type { EventOrigin } from './in-flight.ts'
+import type { StreamOrigin } from './in-flight.ts'
 import { StreamEvent } from './stream-event.ts'
 
 /** Events of one agent, without a stream around them. */
@@ -25,7 +25,7 @@ async function source() {
     replyTopic: 'app-replies',
     tracing: undefined,
   }
-  const origin: EventOrigin = {
+  const origin: StreamOrigin = {
     context,
     valueSpec: 'string',
     tombstones: false,

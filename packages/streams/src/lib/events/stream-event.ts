@@ -2,7 +2,7 @@ import type { EventTrace } from '@millrace/core'
 import type { ClientContext, CurrentEvent, ProcessingContext, WorkerContext } from '@millrace/worker'
 import type { FinishedAs } from './agent-context.ts'
 import { Event } from './event.ts'
-import { endTrace, type EventOrigin, type InFlight } from './in-flight.ts'
+import { endTrace, type StreamOrigin, type InFlight } from './in-flight.ts'
 import { Replies } from './replies.ts'
 import type { EventTarget } from './targets.ts'
 
@@ -20,7 +20,7 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
   override readonly inFlight: InFlight
   /** For tables and topics; `undefined` for a message of a channel, which has no task. */
   readonly event: CurrentEvent | undefined
-  readonly origin: EventOrigin
+  readonly origin: StreamOrigin
   override value: unknown = undefined
   isValueChanged = false
   /** As the steps so far have left it: a value, or this event itself. */
@@ -54,7 +54,7 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
   /** Values that are not done with; one of which `flatMap` still gives values counts too. */
   #values = 1
 
-  private constructor(inFlight: InFlight, origin: EventOrigin, event: CurrentEvent | undefined) {
+  private constructor(inFlight: InFlight, origin: StreamOrigin, event: CurrentEvent | undefined) {
     super()
     this.inFlight = inFlight
     this.origin = origin
@@ -62,7 +62,7 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
   }
 
   /** Of what a source has just taken. */
-  static of(inFlight: InFlight, origin: EventOrigin, event: CurrentEvent | undefined): StreamEvent {
+  static of(inFlight: InFlight, origin: StreamOrigin, event: CurrentEvent | undefined): StreamEvent {
     const { counters } = origin.context
     counters.active++
     if (inFlight.attempts === 0) counters.received++

@@ -1,7 +1,7 @@
 import { type CodecSpec, MillraceError, toError } from '@millrace/core'
 import type { SubscriptionQueue } from '@millrace/worker'
 import { requestIn } from '../asking/requests.ts'
-import type { EventOrigin, InFlight, ReplyRequest } from '../events/in-flight.ts'
+import type { StreamOrigin, InFlight, ReplyRequest } from '../events/in-flight.ts'
 import type { AgentContext } from '../events/agent-context.ts'
 import { isForAnother } from '../events/replay-mark.ts'
 import { type EventSource, type Wakeup, Watchers } from '../events/source.ts'
@@ -62,7 +62,7 @@ export class TopicSource implements EventSource {
 }
 
 /** Records of one topic, for one agent. */
-class TopicOrigin implements EventOrigin {
+class TopicOrigin implements StreamOrigin {
   readonly context: AgentContext
   readonly valueSpec: CodecSpec
   readonly tombstones: boolean

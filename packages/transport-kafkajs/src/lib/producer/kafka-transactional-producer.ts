@@ -192,7 +192,7 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
   #ask<T>(
     what: string,
     request: WireRequest<T>,
-    refusalIn: (answer: T) => Refusal | undefined,
+    refusalIn: (answer: T) => ErrorAnswer | undefined,
     { coordinator = this.#coordinator, right = 'Write' }: Asking = {},
   ): Promise<T> {
     const { signal } = this.#producer
@@ -263,19 +263,19 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
 }
 
 /** What an answer says against the request, and of which partition. */
-interface Refusal extends Partial<TopicPartition> {
+interface ErrorAnswer extends Partial<TopicPartition> {
   readonly errorCode: number
 }
 
-function byCode(errorCode: number): Refusal {
+function byCode(errorCode: number): ErrorAnswer {
   return { errorCode }
 }
 
-function isRefused({ errorCode }: Refusal): boolean {
+function isRefused({ errorCode }: ErrorAnswer): boolean {
   return errorCode !== KafkaCode.ok
 }
 
-function isMissing({ errorCode }: Refusal): boolean {
+function isMissing({ errorCode }: ErrorAnswer): boolean {
   return errorCode === KafkaCode.unknownTopicOrPartition
 }
 

@@ -16,7 +16,7 @@ const MOST_FORMS = 100
 /** How often the log says how many attempts there are, where it does not name each. */
 const SAY_AGAIN_MS = 10_000
 
-interface Client {
+interface Guesser {
   /** When each wrong token came last, by its digest: one that is sent again tells its sender nothing new. */
   readonly wrong: Map<string, number>
   forms: number
@@ -33,7 +33,7 @@ export class Guesses {
   readonly #site: Pick<SiteApp, 'surroundings'>
   readonly #salt = randomBytes(16)
   /** The one that was wrong last comes last. */
-  readonly #clients = new Map<string, Client>()
+  readonly #clients = new Map<string, Guesser>()
   /** When the last `MOST_OF_ALL` wrong tokens came. */
   readonly #lastMs: number[] = []
   #forms = 0
@@ -108,7 +108,7 @@ export class Guesses {
     this.#untold = 0
   }
 
-  #clientAt(key: string): Client {
+  #clientAt(key: string): Guesser {
     const known = this.#clients.get(key)
     if (known !== undefined) return known
     if (this.#clients.size >= MOST_CLIENTS)
@@ -117,7 +117,7 @@ export class Guesses {
           this.#clients.delete(oldest)
           break
         }
-    const client: Client = { wrong: new Map(), forms: 0 }
+    const client: Guesser = { wrong: new Map(), forms: 0 }
     this.#clients.set(key, client)
     return client
   }

@@ -1,4 +1,4 @@
-import type { SiteStats } from '../site/site-stats.ts'
+import type { SiteStats } from '../site-stats.ts'
 import type { Access } from '../access/access.ts'
 import type { PageContext, PageHandler } from '../pages/page-context.ts'
 import type { ViewClass } from '../pages/view.ts'

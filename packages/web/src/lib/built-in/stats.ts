@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
 import type { JobView } from '@millrace/core/operations'
-import type { SiteJobStats, SiteStats } from '../site/site-stats.ts'
+import type { SiteJobStats, SiteStats } from '../site-stats.ts'
 import type { FlowStats, RecoveryStats, TableStats } from '@millrace/worker'
 import { siteUrl } from '../routing/peer-addresses.ts'
 import type { SiteApp, SiteWorker } from '../site-app.ts'

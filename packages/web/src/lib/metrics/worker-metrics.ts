@@ -1,5 +1,5 @@
 import type { MetricLabels, MetricSample, MetricsWriter } from '@millrace/core'
-import type { SiteStats } from '../site/site-stats.ts'
+import type { SiteStats } from '../site-stats.ts'
 import type { WorkerHistograms } from '../site-app.ts'
 
 const STATUSES = ['starting', 'recovering', 'running', 'stopping', 'stopped', 'failed'] as const

@@ -50,8 +50,8 @@ export interface WebPart extends WorkerPart {
  */
 export function webPart(deps: WebPartContext, settings: WebPartSettings): WebPart {
   const { site, log } = deps
-  let opening: Promise<Listeners> | undefined
-  let listeners: Listeners | undefined
+  let opening: Promise<SiteListeners> | undefined
+  let listeners: SiteListeners | undefined
   const { host, adminHost = host, adminPort, advertise } = settings
   const innerHost = adminPort === undefined ? host : adminHost
   return {
@@ -104,14 +104,14 @@ export function webPart(deps: WebPartContext, settings: WebPartSettings): WebPar
 }
 
 /** Of one worker. */
-interface Listeners {
+interface SiteListeners {
   /** For everybody. */
   readonly outer: SiteListener
   /** With all pages, for operators and other workers; the same where there is no `adminPort`. */
   readonly inner: SiteListener
 }
 
-async function openListeners(context: SiteListenerContext, settings: WebPartSettings): Promise<Listeners> {
+async function openListeners(context: SiteListenerContext, settings: WebPartSettings): Promise<SiteListeners> {
   const { host, port, adminPort, adminHost = host, maxConnections } = settings
   const outer = await SiteListener.open(context, {
     address: { host, port },

@@ -6,7 +6,7 @@ import { Outside, outgoing, silentLog } from '../fixtures/test-worker.fixture.ts
 import {
   digestOf,
   pagesIn,
-  type Page,
+  type ProgressPage,
   progressTopic,
   type ReadingPages,
   referTo,
@@ -55,7 +55,7 @@ async function pagesOnLog(texts: readonly string[]) {
   const log = createMemoryLog()
   const outside = new Outside(log)
   const topic = progressTopic('app')
-  const pages: Page[] = []
+  const pages: ProgressPage[] = []
   await outside.topic(topic, 2)
   await outside.send(texts.flatMap((text) => [outgoing(topic, 1, null, 'another'), outgoing(topic, 1, null, text)]))
   for (const [nth, text] of texts.entries()) pages.push({ partition: 1, offset: nth * 2 + 1, digest: digestOf(text) })

@@ -24,7 +24,7 @@ const RADIX = 36
 const DIGEST_LENGTH = 16
 
 /** A stretch of a long text, as a record of the progress topic. */
-export interface Page {
+export interface ProgressPage {
   readonly partition: number
   /** Where the broker said that it is. A broker that keeps transactions back until their end may store it later. */
   readonly offset: number
@@ -44,7 +44,7 @@ export function digestOf(page: string | Buffer): string {
 }
 
 /** Metadata that says where the pages are: `m2 @{partition}:{offset}:{digest} …`, in order, numbers in base 36. */
-export function referTo(pages: readonly Page[]): string {
+export function referTo(pages: readonly ProgressPage[]): string {
   const texts = pages.map(
     ({ partition, offset, digest }) => `@${partition.toString(RADIX)}:${offset.toString(RADIX)}:${digest}`,
   )
@@ -52,7 +52,7 @@ export function referTo(pages: readonly Page[]): string {
 }
 
 /** The pages that metadata refers to; `undefined` when it has its text itself. */
-export function pagesIn({ metadata, ...committed }: CommitOffset): readonly Page[] | undefined {
+export function pagesIn({ metadata, ...committed }: CommitOffset): readonly ProgressPage[] | undefined {
   if (!metadata.startsWith(REFERENCES)) return undefined
   return metadata
     .split(' ')
@@ -100,7 +100,7 @@ export async function withPages(
 }
 
 /** By digest. */
-async function readPages(wanted: readonly Page[], reading: ReadingPages): Promise<ReadonlyMap<string, string>> {
+async function readPages(wanted: readonly ProgressPage[], reading: ReadingPages): Promise<ReadonlyMap<string, string>> {
   const { topic, clock, signal } = reading
   const found = new Map<string, string>()
   const digests = new Set(wanted.map(({ digest }) => digest))
@@ -126,7 +126,7 @@ async function readPages(wanted: readonly Page[], reading: ReadingPages): Promis
 }
 
 async function offsetsOf(
-  pages: readonly Page[],
+  pages: readonly ProgressPage[],
   { topic, reader: open }: ReadingPages,
 ): Promise<Awaited<ReturnType<Reader['offsets']>>> {
   const reader = open()

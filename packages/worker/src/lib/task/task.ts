@@ -1,12 +1,13 @@
 import { setMaxListeners } from 'node:events'
 import { type Clock, type Deferred, deferred, MillraceError, type TopicPartition } from '@millrace/core'
 import type { HandedOutEvent } from '../contracts/event.ts'
-import type { OpenState, OwnedTask, StateDefinition, TaskRef } from '../contracts/task.ts'
+import type { OpenState, OwnedTask, StateDefinition } from '../contracts/task.ts'
 import type { HandOut } from '../environment/hand-out.ts'
 import { inWords, NOT_NOW, PASSING, type ReasonBit } from '../environment/not-now.ts'
 import type { TransactionTask } from '../sending/exactly-once.ts'
 import type { Outgoing } from '../sending/outgoing.ts'
 import type { TaskOutput } from '../sending/task-output.ts'
+import type { AssignedTask, FormerTask } from './assigned-task.ts'
 import { Committable } from './committable.ts'
 import type { DueEvents } from './due-events.ts'
 import type { EventOrigin } from './event-origin.ts'
@@ -15,20 +16,6 @@ import { ReadLog } from './read-log.ts'
 import { changedOffsets, type SourceOffset, type TaskSource } from './source-offset.ts'
 import { sendRows, type TaskCommit, type TaskState } from './task-state.ts'
 import type { Tasks } from './tasks.ts'
-
-/** A task that this worker is given. */
-export interface AssignedTask extends TaskRef {
-  /** Its source partitions. */
-  readonly assigned: readonly TopicPartition[]
-}
-
-/** What a task takes over from the one before it, when it is opened again. */
-export interface FormerTask {
-  /** Where source partitions were found to end before what had been read of them, by topic and partition. */
-  readonly foundEnds?: ReadonlyMap<string, number>
-  /** As `TaskOutput.failures`. */
-  readonly failures?: number
-}
 
 /**
  * Task (n, p), from when this worker is given it until it is lost: partition p of all topics and tables that have n. It
@@ -193,8 +180,7 @@ export class Task implements OwnedTask, TransactionTask {
 
   /** Positions that have changed since the last commit, within one turn of the event loop. */
   changedOffsets(): readonly SourceOffset[] {
-    const { appId } = this.#tasks.environment
-    return changedOffsets(this.#sources, { appId, complete: this.output.transactional })
+    return changedOffsets(this.#sources, { appId: this.#tasks.environment.appId, complete: this.output.transactional })
   }
 
   /**

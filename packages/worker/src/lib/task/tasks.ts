@@ -16,51 +16,25 @@ import { SharedCommits, SharedOutput } from '../sending/at-least-once.ts'
 import { TransactionOutput } from '../sending/exactly-once.ts'
 import type { Outgoing } from '../sending/outgoing.ts'
 import { type CollectorOwner, RecordCollector } from '../sending/record-collector.ts'
-import type { Sending } from '../sending/send-budget.ts'
 import type { TaskOutput } from '../sending/task-output.ts'
+import type { AssignedTask, FormerTask } from './assigned-task.ts'
 import { BrokerFacts } from './broker-facts.ts'
 import { Commits } from './commit.ts'
 import { Committer } from './committer.ts'
 import { LateRows } from './late-rows.ts'
+import { OpeningTasks } from './opening-tasks.ts'
 import { type OpenedReader, openTask } from './open-task.ts'
 import { ProgressTopic } from './progress-topic.ts'
 import { RefusedEvents } from './refused-events.ts'
 import { RowBudget } from './row-budget.ts'
 import type { TaskSource } from './source-offset.ts'
-import { type AssignedTask, type FormerTask, Task } from './task.ts'
+import { Task } from './task.ts'
+import type { TasksOptions, TasksOwner } from './tasks-owner.ts'
 import { RepartitionPurge } from '../topics/repartition-purge.ts'
-import type { DeclaredTopology } from '../topics/declared-topology.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
-import type { BlockingEvents } from './blocking-events.ts'
 
 /** The longest delay before a task is opened in which some event blocks the event loop. */
 const LONGEST_DELAY_MS = 10_000
-
-/** What the worker has before it has tasks, and what only the worker as a whole can do. */
-export interface TasksOwner {
-  readonly environment: WorkerEnvironment
-  readonly lease: Lease
-  readonly handOut: HandOut
-  readonly stores: TaskStores
-  readonly sending: Sending & { readonly lease: Lease }
-  readonly blockingEvents: BlockingEvents
-  readonly topology: DeclaredTopology
-  readonly subscriptions: readonly OpenedReader[]
-  /** No task is being opened any more. */
-  opened(): void
-  /** Ends the worker. */
-  fail(error: Error): void
-}
-
-/** What is there once the broker is reached. */
-export interface TasksOptions {
-  readonly topics: TopicDirectory
-  readonly admin: Admin
-  readonly consumer: Consumer
-  readonly recovery: Recovery
-  /** A task has begun to run. */
-  readonly onRunning: (task: Task) => void
-}
 
 /** The tasks of a worker from when it is given them until they are lost, and the parts that they share. */
 export class Tasks implements CollectorOwner {
@@ -82,6 +56,7 @@ export class Tasks implements CollectorOwner {
   readonly changedRows: RowBudget
   readonly commits: Commits
   readonly committer: Committer
+  readonly opening: OpeningTasks
   readonly #owner: TasksOwner
   readonly #onRunning: (task: Task) => void
   readonly #producer: Producer
@@ -91,16 +66,13 @@ export class Tasks implements CollectorOwner {
   readonly #tasks = new Map<string, Task>()
   /** Tasks that are lost and not closed yet, and stores that are needed no more. */
   readonly #closing = new Set<Promise<void>>()
-  /** Tasks on their way to running. */
-  #opening = 0
-  /** Since when there have been some. */
-  #openingSinceMs = 0
 
   constructor(owner: TasksOwner, { topics, admin, consumer, recovery, onRunning }: TasksOptions) {
     const { environment, lease, handOut, stores } = owner
     this.#owner = owner
     this.#onRunning = onRunning
     this.environment = environment
+    this.opening = new OpeningTasks(environment.clock)
     this.lease = lease
     this.handOut = handOut
     this.stores = stores
@@ -131,12 +103,6 @@ export class Tasks implements CollectorOwner {
   /** Tasks that are recovered, and not lost. */
   get running(): readonly Task[] {
     return [...this.#tasks.values()].filter((task) => task.running)
-  }
-
-  /** Tasks on their way to running, and for how long there have been some. */
-  get opening(): { readonly count: number; readonly forMs: number } {
-    const count = this.#opening
-    return { count, forMs: count === 0 ? 0 : this.environment.clock.monotonic() - this.#openingSinceMs }
   }
 
   /** What must have happened before events of a task are handed out. */
@@ -224,14 +190,9 @@ export class Tasks implements CollectorOwner {
   }
 
   async open(tasks: readonly Task[], heardSinceMs: number): Promise<void> {
-    this.#begun(tasks.length)
+    this.opening.begin(tasks.length)
     await Promise.all(tasks.map((task) => this.#openOne(task, heardSinceMs)))
-    if (this.#opening === 0) this.#owner.opened()
-  }
-
-  #begun(count: number): void {
-    if (this.#opening === 0) this.#openingSinceMs = this.environment.clock.monotonic()
-    this.#opening += count
+    if (this.opening.count === 0) this.#owner.opened()
   }
 
   async #openOne(task: Task, heardSinceMs: number): Promise<void> {
@@ -249,7 +210,7 @@ export class Tasks implements CollectorOwner {
         else this.fail(error)
       }
     }
-    this.#opening--
+    this.opening.end(1)
   }
 
   /** One of several events in them blocks the event loop, and will again: what else is here is handled and committed first. */
@@ -260,9 +221,9 @@ export class Tasks implements CollectorOwner {
       { tasks: tasks.map(({ id }) => id) },
       `In ${tasks.length === 1 ? 'a task' : `${tasks.length} tasks`} some event has blocked the event loop of a worker for longer than its session: begun in ${delayMs} ms, after the others.`,
     )
-    this.#begun(tasks.length)
+    this.opening.begin(tasks.length)
     clock.schedule(delayMs, () => {
-      this.#opening -= tasks.length
+      this.opening.end(tasks.length)
       if (!this.#isStopping)
         void this.open(
           tasks.filter((task) => !task.closed),

@@ -1,0 +1,30 @@
+import type { Clock } from '@millrace/core'
+
+/** How many tasks are on their way to running, and for how long there have been some. */
+export class OpeningTasks {
+  readonly #clock: Clock
+  #count = 0
+  #sinceMs = 0
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  get count(): number {
+    return this.#count
+  }
+
+  /** Milliseconds; 0 when there are none. */
+  get forMs(): number {
+    return this.#count === 0 ? 0 : this.#clock.monotonic() - this.#sinceMs
+  }
+
+  begin(tasks: number): void {
+    if (this.#count === 0) this.#sinceMs = this.#clock.monotonic()
+    this.#count += tasks
+  }
+
+  end(tasks: number): void {
+    this.#count -= tasks
+  }
+}
