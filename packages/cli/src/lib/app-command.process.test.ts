@@ -53,7 +53,7 @@ describe.concurrent('a command of the app', () => {
     expect(stderr).toContain('client closed')
   })
 
-  test('one that knows of no signal is ended by it, its client closed', async () => {
+  test('a command that ignores signals is ended by one, and its client is closed', async () => {
     const command = startMillrace(['-A', 'app.ts', 'forever', '--debug'])
     await command.untilOutput('STARTED')
     command.child.kill('SIGTERM')
@@ -62,7 +62,7 @@ describe.concurrent('a command of the app', () => {
     expect(stderr).toContain('client closed')
   })
 
-  test('one that listens to cli.signal may finish, and has then done its work', async () => {
+  test('a command that listens to cli.signal may finish its work', async () => {
     const command = startMillrace(['-A', 'app.ts', 'polite'])
     await command.untilOutput('STARTED')
     command.child.kill('SIGINT')

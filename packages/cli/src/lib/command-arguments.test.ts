@@ -7,7 +7,7 @@ import type {
 } from '@millrace/core/operations'
 import { expectTypeOf, test } from 'vitest'
 
-// What `app.command` infers: the signature is the app's, the types are the contract's.
+// Types that `app.command` infers. The signature is the app's, the types are the contract's.
 
 declare function command<const O extends CommandParameters = {}, const P extends CommandParameters = {}>(
   spec: CommandSpec<O, P>,

@@ -12,7 +12,7 @@ describe('dlq list', () => {
     expect(stdout).toMatch(/0 +2 +DECODE_FAILED +no JSON +yes/)
   })
 
-  test('of one agent, at most so many, as JSON', async () => {
+  test('of one agent, up to a limit, as JSON', async () => {
     const { code, stdout } = await runHere(['dlq', 'list', 'count-words', '--limit', '1', '--json'])
     expect(code).toBe(0)
     expect(JSON.parse(stdout)).toMatchObject([
@@ -54,7 +54,7 @@ describe('dlq show', () => {
     })
   })
 
-  test('one that is not there', async () => {
+  test('a missing letter', async () => {
     const { code, stdout, stderr } = await runHere(['dlq', 'show', 'count-words', '3', '8'])
     expect([code, stdout]).toEqual([1, ''])
     expect(stderr).toContain('no dead letter at partition 3, offset 8')
@@ -62,16 +62,19 @@ describe('dlq show', () => {
 })
 
 describe('dlq replay', () => {
-  test.each([[['3', '7']], [['--partition', '3', '--offset', '7']]])('one, named as for show: %j', async (place) => {
-    expect((await runHere(['dlq', 'show', 'count-words', ...place])).stdout).toContain('partition 3, offset 7')
-    expect(await runHere(['dlq', 'replay', 'count-words', ...place])).toEqual({
-      code: 0,
-      stdout: '1 dead letter of agent "count-words" sent back.\n',
-      stderr: '',
-    })
-  })
+  test.each([[['3', '7']], [['--partition', '3', '--offset', '7']]])(
+    'one letter, named as for show: %j',
+    async (place) => {
+      expect((await runHere(['dlq', 'show', 'count-words', ...place])).stdout).toContain('partition 3, offset 7')
+      expect(await runHere(['dlq', 'replay', 'count-words', ...place])).toEqual({
+        code: 0,
+        stdout: '1 dead letter of agent "count-words" sent back.\n',
+        stderr: '',
+      })
+    },
+  )
 
-  test('all: tells what could not be sent back, and exits with 1 for it', async () => {
+  test('all: reports letters that could not be replayed and exits with 1', async () => {
     const { code, stdout, stderr } = await runHere(['dlq', 'replay', 'count-words', '--all'])
     expect([code, stdout]).toEqual([1, '1 dead letter of agent "count-words" sent back. Replayed before: 1.\n'])
     expect(stderr).toBe('Partition 1, offset 1 was not replayed: There is no topic "gone" any more.\n')
@@ -82,7 +85,7 @@ describe('dlq replay', () => {
     expect(JSON.parse(stdout)).toMatchObject({ name: 'count-words', replayed: 1, before: 1, refused: { count: 1 } })
   })
 
-  test('one that is not there', async () => {
+  test('a missing letter', async () => {
     const { code, stderr } = await runHere(['dlq', 'replay', 'count-words', '--partition', '3', '--offset', '8'])
     expect(code).toBe(1)
     expect(stderr).toContain('DEAD_LETTER_MISSING')

@@ -10,7 +10,7 @@ import { HOSTILE, hostileApp } from '../fixtures/hostile-app.ts'
 import { builtInCommands } from './commands/commands.ts'
 import { runCli } from './run-cli.ts'
 
-// Whatever comes from a broker, a worker, a file or an error is text on the terminal of whoever runs a command.
+// All text from brokers, workers, files and errors must reach a terminal as plain text.
 
 const directory = mkdtempSync(join(tmpdir(), 'millrace-hostile-'))
 const transfer = { directory: '/data', records: 1, sha256: 'ab' }
@@ -47,10 +47,10 @@ afterAll(() => {
 
 const h = (name: string): string => name + HOSTILE
 
-/** What is typed to have each command show all that it can. */
+/** Words that make each command show all it can. */
 const WORDS: Readonly<Record<string, () => readonly (readonly string[])[]>> = {
   worker: () => [],
-  // Starts processes that run `worker`.
+  // Only starts processes that run `worker`.
   dev: () => [],
   send: () => [['send', h('posts'), HOSTILE, '--key', HOSTILE, '--header', `a=${HOSTILE}`]],
   tail: () => [['tail', h('posts'), '--limit', '2']],
@@ -137,7 +137,7 @@ async function outputOf(words: readonly string[], app: CommandLineApp, { colors,
   return text
 }
 
-/** What of a text would draw: all but line feeds, tabs and the colors that commands use themselves. */
+/** Control characters in a text, except line feeds, tabs and the commands' own colors. */
 function drawn(text: string, colors: boolean): readonly string[] {
   // oxlint-disable-next-line no-control-regex -- looking for control characters is the purpose
   const own = /\u001B\[(?:1|2|22|31|32|33|34|36|39)m/g
@@ -197,7 +197,7 @@ test('members of the group, and an app’s own table and sentences', async () =>
   }
 })
 
-test('lines of the log have it as text too, in a file as on a terminal', async () => {
+test('log lines show it as text too, in a file and on a terminal', async () => {
   const file = join(directory, 'lines.log')
   await outputOf(['send', h('posts'), 'x', '--logfile', file], appOf(), { colors: false, words: [] })
   const text = readFileSync(file, 'utf8')

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { fakeApp } from '../fixtures/fake-app.ts'
 import { runHere } from '../fixtures/run-here.ts'
 
-test('jobs tell schedule, zone, where they run and the next run', async () => {
+test('jobs lists schedule, zone, location and next run', async () => {
   const { code, stdout, stderr } = await runHere(['jobs'])
   expect(code).toBe(0)
   expect(stdout).toMatch(/on-started +task +on every worker +unknown +unknown +when a worker is ready/)
@@ -25,7 +25,7 @@ test('jobs tell schedule, zone, where they run and the next run', async () => {
   })
 })
 
-test('models tell the codecs of keys and values, an agent once for each topic', async () => {
+test('models lists codecs of keys and values, with one row for each topic of an agent', async () => {
   const { stdout } = await runHere(['models'])
   expect(stdout).toMatch(/posts +topic +string/)
   expect(stdout).toMatch(/word_counts +table +fake-word_counts-changelog +string +number/)
@@ -34,7 +34,7 @@ test('models tell the codecs of keys and values, an agent once for each topic', 
   expect(rows).toContainEqual({ name: 'shuffle-words', kind: 'agent', topic: 'more-posts', key: null, value: null })
 })
 
-test('lag is told for each partition, of one agent if named', async () => {
+test('lag lists each partition, of one agent if named', async () => {
   const { stdout } = await runHere(['lag'])
   expect(stdout).toMatch(/count-words +fake-count-words +0 +10 +3 +7/)
   expect(stdout).toMatch(/shuffle-words +posts +1 +4 +4 +none/)

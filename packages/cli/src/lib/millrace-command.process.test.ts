@@ -58,7 +58,7 @@ describe.concurrent('the app file', () => {
     ).toBe(0)
   })
 
-  test('--workdir counts for it', async () => {
+  test('is found relative to --workdir', async () => {
     expect(
       (
         await runMillrace(['--workdir', 'fixtures', '-A', './app.ts', 'agents'], {
@@ -82,20 +82,20 @@ describe.concurrent('help and version', () => {
       expect(stdout).toContain(`millrace ${command}`)
   })
 
-  test('help without a loadable app says so, and helps all the same', async () => {
+  test('help reports an app that cannot be loaded and shows the built-in commands', async () => {
     const { code, stdout, stderr } = await runMillrace(['-A', 'nowhere.ts', '--help'])
     expect(code).toBe(0)
     expect(stdout).toContain('millrace worker')
     expect(stderr).toContain('nowhere.ts')
   })
 
-  test('without a word: help, as wrong usage', async () => {
+  test('without words: help, as wrong usage', async () => {
     const { code, stdout, stderr } = await runMillrace([])
     expect([code, stdout]).toEqual([2, ''])
     expect(stderr).toContain('millrace worker')
   })
 
-  test('reads .env of its working directory; what the environment has already stays', async () => {
+  test('reads .env of its working directory; existing variables win', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'millrace-env-'))
     writeFileSync(join(directory, '.env'), `MILLRACE_APP=${fixture('app.ts')}\n`)
     expect(await runMillrace(['table', 'word_counts', 'the'], { typescript: true, cwd: directory })).toMatchObject({

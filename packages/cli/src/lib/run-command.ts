@@ -21,7 +21,7 @@ export interface CommandRequest {
   readonly clock: Clock
 }
 
-/** Gives a command what it works with, and takes it away again. Returns the exit code. */
+/** Sets up a command's logger, signals and output, runs it, and closes them. Returns the exit code. */
 export async function runCommand(request: CommandRequest): Promise<number> {
   const { app, appFile, command, values, settings, common, terminal, clock } = request
   const { json, quiet, color } = common
@@ -38,7 +38,7 @@ export async function runCommand(request: CommandRequest): Promise<number> {
   const signals = watchSignals({
     clock,
     source: process,
-    // Other commands end at once when nobody reads them.
+    // Other commands exit at once when the reader of their output leaves.
     ...(command.logsToOutput ? { listenFor: ['SIGINT', 'SIGTERM', 'outputGone'] } : {}),
     quit: (exitCode) => process.exit(exitCode),
   })
@@ -49,7 +49,7 @@ export async function runCommand(request: CommandRequest): Promise<number> {
     return await command.run({ app, values, cli, log: logger.log, signals, clock, terminal, pretty, json, quiet })
   } catch (error) {
     const isLogged = logger.knows(error) || (pretty && common.logFile === undefined)
-    // A mistake in what was typed concerns the person alone, and goes to the error output.
+    // A usage error concerns only the person, so it goes to the error output.
     if (command.logsToOutput && !isLogged && !(error instanceof WrongUsage)) logger.log.error({ err: error }, 'Failed')
     throw error
   } finally {
@@ -58,7 +58,7 @@ export async function runCommand(request: CommandRequest): Promise<number> {
   }
 }
 
-/** A value of an option that the app refuses is wrong usage; one of the environment or the app file is not. */
+/** An option value that the app refuses is wrong usage; a value from the environment or the app file is not. */
 function configure(app: CommandLineApp, settings: Readonly<Record<string, string>>, runtime: CommandLineRuntime): void {
   try {
     app.configure(settings, runtime)
@@ -71,7 +71,7 @@ function configure(app: CommandLineApp, settings: Readonly<Record<string, string
   }
 }
 
-/** Misspelt variables are worth a word; no error, since others may set variables that begin alike. */
+/** Warns of misspelt variables. Not an error, because other programs may use variables with the same prefix. */
 function warnOfUnknownVariables({ env }: Terminal, log: Logger): void {
   for (const { variable, nearest } of unknownEnvironment(env)) {
     log.warn(

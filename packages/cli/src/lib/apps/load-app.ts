@@ -12,7 +12,7 @@ import { nearestFile, nearestPackage } from './nearest-package.ts'
 const TYPESCRIPT = ['.ts', '.mts', '.tsx', '.cts']
 
 /**
- * Imports the app file, TypeScript without a build. Throws `APP_NOT_FOUND`; an error within the file keeps its own code,
+ * Imports the app file; TypeScript needs no build. Throws `APP_NOT_FOUND`. An error inside the file keeps its own code
  * or becomes `APP_UNLOADABLE` with file and line.
  */
 export async function loadApp({ file, exportName }: AppLocation): Promise<CommandLineApp> {
@@ -23,8 +23,8 @@ export async function loadApp({ file, exportName }: AppLocation): Promise<Comman
 }
 
 /**
- * Without `"type": "module"` the hook would run the file as CommonJS: a second copy of Millrace without a word, or no
- * top-level await.
+ * Without `"type": "module"` the hook would run the file as CommonJS, which silently loads a second copy of Millrace
+ * or forbids top-level await.
  */
 function requireModulePackage(file: string): void {
   if (extname(file) === '.mts') return
@@ -36,8 +36,8 @@ function requireModulePackage(file: string): void {
 }
 
 /**
- * True when something reads TypeScript already: this very file then runs from its source, or Node was told to import a
- * hook. Node's own type stripping does not count, since it refuses part of the language.
+ * True if a loader for TypeScript is already installed: this file runs from source, or Node was told to import a hook.
+ * Node's own type stripping does not count, because it rejects part of the language.
  */
 function typescriptIsLoaded(): boolean {
   const stripping = 'typescript' in process.features && Boolean(process.features.typescript)
@@ -65,8 +65,8 @@ async function importFile(file: string): Promise<Readonly<Record<string, unknown
 }
 
 /**
- * The process may end while the file is imported: then there is nobody left to throw to. Node itself prints an error that nobody
- * catches, and ends with 1.
+ * The import may end the process, and then no caller is left to throw to. Node itself prints an uncaught error and
+ * exits with 1.
  */
 function reportEnd(file: string): () => void {
   const report = (why: string): void => {
@@ -88,7 +88,10 @@ function reportEnd(file: string): () => void {
   return forget
 }
 
-/** Picks the app among the exports of `file`: the one named, else `app`, else `default`, else the only one there is. Throws `APP_NOT_FOUND`. */
+/**
+ * Picks the app among the exports of `file`: the named export, or `app`, or `default`, or the only app. Throws
+ * `APP_NOT_FOUND`.
+ */
 export function pickApp(
   exports: Readonly<Record<string, unknown>>,
   exportName: string | undefined,
@@ -124,7 +127,7 @@ function named(exports: Readonly<Record<string, unknown>>, exportName: string, f
   return checked(value, file)
 }
 
-/** True for anything that offers itself to the command line, also when another copy of Millrace made it. */
+/** True for any object that implements the command-line contract, even from another copy of Millrace. */
 export function isApp(value: unknown): value is HasCommandLine {
   return typeof value === 'object' && value !== null && commandLine in value
 }
@@ -144,10 +147,10 @@ function listed(exports: Readonly<Record<string, unknown>>): string {
   return names.length === 0 ? 'it exports nothing' : `it exports ${names.join(', ')}`
 }
 
-/** One sentence or two about why a file could not be imported, with line and column where they are known. */
+/** One or two sentences on why a file could not be imported, with line and column if known. */
 export function describeLoadError(thrown: unknown, file: string): string {
   const error = toError(thrown)
-  // A thrown value that is no error has no stack.
+  // A thrown value that is not an error has no stack.
   if (error !== thrown) return `${file} cannot be imported: it throws ${cellText(thrown) || String(thrown)}.`
   const transform = /^Transform failed.*\n(.+)$/m.exec(error.message)?.[1]
   const missing = /Cannot find (?:module|package) '([^']+)'(?: imported from (\S+))?/.exec(error.message)
@@ -158,7 +161,7 @@ export function describeLoadError(thrown: unknown, file: string): string {
   return `${file} cannot be imported: ${place === undefined ? '' : `${place}: `}${kind}${message}.`
 }
 
-/** Node says where a syntax error is only when it runs a file itself: so it is asked to check this one. */
+/** Node names the place of a syntax error only when it runs the file itself, so we have it check the file. */
 function checkedPlace(error: Error, file: string): string | undefined {
   if (error.name !== 'SyntaxError') return undefined
   const { stderr } = spawnSync(process.execPath, ['--check', file], { encoding: 'utf8', timeout: 5_000, env: {} })
@@ -166,7 +169,7 @@ function checkedPlace(error: Error, file: string): string | undefined {
   return line === undefined ? undefined : `${file}:${line}`
 }
 
-/** `file:line[:column]` of the first place in the stack outside Node and installed packages. */
+/** `file:line[:column]` of the first stack frame outside Node and installed packages. */
 function placeOf(error: Error): string | undefined {
   for (const line of (error.stack ?? '').split('\n')) {
     const found = /:(\d+(?::\d+)?)\)?$/.exec(line)

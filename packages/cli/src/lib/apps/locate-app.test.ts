@@ -22,7 +22,7 @@ test('-A wins over the variable, the variable over package.json', () => {
   expect(locateApp({ ...both, option: undefined })?.file).toBe(join(directory, 'src/other.mjs'))
 })
 
-test('package.json is looked for upwards, and its path belongs to it', () => {
+test('package.json is found in a parent directory, and its path is relative to it', () => {
   const found = locateApp({ option: undefined, variable: undefined, directory: join(directory, 'src', 'deep') })
   expect(found).toEqual({
     file: join(directory, 'src/app.ts'),
@@ -38,12 +38,12 @@ test('an extension may be left out', () => {
   })
 })
 
-test('nothing says anything', () => {
+test('there is no app if nothing names one', () => {
   writeFileSync(join(directory, 'package.json'), '{}')
   expect(locateApp({ option: undefined, variable: undefined, directory })).toBeUndefined()
 })
 
-test('a file that is not there is named in full, with what named it', () => {
+test('a missing file is reported with its full path and its source', () => {
   expect(() => locateApp({ option: './nope.ts', variable: undefined, directory })).toThrow(join(directory, 'nope.ts'))
   expect(() => locateApp({ option: undefined, variable: './nope.ts', directory })).toThrow('named by MILLRACE_APP')
   expect(() => locateApp({ option: undefined, variable: ' ', directory })).toThrow('MILLRACE_APP is set and blank')

@@ -3,13 +3,13 @@ import { resolve } from 'node:path'
 import { MillraceError } from '@millrace/core'
 import { nearestPackage } from './nearest-package.ts'
 
-/** Where an app is to be loaded from. */
+/** The file and the export to load an app from. */
 export interface AppLocation {
   /** Absolute. */
   readonly file: string
-  /** Name of the export; `undefined`: found out. */
+  /** Name of the export; `undefined` to search the exports. */
   readonly exportName: string | undefined
-  /** What named it, for messages. */
+  /** The option, variable or file that named it, for messages. */
   readonly namedBy: string
 }
 
@@ -24,8 +24,8 @@ export interface LocateOptions {
 const EXTENSIONS = ['', '.ts', '.mts', '.tsx', '.js', '.mjs']
 
 /**
- * Which app is meant: `-A`, then `MILLRACE_APP`, then `"millrace": { "app": … }` of the nearest package.json.
- * `undefined` when none of them says anything. Throws `APP_NOT_FOUND` when the file named is not there.
+ * Finds the app: `-A`, then `MILLRACE_APP`, then `"millrace": { "app": … }` of the nearest package.json. Returns
+ * `undefined` if none of them is set. Throws `APP_NOT_FOUND` if the named file does not exist.
  */
 export function locateApp({ option, variable, directory }: LocateOptions): AppLocation | undefined {
   if (option !== undefined) return locate(option, directory, '-A')
@@ -46,7 +46,7 @@ function locate(text: string, directory: string, namedBy: string): AppLocation {
   return { file, exportName, namedBy }
 }
 
-/** Takes `path:export` apart. A colon counts when a name follows it, so that drive letters stay whole. */
+/** Splits `path:export`. A colon counts only before a name, so that drive letters stay intact. */
 export function splitTarget(text: string): { readonly path: string; readonly exportName: string | undefined } {
   const [, path, exportName] = /^(.+):([\p{ID_Start}$_][\p{ID_Continue}$]*)$/u.exec(text) ?? []
   return path === undefined ? { path: text, exportName: undefined } : { path, exportName }

@@ -8,11 +8,11 @@ export interface NearestPackage {
   readonly directory: string
   /** `"type": "module"` */
   readonly isModule: boolean
-  /** What `"millrace": { "app": … }` names, if anything. */
+  /** The value of `"millrace": { "app": … }`, if present. */
   readonly app: string | undefined
 }
 
-/** Goes up from `directory`. Throws `APP_NOT_FOUND` when the file is no JSON. */
+/** Searches `directory` and its parents. Throws `APP_NOT_FOUND` when the file is not JSON. */
 export function nearestPackage(directory: string): NearestPackage | undefined {
   const file = nearestFile(directory, 'package.json')
   if (file === undefined) return undefined

@@ -27,7 +27,7 @@ test.each([
   expect(() => pickApp(exports, name, 'app.ts')).toThrow(message)
 })
 
-test('refuses an app of another release, saying so', () => {
+test('refuses an app of another release and says why', () => {
   const newer = { [commandLine]: Object.create(one[commandLine], { version: { value: 2 } }) }
   expect(() => pickApp({ newer }, undefined, 'app.ts')).toThrow('speaks version 2')
 })

@@ -1,7 +1,7 @@
 import { LOG_LEVELS, type LogLevel } from '../output/create-logger.ts'
 import { option, type OptionGrammar, type ParameterValues } from './grammar.ts'
 
-/** Options of every command, read. */
+/** Values of the options that every command has. */
 export interface CommonOptions {
   readonly app: string | undefined
   readonly json: boolean
@@ -15,12 +15,12 @@ export interface CommonOptions {
   readonly version: boolean
 }
 
-/** How they are typed. Without `takesApp` there is no `-A`: the app is the program. */
+/** Their grammar. Without `takesApp` there is no `-A`: the app is the program. */
 export function globalOptions({ takesApp }: { readonly takesApp: boolean }): readonly OptionGrammar[] {
   const app = option('app', {
     type: 'string',
     aliases: ['A'],
-    describe: 'App file, or file:export. Else MILLRACE_APP, else "millrace": { "app": … } in package.json',
+    describe: 'App file, or file:export. Default: MILLRACE_APP, then "millrace": { "app": … } in package.json',
   })
   return [
     ...(takesApp ? [app] : []),
@@ -29,7 +29,7 @@ export function globalOptions({ takesApp }: { readonly takesApp: boolean }): rea
       type: 'string',
       aliases: ['l', 'loglevel'],
       choices: LOG_LEVELS,
-      describe: 'Least level of log lines (worker: info, else: warn)',
+      describe: 'Least level of log lines (worker: info; other commands: warn)',
     }),
     option('log-file', {
       type: 'string',

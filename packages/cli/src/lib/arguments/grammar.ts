@@ -1,10 +1,10 @@
-/** What can be typed: data, so that help, parsing and completion say the same. */
+/** Everything that can be typed, as data, so that help, parsing and completion agree. */
 export interface Grammar {
-  /** As the person started it, for usage lines. */
+  /** The program's name as the person typed it, for usage lines. */
   readonly program: string
-  /** Taken by every command. */
+  /** Options of every command. */
   readonly globals: readonly OptionGrammar[]
-  /** Settings of the app: taken by every command, listed in the help of `worker` only. */
+  /** Settings of the app: every command takes them, only the help of `worker` lists them. */
   readonly settings: readonly OptionGrammar[]
   readonly commands: readonly CommandGrammar[]
 }
@@ -12,7 +12,7 @@ export interface Grammar {
 export interface CommandGrammar {
   readonly name: string
   readonly describe: string
-  /** Options of its own; one with the name of a setting hides the setting. */
+  /** The command's own options; one with a setting's name hides the setting. */
   readonly options: readonly OptionGrammar[]
   /** In order; required ones first. */
   readonly positionals: readonly ParameterGrammar[]
@@ -23,27 +23,27 @@ export interface CommandGrammar {
 }
 
 export interface ParameterGrammar {
-  /** Under which the value is handed over. */
+  /** The name in the values that a command receives. */
   readonly key: string
-  /** As it is typed and shown, without dashes. */
+  /** The name as it is typed and shown, without dashes. */
   readonly name: string
   readonly type: 'string' | 'number' | 'boolean' | 'list'
   readonly describe: string
   readonly required: boolean
   readonly default: string | number | boolean | undefined
   readonly choices: readonly string[] | undefined
-  /** For help, where somebody else applies it. */
+  /** The default that help shows when another part applies it. */
   readonly shownDefault: string | undefined
   /** Which names of the app the shell completes; `targets` are topics, and agents with `@`. */
   readonly completes?: 'topics' | 'agents' | 'tables' | 'targets' | undefined
 }
 
 export interface OptionGrammar extends ParameterGrammar {
-  /** Without dashes; single letters and long names. */
+  /** Without dashes: single letters and long names. */
   readonly aliases: readonly string[]
   /** Heading in help. */
   readonly group?: string
-  /** What its value is called in help, where that is none of the types above: `duration`. */
+  /** Name of its value in help, if not one of the types above: `duration`. */
   readonly valueName?: string
 }
 
@@ -51,7 +51,7 @@ export type ParameterValue = string | number | boolean | readonly string[] | und
 
 export type ParameterValues = Readonly<Record<string, ParameterValue>>
 
-/** An option with what is seldom said left out. */
+/** An option with defaults for the seldom used fields. */
 export function option(
   name: string,
   rest: Partial<OptionGrammar> & Pick<OptionGrammar, 'type' | 'describe'>,
@@ -68,7 +68,7 @@ export function option(
   }
 }
 
-/** A positional argument with what is seldom said left out. */
+/** A positional argument with defaults for the seldom used fields. */
 export function positional(
   name: string,
   rest: Partial<ParameterGrammar> & Pick<ParameterGrammar, 'describe'>,
@@ -85,7 +85,7 @@ export function positional(
   }
 }
 
-/** The settings that `command` takes: those that its own options do not hide. */
+/** The settings that `command` takes: all except those hidden by its own options. */
 export function settingsOf(grammar: Grammar, command: CommandGrammar): readonly OptionGrammar[] {
   const own = new Set(command.options.map(({ name }) => name))
   return grammar.settings.filter(({ name }) => !own.has(name))

@@ -1,7 +1,7 @@
 import { describeSettings, type SettingName, type SettingTypes } from '@millrace/core'
 import { option, type OptionGrammar } from './grammar.ts'
 
-/** Headings of the help, and what is under each: names of settings, and beginnings of them. */
+/** Headings of the help, with the settings under each: names, or prefixes that end in a dot. */
 const GROUPS: readonly (readonly [heading: string, names: readonly (SettingName | `${string}.`)[]])[] = [
   ['Common settings', ['broker', 'store', 'processingGuarantee', 'dataDirectory', 'commitInterval', 'offsetReset']],
   ['Web', ['web.']],
@@ -54,7 +54,7 @@ const KINDS: Readonly<Record<keyof SettingTypes, Pick<OptionGrammar, 'type' | 'v
   token: { type: 'string' },
 }
 
-/** Every setting of an app as an option, from the declarations. Their values stay text: the app reads and checks them. */
+/** Every setting of an app as an option. Values stay text: the app parses and checks them. */
 export function settingOptions(): readonly OptionGrammar[] {
   return describeSettings().flatMap(({ name, option: typed, aliases, type, help, choices, default: standard }) =>
     typed === undefined

@@ -5,18 +5,18 @@ export function usage(detail: string): MillraceError {
   return new MillraceError('COMMAND_USAGE', detail)
 }
 
-/** A whole number, as typed for `what`. Throws `COMMAND_USAGE`. */
+/** A whole number typed for `what`. Throws `COMMAND_USAGE`. */
 export function wholeNumber(value: unknown, what: string, least = 0): number {
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least) return value
   throw usage(`${what} takes a whole number from ${least}, not ${String(value)}.`)
 }
 
-/** `beginning`, `end`, a time, or how long ago, as typed for `option`. Throws `COMMAND_USAGE`. */
+/** `beginning`, `end`, a time, or a duration ago, typed for `option`. Throws `COMMAND_USAGE`. */
 export function readPosition(option: string, text: string, nowMs: number): ResetRequest['to'] {
   return positionOf(text, nowMs) ?? refuse(option, 'beginning, end', text)
 }
 
-/** As `readPosition`, and a bare number is an offset. */
+/** Like `readPosition`, but a bare number is an offset. */
 export function readStart(option: string, text: string, nowMs: number): RecordsRequest['from'] {
   const offset = /^\d{1,16}$/.test(text) ? Number(text) : undefined
   if (offset !== undefined && Number.isSafeInteger(offset)) return { offset }
@@ -36,7 +36,7 @@ function refuse(option: string, names: string, text: string): never {
   )
 }
 
-/** Only what begins as a year does: `Date` makes years of many words. */
+/** Requires text that starts like a year, because `Date` parses many other words. */
 function timeOf(text: string): number | undefined {
   const time = /^\d{4}-\d\d/.test(text) ? Date.parse(text) : Number.NaN
   return Number.isNaN(time) ? undefined : time
@@ -44,7 +44,7 @@ function timeOf(text: string): number | undefined {
 
 function timeAgo(text: string, nowMs: number): number | undefined {
   try {
-    // A bare number would be milliseconds, and is a slip.
+    // A bare number would mean milliseconds, and is surely a slip.
     return /^\d+$/.test(text) ? undefined : nowMs - parseDuration(text, 'time')
   } catch (error) {
     if (isMillraceError(error)) return undefined

@@ -5,7 +5,7 @@ import { keepAlive } from '../process/keep-alive.ts'
 import { SIGNAL_EXIT_CODES } from '../process/signals.ts'
 import { withClient, type Command, type CommandContext } from './command-context.ts'
 
-/** How long a handler that listens to `cli.signal` has for finishing. */
+/** Time for a handler that listens to `cli.signal` to finish. */
 const GRACE_MS = 5_000
 
 /** A command that the app defines. */
@@ -43,7 +43,7 @@ async function run(
   })
   const stopped = whenAborted(signals.signal)
   await Promise.race([handled, stopped])
-  // A handler that never asked for the signal cannot know of it: waiting for it would only make Ctrl-C feel broken.
+  // A handler that never asked for the signal cannot react to it, and waiting would make Ctrl-C seem broken.
   if (!isDone && isListening) await Promise.race([handled, clock.sleep(GRACE_MS)])
   if (definition.daemon) await stopped
   const received = signals.received()

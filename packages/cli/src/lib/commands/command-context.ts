@@ -6,7 +6,7 @@ import type { ShownTerminal } from '../output/foreign-text.ts'
 import { WrongUsage } from '../process/exit-code.ts'
 import type { Signals } from '../process/signals.ts'
 
-/** What a command works with. The app is configured. */
+/** The parts that a command works with. The app is already configured. */
 export interface CommandContext {
   readonly app: CommandLineApp
   /** Options and positionals by their keys. */
@@ -16,20 +16,23 @@ export interface CommandContext {
   readonly signals: Signals
   readonly clock: Clock
   readonly terminal: ShownTerminal
-  /** Colored text for a person rather than lines for a program. */
+  /** Print colored text for a person instead of lines for a program. */
   readonly pretty: boolean
   readonly json: boolean
   readonly quiet: boolean
 }
 
-/** A command: how it is typed, and what it does. */
+/** A command: its grammar and its function. */
 export interface Command {
   readonly grammar: CommandGrammar
-  /** Settings, as text, that the command takes where the person types none. */
+  /** Defaults, as text, for settings that the person does not type. */
   readonly defaults?: Readonly<Record<string, string>>
-  /** Logs go to the output, because they are what the command is about; else to the error output, warnings only. */
+  /**
+   * Writes logs to the output, because logs are the command's purpose. Other commands log warnings to the error
+   * output.
+   */
   readonly logsToOutput: boolean
-  /** Least level of log lines where the person says nothing; else `info` for what logs to the output, `warn` for the rest. */
+  /** Default log level. Without it: `info` if logs go to the output, otherwise `warn`. */
   readonly level?: LogLevel
   /** Returns the exit code. */
   run(context: CommandContext): Promise<number>
@@ -39,7 +42,7 @@ type CommandParts = Omit<Command, 'grammar' | 'logsToOutput'> &
   Partial<Pick<Command, 'logsToOutput'> & CommandGrammar> &
   Pick<CommandGrammar, 'name' | 'describe'>
 
-/** A command with what is seldom said left out: it takes nothing of its own, and what it logs goes to the error output. */
+/** A command with defaults: no arguments, and logs on the error output. */
 export function command({ defaults, level, logsToOutput = false, run, ...grammar }: CommandParts): Command {
   return {
     grammar: { options: [], positionals: [], showsSettings: false, ...grammar },
@@ -50,7 +53,10 @@ export function command({ defaults, level, logsToOutput = false, run, ...grammar
   }
 }
 
-/** Throws `COMMAND_USAGE`, with the nearest name, when the app has nothing of this name. `mark` goes before an agent's where one is sent to. */
+/**
+ * Throws `COMMAND_USAGE` with the nearest match if the app has no such name. `mark` precedes the names of agents as
+ * targets.
+ */
 export function requireName(app: CommandLineApp, kind: 'agent' | 'job' | 'table', name: string, mark = ''): void {
   const things = kind === 'job' ? app.jobs() : kind === 'agent' ? app.describe().agents : app.describe().tables
   const names = things.map((thing) => thing.name)
@@ -63,7 +69,7 @@ export function requireName(app: CommandLineApp, kind: 'agent' | 'job' | 'table'
   )
 }
 
-/** Throws `GROUP_NOT_EMPTY`. For before a question whose answer would be in vain: what is then done looks again. */
+/** Throws `GROUP_NOT_EMPTY` before a pointless question. The action itself checks again. */
 export async function refuseMembers(app: CommandLineApp, client: CommandLineClient): Promise<void> {
   const members = await client.members()
   if (members.length === 0) return
@@ -74,7 +80,7 @@ export async function refuseMembers(app: CommandLineApp, client: CommandLineClie
   )
 }
 
-/** A topic or partition that was typed and is not there is wrong usage, as any other name is. */
+/** An unknown topic or partition is wrong usage, like any other unknown name. */
 export async function orWrongName<T>(work: Promise<T>): Promise<T> {
   try {
     return await work
@@ -83,7 +89,7 @@ export async function orWrongName<T>(work: Promise<T>): Promise<T> {
   }
 }
 
-/** Runs `work` with a broker connection that is closed whatever happens. */
+/** Runs `work` with a broker connection and always closes it. */
 export async function withClient<T>(app: CommandLineApp, work: (client: CommandLineClient) => Promise<T>): Promise<T> {
   const client = await app.client()
   try {

@@ -42,7 +42,10 @@ export const builtInCommands: readonly Command[] = [
   doctorCommand,
 ]
 
-/** The built-in commands and the app's own. Throws `NAME_TAKEN` and `DEFINITION_INVALID` for what would hide another. */
+/**
+ * The built-in commands and the app's commands. Throws `NAME_TAKEN` or `DEFINITION_INVALID` if a name would hide
+ * another.
+ */
 export function commandsOf(app: CommandLineApp): readonly Command[] {
   const own = app.describe().commands.map((definition) => appCommand(definition))
   const taken = new Set(builtInCommands.map(({ grammar }) => grammar.name))

@@ -7,11 +7,11 @@ import { option, positional } from '../arguments/grammar.ts'
 import type { OutputStream, Terminal } from '../output/terminal.ts'
 import { command, type Command, type CommandContext } from './command-context.ts'
 
-/** In place of a file: the standard input or output. */
+/** Stands for the standard input or output instead of a file. */
 const STREAM = '-'
 const PRIVATE_FILE = 0o600
 
-/** `embedded export|import`: the log of the embedded broker as text, which every version reads. */
+/** `embedded export|import`: the embedded broker's log as text, which every version can read. */
 export const embeddedCommand: Command = command({
   name: 'embedded',
   describe:
@@ -29,7 +29,7 @@ export const embeddedCommand: Command = command({
       action === 'export'
         ? await exportTo(file, data, context)
         : await data.importLog(readFrom(file, terminal), cli.signal)
-    // The text itself may go to the output.
+    // The text itself may go to the output, so this goes to the error output.
     if (file === STREAM && action === 'export') {
       if (!quiet) terminal.stderr.write(`${describeTransfer('Written', done)}\n`)
     } else if (json) cli.json(done)
@@ -38,7 +38,7 @@ export const embeddedCommand: Command = command({
   },
 })
 
-/** `backup`: copies of the log and the stores, as of one moment. */
+/** `backup`: copies the log and the stores as of one moment. */
 export const backupCommand: Command = command({
   name: 'backup',
   describe:
@@ -60,7 +60,7 @@ export const backupCommand: Command = command({
   },
 })
 
-/** `restore`: puts a backup where the app keeps its data. */
+/** `restore`: copies a backup into the app's data directory. */
 export const restoreCommand: Command = command({
   name: 'restore',
   describe: 'Put a backup where the app keeps its data; there must be none yet, and no worker may run',
@@ -92,7 +92,7 @@ function sayBackup(
   }
 }
 
-/** Nothing is left of a file that is not whole. */
+/** Removes an incomplete file. */
 async function exportTo(file: string, data: LocalData, { cli, terminal }: CommandContext): Promise<LogTransfer> {
   if (file === STREAM) return data.exportLog((piece) => writeTo(terminal.raw.stdout, piece), cli.signal)
   const handle = await open(file, 'wx', PRIVATE_FILE).catch((thrown: unknown) => {
@@ -110,7 +110,7 @@ async function exportTo(file: string, data: LocalData, { cli, terminal }: Comman
   }
 }
 
-/** Waits until whoever reads the output has taken it. */
+/** Waits until the reader of the output has consumed it. */
 async function writeTo(stream: OutputStream, piece: Buffer): Promise<void> {
   if (stream.write(piece.toString()) === false && stream === process.stdout) await once(process.stdout, 'drain')
 }

@@ -13,7 +13,7 @@ import { cellText, shownText } from '../output/foreign-text.ts'
 import { timeText } from '../output/text-table.ts'
 import { command, type Command, type CommandContext, requireName, withClient } from './command-context.ts'
 
-/** `dlq list|show|replay`: events that agents have given up. Needs no worker. */
+/** `dlq list|show|replay`: events that agents have given up on. Needs no worker. */
 export const dlqCommand: Command = command({
   name: 'dlq',
   describe: 'List, show and replay dead letters',
@@ -165,7 +165,7 @@ function shortened(text: string): string {
   return text.length <= LONGEST_MESSAGE ? text : `${text.slice(0, LONGEST_MESSAGE - 1)}…`
 }
 
-/** Which letter, by arguments or by options; `undefined` when none is named. */
+/** The letter named by arguments or options; `undefined` if none is named. */
 function placeOf(values: CommandContext['values'], action: string): DeadLetterLocation | undefined {
   const partition = eitherOf(values, 'at', 'partition')
   const offset = eitherOf(values, 'offset-at', 'offset')

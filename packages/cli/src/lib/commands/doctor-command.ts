@@ -7,7 +7,7 @@ import { shownText } from '../output/foreign-text.ts'
 import type { Terminal } from '../output/terminal.ts'
 import { command, type Command } from './command-context.ts'
 
-/** `doctor`: checks everything that keeps a worker from running, and says what to do. */
+/** `doctor`: checks everything that can keep a worker from running, and suggests fixes. */
 export const doctorCommand: Command = command({
   name: 'doctor',
   describe: 'Check Node.js, packages, settings, broker, topics, tables, port and disk, and say what to do',
@@ -17,7 +17,7 @@ export const doctorCommand: Command = command({
     report(await checkApp(app, { ...surroundingsOf(terminal), nowMs: clock.now() }), cli, { json, terminal }),
 })
 
-/** `doctor` where there is no app, because of `failure`. */
+/** `doctor` without an app, because of `failure`. */
 export function doctorWithoutApp(
   failure: unknown,
   cli: CommandOutput,
@@ -52,7 +52,7 @@ function lineOf({ name, status, detail, fix }: Finding, { color }: CommandOutput
   return `${mark}  ${name.padEnd(10)}  ${shownText(detail)}${todo}`
 }
 
-/** `clean-versions`: local stores that other versions of Millrace have left behind. */
+/** `clean-versions`: deletes local stores of other Millrace versions. */
 export const cleanVersionsCommand: Command = command({
   name: 'clean-versions',
   describe: 'Delete local stores of other versions of Millrace; their rows are in the changelogs',

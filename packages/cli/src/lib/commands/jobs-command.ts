@@ -8,12 +8,12 @@ import { type RunningJob, runningJobs } from './running-jobs.ts'
 import { actOnWorker, readFromWorker } from './worker-site.ts'
 
 const ACTIONS = ['run', 'pause', 'resume'] as const
-/** Of a job of the leader, on a worker that does not lead: it knows neither its last nor its next run. */
+/** State of a leader job on a worker that does not lead, which knows neither its last nor its next run. */
 const WAITING: JobState = 'waiting-for-leader'
 
 /**
- * `jobs`: tasks, timers and cron jobs as they are defined, with their state, last and next run as a running worker tells
- * them, if one answers; no broker is asked. `jobs run|pause|resume NAME` needs a worker.
+ * `jobs`: the declared tasks, timers and cron jobs. State, last run and next run come from a running worker if one
+ * answers; the command asks no broker. `jobs run|pause|resume NAME` needs a worker.
  */
 export const jobsCommand: Command = command({
   name: 'jobs',
@@ -58,13 +58,13 @@ async function list(context: CommandContext, jobs: readonly JobDescription[]): P
 }
 
 interface JobRuns {
-  /** What the worker that answered says of jobs, by name. */
+  /** The worker's answer about jobs, by name. */
   readonly runs: ReadonlyMap<string, RunningJob>
-  /** Whose answer it is, or why there is none. */
+  /** The worker that answered, or the reason that none did. */
   readonly note: string
 }
 
-/** Where no worker was named, one that does not answer is no failure. */
+/** An unreachable worker is a failure only if the person named it. */
 async function runsOf(context: CommandContext): Promise<JobRuns> {
   try {
     const { worker, site, body } = await readFromWorker(context, '/jobs/')
@@ -138,7 +138,7 @@ function lastOf(running: RunningJob | undefined): string {
 }
 
 function nextTime({ nextRunMs }: JobDescription, running: RunningJob | undefined): string | undefined {
-  // A worker has its own say: a paused job has no next run, and one of another worker runs as it is defined.
+  // The worker's answer wins: a paused job has no next run, and a job of another worker runs by its declaration.
   if (running !== undefined && running.state !== WAITING) return running.nextRun
   return nextRunMs === undefined ? undefined : new Date(nextRunMs).toISOString()
 }

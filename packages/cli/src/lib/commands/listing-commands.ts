@@ -1,7 +1,7 @@
 import type { AppDescription } from '@millrace/core/operations'
 import { command, type Command } from './command-context.ts'
 
-/** `agents`, `tables`: what the app defines, without a broker. */
+/** `agents`, `tables`: the app's declarations, without a broker. */
 export const listingCommands: readonly Command[] = [
   listing('agents', 'List the agents of the app', ({ agents }) =>
     agents.map(({ name, topics, concurrency, help }) => ({ name, topics, concurrency, help })),
@@ -27,7 +27,7 @@ function listing(name: string, describe: string, rowsOf: (app: AppDescription) =
   })
 }
 
-/** Lists as text, and no column of help that nobody wrote. */
+/** Prints lists as text, and omits an empty help column. */
 function forPeople(row: ListedRow): Readonly<Record<string, unknown>> {
   return Object.fromEntries(
     Object.entries(row)
@@ -36,7 +36,7 @@ function forPeople(row: ListedRow): Readonly<Record<string, unknown>> {
   )
 }
 
-/** `models`: what is in keys and values, wherever the app keeps or sends some; needs no broker. */
+/** `models`: codecs of keys and values in topics, agents and tables. Needs no broker. */
 export const modelsCommand: Command = command({
   name: 'models',
   describe: 'List topics, agents and tables with the codecs of their keys and values',
@@ -52,7 +52,7 @@ export const modelsCommand: Command = command({
 interface ModelRow {
   readonly name: string
   readonly kind: 'topic' | 'agent' | 'table' | 'global table' | 'set table'
-  /** Where it is read from or kept; `null` for topics themselves and for agents of channels. */
+  /** The topic that it is read from or kept in; `null` for topics themselves and agents on channels. */
   readonly topic: string | null
   readonly key: string | null
   readonly value: string | null
@@ -60,7 +60,7 @@ interface ModelRow {
 
 const TABLE_KINDS = { table: 'table', global: 'global table', set: 'set table' } as const
 
-/** An agent has a row for each topic that it reads. */
+/** One row for each topic that an agent reads. */
 function modelsOf({ topics, agents, tables }: AppDescription): readonly ModelRow[] {
   const codecs = new Map(topics.map((topic) => [topic.name, topic]))
   return [

@@ -7,7 +7,7 @@ import { timeText } from '../output/text-table.ts'
 import { keepAlive } from '../process/keep-alive.ts'
 import { command, type Command, type CommandContext, orWrongName, requireName, withClient } from './command-context.ts'
 
-/** `tail TOPIC`: records as they come, without joining the group. Ends at a signal, or when it has shown enough. */
+/** `tail TOPIC`: shows new records without joining the group. Ends at a signal or at the limit. */
 export const tailCommand: Command = command({
   name: 'tail',
   describe: 'Show records of a topic as they come, decoded as the app declares it',
@@ -38,7 +38,7 @@ export const tailCommand: Command = command({
       }
       await withClient(app, (client) => orWrongName(showAll(client)))
     } catch (error) {
-      // The signal is how it ends.
+      // The signal is the normal end.
       if (!cli.signal.aborted || error !== cli.signal.reason) throw error
     } finally {
       release()
@@ -63,7 +63,7 @@ function show(record: ShownRecord, { cli, json, terminal }: CommandContext): voi
   const time = timeText(timestamp)
   if (json) {
     const named = headers.map(([name, bytes]) => [name, bytes === null ? null : bytes.toString('utf8')])
-    // A line each, so that whoever reads them need not wait for the last one.
+    // One line each, so that a reader need not wait for the last row.
     terminal.stdout.write(`${jsonText({ topic, partition, offset, timestamp: time, key, value, headers: named })}\n`)
     return
   }
@@ -76,7 +76,7 @@ function textOf({ as, value }: ShownBytes): string {
   return as === 'hex' ? `0x${String(value)}` : cellText(value)
 }
 
-/** `table NAME [KEY]`: committed state, read from the changelog without a worker. */
+/** `table NAME [KEY]`: committed rows, read from the changelog without a worker. */
 export const tableCommand: Command = command({
   name: 'table',
   describe: 'Show committed rows of a table, or the value of one key',
@@ -112,7 +112,7 @@ async function showRows({ app, cli, json, values, terminal }: CommandContext, ta
   return 0
 }
 
-/** `lag [AGENT]`: how far agents are behind, from what the broker has; joins no group. */
+/** `lag [AGENT]`: lag of agents by the broker's offsets. Joins no group. */
 export const lagCommand: Command = command({
   name: 'lag',
   describe: 'Show how far each agent is behind: committed offset, end and lag of each partition',

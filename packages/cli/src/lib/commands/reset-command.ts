@@ -4,7 +4,7 @@ import { readPosition } from '../arguments/typed-values.ts'
 import { confirm } from '../output/confirm.ts'
 import { command, refuseMembers, withClient, type Command, type CommandContext } from './command-context.ts'
 
-/** `reset`: the app starts from the beginning of its source topics, with empty tables. */
+/** `reset`: the app reads its source topics from the beginning, with empty tables. */
 export const resetCommand: Command = command({
   name: 'reset',
   describe: 'Make the app begin anew: empty tables, input topics read again; nothing that others wrote is deleted',
@@ -68,7 +68,7 @@ function listOf(value: ParameterValues[string]): readonly string[] {
   return typeof value === 'object' ? value : []
 }
 
-/** Otherwise `reset` refuses, and a question would be for nothing. */
+/** Without these answers `reset` would refuse, and the question would be pointless. */
 function isDecided({ topics }: ResetPlan): boolean {
   return topics.every(({ action }) => action !== 'ask')
 }
@@ -78,7 +78,7 @@ interface ResetRow {
   readonly kind: string
   readonly action: ResetTopic['action']
   readonly records: number | null
-  /** Where the group goes on; empty where nothing is committed. */
+  /** Offsets from which the group continues; empty if nothing is committed. */
   readonly offsets: readonly { readonly partition: number; readonly offset: number }[]
 }
 

@@ -1,4 +1,4 @@
-/** A job as a running worker tells it at `/jobs/`: `JobView` with its times in ISO 8601. */
+/** A job as a running worker reports it at `/jobs/`: `JobView` with times in ISO 8601. */
 export interface RunningJob {
   readonly name: string
   readonly state: string
@@ -13,7 +13,10 @@ interface FinishedRun {
   readonly result: string
 }
 
-/** The jobs in the answer of a worker, which may be of another version: what does not look like a job is left out. */
+/**
+ * The jobs in a worker's answer. The worker may run another version, so entries that do not look like jobs are left
+ * out.
+ */
 export function runningJobs(answer: unknown): readonly RunningJob[] {
   return Array.isArray(answer) ? answer.flatMap((each: unknown) => runningJob(each) ?? []) : []
 }

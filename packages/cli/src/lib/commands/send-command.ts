@@ -3,7 +3,7 @@ import { option, positional, type ParameterValues } from '../arguments/grammar.t
 import { usage, wholeNumber } from '../arguments/typed-values.ts'
 import { command, orWrongName, requireName, withClient, type Command } from './command-context.ts'
 
-/** `send TOPIC|@AGENT VALUE`: one record, encoded as the target declares. */
+/** `send TOPIC|@AGENT VALUE`: sends one record, encoded by the target's codecs. */
 export const sendCommand: Command = command({
   name: 'send',
   describe: 'Send a record to a topic, or to an agent with @name',

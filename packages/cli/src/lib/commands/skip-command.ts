@@ -6,7 +6,7 @@ import { confirm } from '../output/confirm.ts'
 import { cellText } from '../output/foreign-text.ts'
 import { command, refuseMembers, withClient, type Command, type CommandContext } from './command-context.ts'
 
-/** `skip`: the group goes on behind one record, or one batch that cannot be read. */
+/** `skip`: moves the group past one record, or past one unreadable batch. */
 export const skipCommand: Command = command({
   name: 'skip',
   describe: 'Make all agents pass over one record, or the batch that it is in when that cannot be read',

@@ -3,7 +3,7 @@ import type { TopicSettings } from '@millrace/core/driver'
 import type { AppTopic, TopicDescription } from '@millrace/core/operations'
 import { command, withClient, type Command } from './command-context.ts'
 
-/** `topics`: the topics that the app uses, and what the broker has of them. */
+/** `topics`: the topics that the app uses, with their state on the broker. */
 export const topicsCommand: Command = command({
   name: 'topics',
   describe: 'List the topics of the app, with what the broker has of them and how long it keeps it',
@@ -29,22 +29,22 @@ export const topicsCommand: Command = command({
 
 interface TopicRow {
   readonly name: string
-  /** On the broker; `null` when it is not there. */
+  /** Partitions on the broker; `null` if the topic does not exist. */
   readonly partitions: number | null
   readonly declared: number | null
   readonly key: string | null
   readonly value: string | null
   readonly internal: boolean
-  /** What it is to the app; `null` when it is not there. */
+  /** Its role in the app; `null` if the topic does not exist. */
   readonly role: AppTopic['role'] | null
-  /** `cleanup.policy`; `null` when it is not there or cannot be seen. */
+  /** `cleanup.policy`; `null` if the topic does not exist or its settings are not visible. */
   readonly cleanup: readonly string[] | null
-  /** `null` also for ever. */
+  /** `null` also means for ever. */
   readonly retentionMs: number | null
   readonly replicas: number | null
 }
 
-/** Those that the app file names, as declared there, then those that Millrace has made for it. */
+/** The topics in the app file, then the topics that Millrace creates for it. */
 function rowsOf(declared: readonly TopicDescription[], found: readonly AppTopic[]): readonly TopicRow[] {
   const names = new Set(declared.map(({ name }) => name))
   return [

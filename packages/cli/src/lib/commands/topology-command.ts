@@ -2,7 +2,7 @@ import type { AppDescription, AppTopic } from '@millrace/core/operations'
 import { option } from '../arguments/grammar.ts'
 import { command, withClient, type Command } from './command-context.ts'
 
-/** `topology`: what flows where, as far as it is declared; needs a broker only where it is to tell what was seen. */
+/** `topology`: the declared data flow. Asks a broker only for flows that workers have seen. */
 export const topologyCommand: Command = command({
   name: 'topology',
   describe: 'Show which agents read and write which topics, and the tables',
@@ -26,7 +26,7 @@ export const topologyCommand: Command = command({
   },
 })
 
-/** Topics, agents and tables, and the arrows between them: those that the app file declares, and those that were seen. */
+/** Topics, agents and tables, and the arrows between them, declared or seen. */
 interface KnownTopology {
   readonly topics: readonly string[]
   readonly agents: readonly {
@@ -34,7 +34,7 @@ interface KnownTopology {
     readonly reads: readonly string[]
     readonly sends: readonly string[]
   }[]
-  /** `source` is the topic that a global table is a copy of. */
+  /** `source` is the topic that a global table copies. */
   readonly tables: readonly { readonly name: string; readonly kind: string; readonly source: string | null }[]
 }
 
@@ -46,7 +46,7 @@ function topologyOf({ agents, tables, topics }: AppDescription, sent: readonly A
     sends: [...new Set([...sinks, ...seenOf(name)])],
   }))
   const named = topics.map(({ name }) => name)
-  // A global table stands on a topic that people may write; a changelog is the table's own.
+  // People may write to the topic of a global table; a changelog belongs to its table alone.
   const copied = tables.map(({ name, kind, changelog }) => ({
     ...{ name, kind },
     source: kind === 'global' && named.includes(changelog) ? changelog : null,
@@ -55,7 +55,7 @@ function topologyOf({ agents, tables, topics }: AppDescription, sent: readonly A
   return { topics: [...all], agents: found, tables: copied }
 }
 
-/** An agent a line, then tables, then topics that no agent is known to have to do with. */
+/** One line for each agent, then tables, then topics without a known agent. */
 function textOf({ agents, tables, topics }: KnownTopology, isSeen: boolean): readonly string[] {
   const flows = agents.map(({ name, reads, sends }) =>
     [

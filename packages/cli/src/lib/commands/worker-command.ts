@@ -15,7 +15,7 @@ export const workerCommand: Command = command({
 })
 
 export interface WorkerRun {
-  /** Says what it is before it starts. */
+  /** Logs the worker's identity before it starts. */
   readonly introduces: boolean
   /** The worker has joined and recovered. */
   readonly onReady: () => void
@@ -35,7 +35,7 @@ async function work(context: CommandContext, { introduces, onReady }: WorkerRun)
   const { app, log, signals, clock } = context
   const beganMs = clock.monotonic()
   const starting = app.start()
-  // Both are awaited below, perhaps after the other has failed.
+  // Both promises are awaited below, perhaps after one has failed.
   starting.catch(() => undefined)
   const ended = app.finished()
   ended.catch(() => undefined)
@@ -52,7 +52,7 @@ async function work(context: CommandContext, { introduces, onReady }: WorkerRun)
   if (signals.signal.aborted) await drain(context)
   await ended
   log.info({}, 'Worker has stopped')
-  // Nobody asked for the end, so whoever supervises the process should not take it for one.
+  // Nobody asked for this end, so the exit code must not report a clean stop.
   return signals.received() === 'outputGone' ? SIGNAL_EXIT_CODES.outputGone : 0
 }
 
@@ -100,7 +100,7 @@ export interface BannerFacts {
 
 const NAMES_SHOWN = 6
 
-/** What a person wants to see when a worker starts. */
+/** The banner that a person sees when a worker starts. */
 export function banner({ description, worker, node, pid }: BannerFacts, color: CommandColors): string {
   const { id, version, broker, store, processingGuarantee, agents, tables } = description
   const lines: readonly (readonly [label: string, value: string])[] = [

@@ -2,11 +2,11 @@ import { errorText, MillraceError, withTimeout } from '@millrace/core'
 import { cellText } from '../output/foreign-text.ts'
 import type { CommandContext } from './command-context.ts'
 
-/** A worker answers within a second, or says that it goes on; it may ask the leader first. */
+/** A worker answers within a second or says that it is still busy; it may have to ask the leader first. */
 const ANSWER_MS = 20_000
-/** Pages that only show something answer at once. */
+/** Read-only pages answer at once. */
 const READ_MS = 5_000
-/** Bound to these a worker is reached at this machine's own address, where actions are allowed. */
+/** A worker bound to one of these is reached on the loopback address, where actions are allowed. */
 const ANYWHERE = ['0.0.0.0', '::', '']
 
 interface ActionOutcome {
@@ -14,18 +14,18 @@ interface ActionOutcome {
   readonly error: string | undefined
 }
 
-/** What a page of a worker says. */
+/** The content of a worker's page. */
 export interface WorkerAnswer {
   /** Id of the worker that answered. */
   readonly worker: string | undefined
-  /** Where: `http://127.0.0.1:6066`. */
+  /** Its origin: `http://127.0.0.1:6066`. */
   readonly site: string
   readonly body: unknown
 }
 
 /**
- * Does what a button of a worker's page does. Throws `WORKER_UNREACHABLE` when no worker of the app answers, and
- * `ACTION_REFUSED` with what the worker says when it does not do it.
+ * Presses a button of a worker's page. Throws `WORKER_UNREACHABLE` when no worker of the app answers, and
+ * `ACTION_REFUSED` with the worker's message when it refuses.
  */
 export async function actOnWorker(context: CommandContext, path: string): Promise<ActionOutcome> {
   const { site } = await findWorker(context, ANSWER_MS)
@@ -35,8 +35,8 @@ export async function actOnWorker(context: CommandContext, path: string): Promis
 }
 
 /**
- * What a built-in page of a running worker answers. Throws `WORKER_UNREACHABLE` when no worker of the app answers, and
- * `ACTION_REFUSED` with what the worker says when it does not show the page.
+ * Fetches a built-in page of a running worker. Throws `WORKER_UNREACHABLE` when no worker of the app answers, and
+ * `ACTION_REFUSED` with the worker's message when it refuses.
  */
 export async function readFromWorker(context: CommandContext, path: string): Promise<WorkerAnswer> {
   const { site, worker } = await findWorker(context, READ_MS)
@@ -137,7 +137,7 @@ function parsed(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    // A server that is no worker: the caller says so.
+    // The server is not a worker, which the caller reports.
     return undefined
   }
 }

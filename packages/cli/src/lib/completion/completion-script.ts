@@ -2,18 +2,18 @@ export const SHELLS = ['bash', 'zsh', 'fish'] as const
 
 export type Shell = (typeof SHELLS)[number]
 
-/** What a shell asks for the words that may follow: this option, then all words up to the cursor. */
+/** The option with which a shell asks for completions, followed by all words up to the cursor. */
 export const COMPLETE = '--complete'
 
-/** A script for the shell's start-up file. It asks the command itself, so it knows names that the app has today. */
+/** A script for the shell's start-up file. It asks the command each time, and so knows the app's current names. */
 export function completionScript(shell: Shell, program: string): string {
   if (shell === 'fish') return fishScript(program)
   return shell === 'bash' ? bashScript(program) : zshScript(program)
 }
 
 /**
- * Bash splits words at `:`, `=` and `@` too. They are put together again where no space is between them, and of an answer
- * only what comes behind the last `:` or `=` is handed back, for that is what bash replaces; an `@` it keeps.
+ * Bash also splits words at `:`, `=` and `@`. The script joins them again if no space separates them. Bash replaces
+ * only the part after the last `:` or `=`, so the script returns only that part of each answer; bash keeps an `@`.
  */
 function bashScript(program: string): string {
   return `# In ~/.bashrc:  eval "$(${program} completion bash)"
@@ -35,7 +35,7 @@ complete -o bashdefault -o default -F _${program}_complete ${program}
 `
 }
 
-/** Also a file of its own in `fpath`, named `_` and the program: such a file is run to complete, not to be set up. */
+/** Also works as a file in `fpath`, named `_` and the program. zsh runs such a file to complete, not to set up. */
 function zshScript(program: string): string {
   return `#compdef ${program}
 # In ~/.zshrc, after compinit:  eval "$(${program} completion zsh)"
@@ -54,7 +54,7 @@ fi
 `
 }
 
-/** Fish unquotes the words before the cursor itself. Where the command has nothing to say, files. */
+/** Fish itself unquotes the words before the cursor. If the command offers nothing, fish completes files. */
 function fishScript(program: string): string {
   return `# In ~/.config/fish/config.fish:  ${program} completion fish | source
 function __${program}_complete

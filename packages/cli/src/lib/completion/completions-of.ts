@@ -16,10 +16,10 @@ export interface CompletedNames {
 export const NO_NAMES: CompletedNames = Object.freeze({ topics: [], agents: [], tables: [] })
 
 /**
- * What the last word may become, in the order of the grammar. Empty where files or free text belong, so that the shell
- * goes on by itself.
+ * Completions of the last word, in the order of the grammar. Empty for files and free text, so that the shell's own
+ * completion applies.
  *
- * @param words what was typed after the program's name; the last one is under way and may be empty
+ * @param words the words after the program's name; the last one may be incomplete or empty
  */
 export function completionsOf(grammar: Grammar, names: CompletedNames, words: readonly string[]): readonly string[] {
   const last = words.at(-1) ?? ''

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openShell, shellMissing, type TypedShell } from '../../fixtures/typed-shell.ts'
 
-/** Each with how the script gets there. What it offers is tried in full once a shell. */
+/** Each shell with a way to load the script. The first way of each shell is tested in full. */
 const SHELLS = [
   { name: 'bash', setUp: ['eval "$(millrace completion bash)"'], tried: 'all' },
   {
@@ -12,7 +12,7 @@ const SHELLS = [
   {
     name: 'zsh',
     setUp: [
-      // As packages of a system install it.
+      // As system packages install it.
       'mkdir $HOME/functions; millrace completion zsh > $HOME/functions/_millrace',
       'fpath=($HOME/functions $fpath); autoload -Uz compinit; compinit -u -D',
     ],
@@ -32,11 +32,11 @@ const OFFERS: readonly (readonly [line: string, offered: readonly string[]])[] =
 const COMPLETIONS: readonly (readonly [line: string, completed: string])[] = [
   ['millrace compl', 'millrace completion '],
   ['millrace -A app.mjs send @c', 'millrace -A app.mjs send @count-words '],
-  // One word fits, and none of it is typed but the @.
+  // One word fits, and only its @ was typed.
   ['millrace -A app.mjs send --key a:b @s', 'millrace -A app.mjs send --key a:b @shuffle-words '],
   ['millrace -A two-apps.mjs:first table w', 'millrace -A two-apps.mjs:first table word_counts '],
   ['millrace -A app.mjs send --key "a b" po', 'millrace -A app.mjs send --key "a b" posts '],
-  // Where the command has nothing to say, files.
+  // The shell completes files where the command offers nothing.
   ['millrace -A two-ap', 'millrace -A two-apps.mjs '],
   ['millrace -A ./below/thr', 'millrace -A ./below/three-apps.mjs '],
 ]

@@ -7,20 +7,23 @@ import { DevProcess } from './dev-process.ts'
 import { topologyChanges } from './topology-changes.ts'
 
 export interface DevLoopOptions {
-  /** What was typed, for the processes that are started. */
+  /** The typed words, passed on to the child processes. */
   readonly words: readonly string[]
-  /** Whose sources are watched: that of the app's package. */
+  /** Directory of the app's package, whose sources are watched. */
   readonly directory: string
-  /** Aborts when it is to end. */
+  /** Ends the loop when it aborts. */
   readonly signal: AbortSignal
   readonly clock: Clock
   readonly output: OutputStream
   readonly color: CommandColors
-  /** A spare process makes restarts quick; none where the app's own file is the program, and so is loaded at once. */
+  /**
+   * Whether a spare process makes restarts quick. Not useful if the app's own file is the program, which is then
+   * loaded at once.
+   */
   readonly keepsSpare: boolean
 }
 
-/** Runs the app until the signal, anew after each change of its sources. */
+/** Runs the app until the signal, and restarts it after each change of its sources. */
 export async function devLoop(options: DevLoopOptions): Promise<void> {
   const { words, directory, signal, clock, output, color, keepsSpare } = options
   const say = (text: string): void => void output.write(`${color.dim('[dev]')} ${text}\n`)
@@ -63,22 +66,22 @@ export async function devLoop(options: DevLoopOptions): Promise<void> {
   }
 }
 
-/** What an app may be made of; records, logs and data that a worker writes are none of it. */
+/** Files that may belong to an app. Excludes records, logs and data that a worker writes. */
 const SOURCES = /\.(?:[cm]?[jt]sx?|json)$/
 
 const PASSED_OVER = new Set(['node_modules', 'dist', 'build', 'coverage'])
 
-/** An editor writes a file in several steps, and several files at a time. */
+/** An editor writes a file in several steps, and several files at once. */
 const SETTLE_MS = 40
 
 /** Watches the sources of a package. */
 export interface SourceWatch {
-  /** Resolves with the files that have changed since the last call, relative to the directory, at once if there are some. */
+  /** Resolves with the files changed since the last call, relative to the directory; at once if there are any. */
   changed(): Promise<readonly string[]>
   close(): Promise<void>
 }
 
-/** Resolves when it watches. */
+/** Resolves once the watcher is active. */
 export async function watchSources(directory: string): Promise<SourceWatch> {
   const files = new Set<string>()
   let wake: (() => void) | undefined

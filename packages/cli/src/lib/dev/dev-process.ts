@@ -2,21 +2,21 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import type { Clock } from '@millrace/core'
 import { DEV_VARIABLE, type DevReport } from './dev-worker.ts'
 
-/** How long a worker may take to stop in order; then it is killed. Its uncommitted work is done again. */
+/** How long a worker may take to stop before it is killed. Its uncommitted work is then repeated. */
 const STOP_LIMIT_MS = 5_000
 
 /** One process of the app under `millrace dev`. */
 export class DevProcess {
-  /** Resolves when the app runs; never when it does not come to that. */
+  /** Resolves once the app runs; never if the start fails. */
   readonly ready: Promise<Extract<DevReport, { kind: 'ready' }>>
-  /** Resolves when it has ended, with its exit code or the signal that ended it. */
+  /** Resolves with the exit code or the signal at the end of the process. */
   readonly ended: Promise<number | string>
   readonly #child: ChildProcess
   readonly #clock: Clock
   readonly #loaded: Promise<unknown>
   #isStarted = false
 
-  /** Starts this program again with the same words; the variable makes the other one the worker. */
+  /** Starts this program again with the same words; the variable makes the child the worker. */
   constructor(words: readonly string[], clock: Clock) {
     this.#clock = clock
     this.#child = spawn(process.execPath, [...process.execArgv, process.argv[1] ?? '', ...words], {
@@ -27,13 +27,13 @@ export class DevProcess {
       this.#child.once('error', reject)
       this.#child.once('exit', (code, signal) => resolve(signal ?? code ?? 1))
     })
-    // Awaited by whoever started it, perhaps later than it fails.
+    // The starter awaits it, perhaps only after it has failed.
     this.ended.catch(() => undefined)
     this.ready = this.#reported('ready')
     this.#loaded = this.#reported('loaded')
   }
 
-  /** Lets it load the app, as soon as it has loaded all else. */
+  /** Lets the process load the app once it has loaded everything else. */
   start(): void {
     this.#isStarted = true
     void this.#loaded.then(() => this.#child.connected && this.#child.send('go'))
@@ -48,7 +48,7 @@ export class DevProcess {
     })
   }
 
-  /** Ends it: in order if it comes to that within 5 s. Resolves to whether it did. */
+  /** Stops the process within 5 s, or kills it. Resolves to whether the stop was clean. */
   async stop(): Promise<boolean> {
     if (!this.#isStarted) {
       this.#child.kill('SIGKILL')

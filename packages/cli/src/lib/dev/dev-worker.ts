@@ -8,21 +8,21 @@ import { runWorker } from '../commands/worker-command.ts'
 /** Set for the processes that `millrace dev` starts. */
 export const DEV_VARIABLE = 'MILLRACE_DEV'
 
-/** What such a process says to `millrace dev`. */
+/** Messages from such a process to `millrace dev`. */
 export type DevReport =
-  /** Has loaded all but the app, and waits for the word to go on. */
+  /** Has loaded everything but the app and waits for permission to continue. */
   | { readonly kind: 'loaded' }
   /** The app runs. */
   | { readonly kind: 'ready'; readonly description: AppDescription; readonly url: string | null }
 
-/** Whether `millrace dev` has started this process. */
+/** Whether `millrace dev` started this process. */
 export function isDevWorker(env: Readonly<Record<string, string | undefined>>): boolean {
   return env[DEV_VARIABLE] !== undefined && process.send !== undefined
 }
 
 /**
- * Loads what an app needs but the app itself, then waits for the word to go on: so that after a change a process is at
- * hand that has only the app to load, which is what makes a restart quick.
+ * Loads an app's dependencies, then waits for permission to load the app itself. A spare process thus has only the app
+ * to load after a change, which makes restarts quick.
  */
 export async function waitAsSpare(appFile: string): Promise<void> {
   const end = (): void => process.exit()
@@ -35,7 +35,7 @@ export async function waitAsSpare(appFile: string): Promise<void> {
   process.off('disconnect', end)
 }
 
-/** A package that is not there is no matter here: whoever imports it says so. */
+/** A missing package does not matter here: the importing module reports it. */
 async function preload(appFile: string): Promise<void> {
   const found = (name: string, from: string): string | undefined => {
     try {
@@ -51,11 +51,11 @@ async function preload(appFile: string): Promise<void> {
   await Promise.allSettled(files.map((file) => import(pathToFileURL(file).href)))
 }
 
-/** `worker`, as `millrace dev` runs it: without a banner, and with a word when the app runs. */
+/** `worker` under `millrace dev`: without a banner, and with a message when the app runs. */
 export const devWorkerCommand: Command = {
   ...devCommand,
   run: async (context) => {
-    // `millrace dev` was killed: nobody else ends this worker.
+    // `millrace dev` was killed, and nobody else would end this worker.
     const stop = (): void => void process.kill(process.pid, 'SIGTERM')
     process.once('disconnect', stop)
     try {

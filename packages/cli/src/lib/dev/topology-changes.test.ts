@@ -23,7 +23,7 @@ test('nothing has changed', () => {
   expect(topologyChanges(before, { ...before, version: '2.0.0', topics: before.topics.slice(0, 1) })).toEqual([])
 })
 
-test('what has come, what has gone, what looks different', () => {
+test('additions, removals and changes', () => {
   const after: AppDescription = {
     ...before,
     agents: [

@@ -1,6 +1,6 @@
 import type { AppDescription } from '@millrace/core/operations'
 
-/** What is compared of an app: `kind name` and how it is declared. */
+/** The compared parts of an app: `kind name` and its declaration. */
 function partsOf({ agents, tables, topics, commands }: AppDescription): ReadonlyMap<string, string> {
   return new Map([
     ...agents.map(
@@ -18,7 +18,7 @@ function partsOf({ agents, tables, topics, commands }: AppDescription): Readonly
 }
 
 /**
- * What has changed from one start of an app to the next, a line each: `+ agent audit (reads orders, concurrency 1)`.
+ * Changes between two starts of an app, one line each: `+ agent audit (reads orders, concurrency 1)`.
  *
  * @example
  * topologyChanges(before, after) // ['- table totals', '~ agent audit (concurrency 1 -> 4)']

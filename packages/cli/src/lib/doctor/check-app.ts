@@ -7,14 +7,14 @@ import { checkTables, checkTopics, count } from './check-topics.ts'
 import { failed, type Finding, note, ok, wrong } from './finding.ts'
 
 export interface MachineFacts {
-  /** As `process.version` has it. */
+  /** In the form of `process.version`. */
   readonly node: string
   readonly env: Readonly<Record<string, string | undefined>>
   /** Unix milliseconds. */
   readonly nowMs: number
 }
 
-/** All there is to check of an app that was loaded. */
+/** All checks of a loaded app. */
 export async function checkApp(app: CommandLineApp, { node, env, nowMs }: MachineFacts): Promise<readonly Finding[]> {
   const description = app.describe()
   const place = app.place()
@@ -33,7 +33,7 @@ export async function checkApp(app: CommandLineApp, { node, env, nowMs }: Machin
   ]
 }
 
-/** What can be said when the app cannot even be loaded. */
+/** The checks that are possible when the app cannot be loaded. */
 export function checkWithoutApp(
   failure: unknown,
   { node, env }: Pick<MachineFacts, 'node' | 'env'>,
@@ -77,7 +77,7 @@ async function checkBroker(
   }
 }
 
-/** `undefined` also where tables do not fit their topics, which is a finding of its own. */
+/** `undefined` also if tables do not fit their topics, which is a finding of its own. */
 async function missingTopics(client: CommandLineClient): Promise<readonly MissingTopic[] | undefined> {
   try {
     return await client.missingTopics?.()
@@ -87,7 +87,7 @@ async function missingTopics(client: CommandLineClient): Promise<readonly Missin
   }
 }
 
-/** A local log has no tool of its own for that; a topic of the app's is made again as it should be. */
+/** The local log has no command for this, but the app can create its own topics anew with the right settings. */
 function alterOn(broker: string): Alter {
   return broker.startsWith('kafka:')
     ? (topic, setting, value) =>
@@ -96,10 +96,10 @@ function alterOn(broker: string): Alter {
         `Make ${topic} anew with ${setting}=${value}; millrace reset does that for what is derived.`
 }
 
-/** The oldest Node.js that the packages run on; the same as `engines` in their package.json. */
+/** The oldest Node.js that the packages support; the same as `engines` in their package.json. */
 const OLDEST_NODE = { major: 20, minor: 19 }
 
-/** @param version as `process.version` has it */
+/** @param version in the form of `process.version` */
 export function checkNode(version: string): Finding {
   const [major = 0, minor = 0] = version.replace(/^v/, '').split('.').map(Number)
   const { major: least, minor: leastMinor } = OLDEST_NODE
@@ -111,7 +111,7 @@ export function checkNode(version: string): Finding {
   )
 }
 
-/** Packages of different versions do not know each other's contracts. */
+/** Packages of different versions may disagree about contracts. */
 export function checkPackages({ app, cli }: { readonly app: string; readonly cli: string }): Finding {
   if (app === cli) return ok('packages', `@millrace/app and @millrace/cli ${cli}.`)
   if (app === 'unknown')
@@ -123,7 +123,7 @@ export function checkPackages({ app, cli }: { readonly app: string; readonly cli
   )
 }
 
-/** Variables that look like settings and are none. */
+/** Variables that look like settings but are not. */
 export function checkEnvironment(env: Readonly<Record<string, string | undefined>>): readonly Finding[] {
   const unknown = unknownEnvironment(env)
   if (unknown.length === 0) return [ok('settings', 'All variables that begin with MILLRACE_ are settings.')]

@@ -2,7 +2,7 @@ import type { AppTopic } from '@millrace/core/operations'
 import { isSeen, type Alter, type SeenTopic } from './check-retention.ts'
 import { note, ok, wrong, type Finding } from './finding.ts'
 
-/** Whether records outlive a broker, and whether writing goes on without one. */
+/** Whether records survive the loss of a broker, and whether writes continue without one. */
 export function checkReplicas(topics: readonly AppTopic[], brokers: number, alter: Alter): readonly Finding[] {
   const seen = topics.filter(isSeen)
   const findings = [
@@ -37,7 +37,7 @@ export function checkReplicas(topics: readonly AppTopic[], brokers: number, alte
   return [ok('replicas', `Topics have enough copies on ${brokers} brokers.`)]
 }
 
-/** What the app keeps in one copy is gone with the broker that has it. */
+/** Topics with a single copy are lost with the broker that holds it. */
 function checkSingle(topics: readonly SeenTopic[], brokers: number): readonly Finding[] {
   if (brokers < 2) return []
   const single = each(topics, ({ settings: { replicas } }) => replicas === 1)
@@ -57,7 +57,7 @@ function each(topics: readonly SeenTopic[], wanted: (topic: SeenTopic) => boolea
   return topics.filter(wanted)
 }
 
-/** One note for all of them: a cluster's defaults are alike for all topics. */
+/** One note for all topics, because a cluster's defaults apply to all of them. */
 function listed(
   topics: readonly SeenTopic[],
   detail: (names: string) => string,

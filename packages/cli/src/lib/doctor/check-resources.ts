@@ -7,7 +7,7 @@ import { certificateFault, checkSiteTls } from '@millrace/core/http'
 import type { OtherStore, RunningEnvironment } from '@millrace/core/operations'
 import { failed, note, ok, wrong, type Finding } from './finding.ts'
 
-/** Whether the site could be served. With workers of the app running, one of them probably has the port. */
+/** Whether the port is free. If workers of the app run, one of them probably has it. */
 export async function checkPorts({ web }: RunningEnvironment, hasWorkers: boolean): Promise<readonly Finding[]> {
   const { enabled, admin } = web
   const site = await checkPort({ ...web, setting: 'web.port' }, hasWorkers)
@@ -15,7 +15,7 @@ export async function checkPorts({ web }: RunningEnvironment, hasWorkers: boolea
   return [site, await checkPort({ enabled, ...admin, setting: 'web.adminPort' }, hasWorkers)]
 }
 
-/** Whether the site could be served over https, and clients would trust it. */
+/** Whether the site can serve https and clients would trust it. */
 export function checkCertificate({ web }: RunningEnvironment, nowMs: number): readonly Finding[] {
   const { enabled, tls } = web
   if (!enabled || tls === undefined) return []
@@ -64,7 +64,7 @@ function listenFailure(host: string, port: number): Promise<string | undefined> 
   })
 }
 
-/** Whether the directories of log and store can be written, or made. */
+/** Whether the directories of log and store are writable or can be created. */
 export async function checkDirectories({
   logDirectory,
   storeDirectory,
@@ -92,7 +92,7 @@ function nearestExisting(path: string): string {
   return existsSync(path) || dirname(path) === path ? path : nearestExisting(dirname(path))
 }
 
-/** Stores that this version cannot read keep a worker from starting, or take up room. */
+/** Stores of other formats keep a worker from starting, or waste space. */
 export function checkStores(stores: readonly OtherStore[], { storeDirectory }: RunningEnvironment): readonly Finding[] {
   const fix = 'Delete it with: millrace clean-versions. Its rows are in the changelogs.'
   return stores.map(({ directory, format }) => {

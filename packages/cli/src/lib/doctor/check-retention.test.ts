@@ -13,11 +13,11 @@ const topic = (name: string, role: AppTopic['role'], settings: Partial<TopicSett
 
 const compact = { compacted: true, expires: false }
 
-describe('what topics keep', () => {
+describe('retention of topics', () => {
   const found = (...topics: readonly AppTopic[]): readonly (readonly [string, string, string | null])[] =>
     checkRetention(topics, alter).map(({ status, detail, fix }) => [status, detail, fix])
 
-  test('nothing to say of topics as Millrace makes them', () => {
+  test('no findings for topics as Millrace creates them', () => {
     const topics = [
       topic('orders', 'source'),
       topic('a-inbox', 'inbox'),
@@ -54,7 +54,7 @@ describe('what topics keep', () => {
     ])
   })
 
-  test('a topic between agents that keeps less than the source', () => {
+  test('a topic between agents with shorter retention than its source', () => {
     const source = topic('orders', 'source', { retentionMs: undefined })
     expect(found(source, topic('r', 'between'))).toEqual([
       ['ok', '1 topic keeps what the app needs.', null],
@@ -62,7 +62,7 @@ describe('what topics keep', () => {
     ])
   })
 
-  test('a dead letter topic that does not take what the source takes', () => {
+  test('a dead letter topic with a smaller record limit than its source', () => {
     const source = topic('orders', 'source', { maxBatchBytes: 5_000_000 })
     expect(found(source, topic('d', 'dead letters', { retentionMs: undefined }))).toContainEqual([
       'note',
@@ -71,7 +71,7 @@ describe('what topics keep', () => {
     ])
   })
 
-  test('what may not be seen is said', () => {
+  test('hidden settings are reported', () => {
     expect(found({ ...topic('t', 'changelog'), settings: undefined })).toEqual([
       ['note', expect.stringContaining('t cannot be seen'), expect.stringContaining('DescribeConfigs')],
     ])
@@ -102,13 +102,13 @@ describe('copies of topics', () => {
     expect(first?.[1] ?? 'none').toMatch(detail)
   })
 
-  test('more in sync than there are copies: nothing can be written', () => {
+  test('min.insync.replicas above the number of copies blocks writes', () => {
     expect(found(1, copies(1, 2))).toEqual([
       ['wrong', expect.stringContaining('nothing can be written'), 't min.insync.replicas=1'],
     ])
   })
 
-  test('a topic of others with one copy is worth a note; alike topics share one', () => {
+  test('a foreign topic with one copy gives a note, which similar topics share', () => {
     const others = ['a', 'b'].map((name) => fakeTopic(name))
     expect(found(3, ...others)).toEqual([
       ['note', expect.stringContaining('one copy of a, b on 3'), expect.any(String)],

@@ -4,13 +4,13 @@ import type { AppTopic, TopicRole } from '@millrace/core/operations'
 import { count } from './check-topics.ts'
 import { note, ok, wrong, type Finding } from './finding.ts'
 
-/** Tombstones that go sooner make every worker that was away for longer than half of it build its stores anew. */
+/** A worker that was away for longer than half of this retention must rebuild its stores. */
 const LEAST_TOMBSTONE_MS = 60 * 60 * 1000
 
-/** Dead letters that go sooner may be gone before anybody has looked. */
+/** Dead letters with shorter retention may be gone before anybody looks. */
 const LEAST_LETTER_MS = 24 * 60 * 60 * 1000
 
-/** Topics of which the last record of each key counts, and what is lost where older ones are not kept. */
+/** Topics of which the last record of each key counts, with what is lost if older records expire. */
 const KEYED: Readonly<Partial<Record<TopicRole, string>>> = Object.freeze({
   changelog: 'rows of the table that are still of use',
   global: 'rows of the global table that are still of use',
@@ -22,13 +22,13 @@ const KEYED: Readonly<Partial<Record<TopicRole, string>>> = Object.freeze({
 /** Topics of which each record counts. */
 const STREAMED: ReadonlySet<TopicRole> = new Set(['inbox', 'between', 'repartition', 'replies', 'dead letters'])
 
-/** A topic whose settings could be seen. */
+/** A topic with visible settings. */
 export type SeenTopic = AppTopic & { readonly settings: TopicSettings }
 
 /**
- * Whether topics keep what the app needs of them: cleanup policy, retention, sizes.
+ * Checks cleanup policy, retention and size limits of the app's topics.
  *
- * @param alter how a setting of a topic is changed on this broker
+ * @param alter the command or advice that changes a topic's setting on this broker
  */
 export function checkRetention(topics: readonly AppTopic[], alter: Alter): readonly Finding[] {
   const seen = topics.filter(isSeen)
@@ -118,7 +118,7 @@ function checkStreamed(topic: SeenTopic, alter: Alter): readonly Finding[] {
     ]
   }
   const limit = limitOf(settings)
-  // Millrace makes them without; earlier versions left it to the broker.
+  // Millrace creates these topics without retention; earlier versions used the broker's default.
   if (role === 'repartition' && limit !== undefined)
     return [
       note(
@@ -139,8 +139,8 @@ function checkStreamed(topic: SeenTopic, alter: Alter): readonly Finding[] {
 }
 
 /**
- * Kafka goes by the time a record carries. An event that waited long in its source, or is handled again after a reset, goes
- * on with its old time: a topic that keeps less than the source may lose it before it is read.
+ * Kafka measures retention from the record's timestamp. An event that waited in its source, or is processed again
+ * after a reset, is sent on with its old timestamp. A topic with shorter retention than the source may lose it unread.
  */
 function checkAges(topics: readonly SeenTopic[], alter: Alter): readonly TopicFinding[] {
   const sources = topics.filter(({ role }) => role === 'source' || role === 'inbox')
@@ -167,7 +167,7 @@ function keptText(topic: SeenTopic): string {
   return ms === Infinity ? 'for ever' : `for ${formatDuration(ms)}`
 }
 
-/** What an agent passes on is a little larger than what it read: a dead letter has the failure in its headers. */
+/** A forwarded record is a little larger than the source record: a dead letter carries the failure in its headers. */
 function checkSizes(topics: readonly SeenTopic[], alter: Alter): readonly TopicFinding[] {
   const sources = topics.filter(({ role }) => role === 'source' || role === 'inbox')
   const largest = sources.toSorted((a, b) => b.settings.maxBatchBytes - a.settings.maxBatchBytes)[0]
@@ -187,7 +187,7 @@ function checkSizes(topics: readonly SeenTopic[], alter: Alter): readonly TopicF
     }))
 }
 
-/** By which setting the oldest records go; `undefined` when they stay. */
+/** The setting by which the oldest records expire; `undefined` if they never do. */
 function limitOf({ expires, retentionMs, retentionBytes }: TopicSettings): string | undefined {
   if (!expires) return undefined
   if (retentionMs !== undefined) return `retention.ms=${retentionMs} (${formatDuration(retentionMs)})`

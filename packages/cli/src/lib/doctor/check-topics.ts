@@ -5,9 +5,10 @@ import { note, ok, wrong, type Finding } from './finding.ts'
 export type PartitionCounts = ReadonlyMap<string, number>
 
 /**
- * Whether the app's topics are there, as declared.
+ * Whether the app's topics exist as declared.
  *
- * @param missing what a worker would not find; `undefined` for apps of earlier versions, which do not say
+ * @param missing topics that a worker would not find; `undefined` for apps of earlier versions, which do not report
+ * them
  */
 export function checkTopics(
   topics: readonly TopicDescription[],
@@ -54,7 +55,7 @@ function checkTopic({ name, partitions, created }: TopicDescription, found: numb
   ]
 }
 
-/** Whether tables fit the topics that agents read: a table has the partitions of the topic that its keys come from. */
+/** Whether tables fit the topics that agents read: a table needs as many partitions as the topic of its keys. */
 export function checkTables(
   { agents, tables, topics }: Pick<AppDescription, 'agents' | 'tables' | 'topics'>,
   existing: PartitionCounts,
@@ -64,7 +65,7 @@ export function checkTables(
     (name) => [name, existing.get(name) ?? declared.get(name)] as const,
   )
   const counts = new Set(sources.flatMap(([, partitionCount]) => partitionCount ?? []))
-  // A topic that is neither there nor declared with a count may turn out to have any.
+  // The partition count of a topic that neither exists nor declares a count is still open.
   const isPartial = sources.some(([, partitionCount]) => partitionCount === undefined)
   const kept = tables.filter(({ kind }) => kind !== 'global')
   const findings = kept.flatMap(({ name, changelog, partitions }): readonly Finding[] => {

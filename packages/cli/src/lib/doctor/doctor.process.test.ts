@@ -30,7 +30,7 @@ describe('doctor', () => {
       env,
     })
 
-  test('nothing wrong: exit code 0', async () => {
+  test('no faults: exit code 0', async () => {
     const { code, stdout } = await doctor({})
     expect(stdout).toContain('Nothing is wrong.')
     expect(stdout).toMatch(/ok +broker +memory: answers\. No worker of the app runs\./)
@@ -38,7 +38,7 @@ describe('doctor', () => {
     expect(code).toBe(0)
   })
 
-  test('every fault with what to do, exit code 1, as JSON too', async () => {
+  test('every fault with its fix, exit code 1, also as JSON', async () => {
     const options = {
       version: '0.0.1',
       clientError: new MillraceError('BROKER_UNREACHABLE', 'No broker of kafka://far:9092 answered.'),
@@ -54,7 +54,7 @@ describe('doctor', () => {
     expect((await doctor(options)).stdout).toContain('2 things are wrong.')
   })
 
-  test('settings of topics, on Kafka with the command that mends them', async () => {
+  test('settings of topics, on Kafka with the command that fixes them', async () => {
     const changelog = fakeTopic('fake-word_counts-changelog', {
       role: 'changelog',
       owner: 'word_counts',
@@ -186,7 +186,7 @@ describe('its checks', () => {
     }
   })
 
-  test('directories that can be made, or not', async () => {
+  test('directories that can or cannot be created', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'millrace-doctor-'))
     try {
       const file = join(directory, 'file')

@@ -1,13 +1,13 @@
 import { isMillraceError, toError } from '@millrace/core'
 
-/** What was looked at, and what came of it. */
+/** The result of one check. */
 export interface Finding {
-  /** Of the check; several findings may come from one. */
+  /** Name of the check; one check may yield several findings. */
   readonly name: string
-  /** `note`: worth knowing, or not looked at; `wrong`: has to be mended. */
+  /** `note`: worth knowing, or not checked; `wrong`: needs a fix. */
   readonly status: 'ok' | 'note' | 'wrong'
   readonly detail: string
-  /** What to do; `null` when there is nothing to do. */
+  /** The fix; `null` if none is needed. */
   readonly fix: string | null
 }
 
@@ -23,7 +23,7 @@ export function wrong(name: string, detail: string, fix: string | null): Finding
   return { name, status: 'wrong', detail, fix }
 }
 
-/** What an error says is wrong. */
+/** The fault that an error describes. */
 export function failed(name: string, thrown: unknown): Finding {
   const error = toError(thrown)
   return isMillraceError(error)

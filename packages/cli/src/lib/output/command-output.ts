@@ -12,7 +12,7 @@ export interface OutputOptions {
   readonly signal: AbortSignal
 }
 
-/** What a command writes with. With `--json` only JSON goes to the output; sentences go to the error output. */
+/** A command's output. With `--json` only JSON goes to the output, and sentences go to the error output. */
 export function commandOutput(terminal: ShownTerminal, { json, color, quiet, signal }: OutputOptions): CommandOutput {
   const { stdout, stderr, env } = terminal
   const writeLine = (text: string): unknown => stdout.write(`${text}\n`)
@@ -37,7 +37,7 @@ export function commandOutput(terminal: ShownTerminal, { json, color, quiet, sig
 
 const WIDTH = 30
 
-/** A bar that is drawn over itself, at most once a percent; nothing where nobody watches. */
+/** A progress bar that redraws itself, at most once a percent; silent without a terminal. */
 export function progressBar(total: number, stream: OutputStream): CommandProgress {
   if (stream.isTTY !== true) return { tick: () => undefined, done: () => undefined }
   let steps = 0

@@ -4,8 +4,8 @@ import type { CommandOutput } from '@millrace/core/operations'
 import type { Terminal } from './terminal.ts'
 
 /**
- * Asks the person at the terminal; only `y` or `yes` is a yes. Throws `COMMAND_USAGE` where nobody can be asked, for
- * silence must not count as consent.
+ * Asks the person at the terminal; only `y` or `yes` means yes. Throws `COMMAND_USAGE` without a terminal, because
+ * silence is not consent.
  */
 export async function confirm(
   question: string,

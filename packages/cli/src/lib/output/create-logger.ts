@@ -11,26 +11,26 @@ export const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'
 
 export interface LoggerOptions {
   readonly level: LogLevel
-  /** Lines go to the end of this file, as JSON; otherwise to `stream`. */
+  /** Appends lines to this file as JSON, instead of writing them to `stream`. */
   readonly file: string | undefined
   readonly stream: OutputStream
   /** Aligned text instead of JSON lines. Not for files. */
   readonly pretty: boolean
   readonly color: boolean
-  /** Told once, when lines cannot be written to the file. */
+  /** Called once when lines cannot be written to the file. */
   readonly onLost: (text: string) => void
 }
 
 export interface OpenLogger {
   readonly log: Logger
-  /** Whether this very error was logged as one, so that it need not be again. */
+  /** Whether this very error was already logged. */
   knows(error: unknown): boolean
   close(): void
 }
 
 /**
- * A pino logger. Lines are written at once, without a buffer: when the process exits, for whatever reason, nothing is
- * left to flush. Millrace logs per batch and per change, never per event, so this costs nothing that can be measured.
+ * A pino logger without a buffer, so that nothing is left to flush when the process exits. Millrace logs per batch and
+ * per change, never per event, so the cost is not measurable.
  */
 export async function createLogger(options: LoggerOptions): Promise<OpenLogger> {
   const { pino, stdSerializers, stdTimeFunctions } = await import('pino')
@@ -39,7 +39,7 @@ export async function createLogger(options: LoggerOptions): Promise<OpenLogger> 
     {
       level: options.level,
       base: { pid: process.pid },
-      // Causes as causes: `stdSerializers.err` would put all messages, each with code and advice, into one.
+      // Keeps causes separate: `stdSerializers.err` would merge all messages, with codes and advice, into one.
       serializers: { err: stdSerializers.errWithCause, error: stdSerializers.errWithCause },
       formatters: { level: (label) => ({ level: label }) },
       timestamp: stdTimeFunctions.isoTime,
@@ -86,10 +86,10 @@ function fileTarget(path: string, onLost: (text: string) => void): LogTarget {
   let isTold = false
   const write = (line: string): void => {
     try {
-      // Whoever looks at the file does it on a terminal.
+      // People read the file on a terminal.
       writeSync(file, shownText(line))
     } catch (error) {
-      // Whoever logs must not fail because the disk is full.
+      // Logging must not fail because the disk is full.
       if (!isTold) onLost(`Log lines are lost: --logfile ${path} cannot be written: ${toError(error).message}.`)
       isTold = true
     }

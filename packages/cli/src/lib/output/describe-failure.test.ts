@@ -17,7 +17,7 @@ test('code, title, what happened, what to do, cause', () => {
   ])
 })
 
-test('a cause of ours says its code and its advice once, and what happened only where that is not said yet', () => {
+test('a Millrace cause shows its code and advice once, and its detail only if new', () => {
   const key = new MillraceError('KEY_NOT_OWNED', 'Key "a" of table "counts" belongs to partition 3.')
   const detail =
     'Agent "count" failed on orders/0 at offset 3, attempt 1: Key "a" of table "counts" belongs to partition 3.'

@@ -3,8 +3,7 @@ import type { CommandColors } from '@millrace/core/operations'
 import { cellText, shownText } from './foreign-text.ts'
 
 /**
- * A failure as a person reads it: code, title, what happened, what to do, and what caused it, nothing of it twice. With
- * `stack` the stacks too.
+ * A failure for a person: code, title, detail, fix and causes, without repetition. With `stack`, the stacks too.
  */
 export function describeFailure(thrown: unknown, color: CommandColors, options: { readonly stack: boolean }): string {
   const error = toError(thrown)
@@ -29,7 +28,7 @@ export function describeFailure(thrown: unknown, color: CommandColors, options: 
   return [...lines, ...causes, ...stack].join('\n')
 }
 
-/** A failure as a program reads it, with `--json`. */
+/** A failure for a program, with `--json`. */
 export function failureFacts(thrown: unknown): {
   readonly error: {
     readonly code: string | null
@@ -48,17 +47,17 @@ export function failureFacts(thrown: unknown): {
 }
 
 function titleOf(code: string): string {
-  // A newer copy of Millrace may have codes that this one lacks.
+  // A newer copy of Millrace may have codes that this copy lacks.
   return Object.entries(errorTable).find(([known]) => known === code)?.[1].title ?? code
 }
 
-/** A cause, as far as it says something new. */
+/** The new information in a cause. */
 interface Cause {
   /** Its code, or the name of its class. */
   readonly name: string
-  /** What happened; `undefined` where that was said before. */
+  /** Its detail; `undefined` if already shown. */
   readonly text: string | undefined
-  /** What to do; `undefined` where there is nothing, or it was said before. */
+  /** The fix; `undefined` if there is none or it was already shown. */
   readonly fix: string | undefined
 }
 

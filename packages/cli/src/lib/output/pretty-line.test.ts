@@ -47,7 +47,7 @@ test('an error of user code with its place, or with its whole stack', () => {
   expect(pretty({ msg: 'Failed', err }, true)).toHaveLength(5)
 })
 
-test('a cause says what is not said yet', () => {
+test('a cause adds only new information', () => {
   const failed = {
     type: 'MillraceError',
     message: 'A_B: it stopped: it failed. Do this.',
@@ -70,7 +70,7 @@ test('a cause says what is not said yet', () => {
 
 const TEXT = fc.string({ unit: 'binary' })
 
-test('nothing that is logged can draw on the terminal', () => {
+test('log lines cannot draw on the terminal', () => {
   fc.assert(
     fc.property(
       TEXT,

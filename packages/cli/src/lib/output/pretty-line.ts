@@ -4,16 +4,17 @@ import { cellText } from './foreign-text.ts'
 
 export interface PrettyOptions {
   readonly color: CommandColors
-  /** Whole stacks of errors, rather than where in the user's code they were thrown. */
+  /** Show whole stacks of errors instead of the place in the user's code. */
   readonly stacks: boolean
 }
 
-/** Printed elsewhere in the line, or not at all. */
+/** Fields that the line shows elsewhere or not at all. */
 const APART: ReadonlySet<string> = new Set(['level', 'time', 'pid', 'msg', 'err', 'error'])
 
 /**
- * A JSON line of the log as a person reads it: time of day, level, sentence, fields, and below it the error. An error of
- * Millrace is shown by code and detail, unless the sentence names it already; one of user code with the lines it came from.
+ * A JSON log line for a person: time of day, level, sentence, fields, and the error below. An error of Millrace
+ * appears as code and detail unless the sentence already names it; an error of user code appears with its stack
+ * frames.
  */
 export function prettyLine(json: string, { color, stacks }: PrettyOptions): string {
   const line: Readonly<Record<string, unknown>> = JSON.parse(json)
@@ -29,7 +30,7 @@ export function prettyLine(json: string, { color, stacks }: PrettyOptions): stri
   return [head, ...errorLines(error, { message, stacks }).map((text) => color.dim(`  ${text}`))].join('\n')
 }
 
-/** In the zone of whoever reads it. */
+/** In the reader's time zone. */
 function timeOfDay(time: string): string {
   const at = new Date(time)
   const two = (number: number): string => String(number).padStart(2, '0')
@@ -74,7 +75,7 @@ function errorLines(
   ]
 }
 
-/** What caused it, as far as that is not said yet. Its code is worth a line even so. */
+/** The cause, if it adds information. Its code alone is worth a line. */
 function causeLines(
   cause: unknown,
   { said, stacks }: { readonly said: string; readonly stacks: boolean },

@@ -5,21 +5,24 @@ export interface OutputStream {
   readonly columns?: number
 }
 
-/** Where a command writes, and what it knows about who reads. */
+/** The streams of a command and the environment of its reader. */
 export interface Terminal {
   readonly stdout: OutputStream
   readonly stderr: OutputStream
-  /** Where a person answers; without it nobody can be asked. */
+  /** The input where a person answers; without it a command cannot ask. */
   readonly stdin?: NodeJS.ReadableStream & { readonly isTTY?: boolean }
   readonly env: Readonly<Record<string, string | undefined>>
 }
 
-/** Width for help and tables: the terminal's, or 100 where nobody says. */
+/** Width for help and tables: the terminal's, or 100 if it is unknown. */
 export function widthOf(stream: OutputStream): number {
   return stream.columns !== undefined && stream.columns > 20 ? stream.columns : 100
 }
 
-/** Whether to color `stream`: `--no-color` and `NO_COLOR` say no, `FORCE_COLOR` says yes, else terminals are colored. */
+/**
+ * Whether to color `stream`: `--no-color` and `NO_COLOR` forbid it, `FORCE_COLOR` forces it, otherwise only terminals
+ * have colors.
+ */
 export function wantsColor(stream: OutputStream, env: Terminal['env'], option: boolean): boolean {
   if (!option || (env['NO_COLOR'] ?? '') !== '') return false
   const forced = env['FORCE_COLOR']

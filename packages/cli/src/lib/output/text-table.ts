@@ -4,7 +4,7 @@ import { cellText } from './foreign-text.ts'
 
 type TableRow = Readonly<Record<string, unknown>>
 
-/** Rows as aligned text under the names of their columns; numbers to the right, empty cells for what a row lacks. */
+/** Rows as aligned text under column names. Numbers align right; missing values leave empty cells. */
 export function textTable(rows: readonly TableRow[], color: CommandColors): string {
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))].map((column) => {
     const name = cellText(column)
@@ -26,7 +26,7 @@ function pad(text: string, width: number, right: boolean): string {
   return right ? space + text : text + space
 }
 
-/** A point in time; a number that is none stays one. */
+/** A point in time as ISO 8601, or the number itself if it is not a valid time. */
 export function timeText(ms: number): string {
   const date = new Date(ms)
   return Number.isNaN(date.getTime()) ? String(ms) : date.toISOString()

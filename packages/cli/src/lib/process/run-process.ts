@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { commandLine, type HasCommandLine } from '@millrace/core/operations'
 import { type CliOptions, runCli } from '../run-cli.ts'
 
-/** Runs a command as what this process is for, and ends the process with its exit code once the output is written. */
+/** Runs a command as the purpose of this process, then exits with its code once the output is written. */
 export async function runProcess(words: readonly string[], options: CliOptions = {}): Promise<never> {
   const events: EventEmitter = process
   const onTrouble = outputTrouble({
@@ -22,9 +22,9 @@ export async function runProcess(words: readonly string[], options: CliOptions =
   return process.exit(exitCode)
 }
 
-/** What it takes of the process to end it, or to say that the output is gone. */
+/** The parts of the process needed to end it or to report lost output. */
 export interface OutputProcess {
-  /** Notifies whoever has to finish something first; false when nobody has. */
+  /** Notifies a part that must finish first; false if there is none. */
   emit(event: 'outputGone'): boolean
   listenerCount(event: 'outputGone'): number
   exit(code: number): void
@@ -32,9 +32,9 @@ export interface OutputProcess {
 }
 
 /**
- * What happens when output or error output cannot be written, once for both. `millrace topics | head -1`: who reads has
- * gone, which is no failure of ours; a worker finishes what is in flight. Anything else, a full disk say, is an error: a worker
- * goes on without its log lines, a command has failed.
+ * Handles a failed write to output or error output, once for both. In `millrace topics | head -1` the reader leaves
+ * early, which is not a failure: a worker finishes its events in flight. Any other failure, such as a full disk, is an
+ * error: a worker continues without its log lines, and a command fails.
  */
 export function outputTrouble(process: OutputProcess): (error: NodeJS.ErrnoException) => void {
   let isKnown = false
@@ -64,7 +64,7 @@ export async function mainCli(app: HasCommandLine, meta: { readonly url: string 
   await runProcess(process.argv.slice(2), { app: app[commandLine], appFile, program })
 }
 
-/** Whether `file` is what Node was told to run: `entry` may lack its extension, and either may be a symbolic link. */
+/** Whether `file` is the program that Node runs: `entry` may lack its extension, and either may be a symbolic link. */
 export function isEntry(file: string, entry: string | undefined): boolean {
   if (entry === undefined) return false
   const real = realPath(file)
@@ -75,7 +75,7 @@ function realPath(path: string): string {
   try {
     return realpathSync(path)
   } catch {
-    // A path that does not exist is only itself.
+    // A path that does not exist is compared as it is.
     return path
   }
 }

@@ -1,44 +1,45 @@
 import type { Clock } from '@millrace/core'
 
 /**
- * `outputGone`: nobody reads the output any more. An event of ours and no signal: to listen for SIGPIPE itself would take
- * away that Node ignores it, and then whoever breaks off a connection to the worker, or the broker, would stop it.
+ * `outputGone`: the reader of the output left. Millrace raises it itself, because a listener for SIGPIPE would stop
+ * Node from ignoring that signal, and any peer that broke off a connection to the worker or the broker would stop the
+ * worker.
  */
 export type StopSignal = 'SIGINT' | 'SIGTERM' | 'outputGone'
 
-/** Exit codes that shells give to a process that a signal ended; without a reader that is SIGPIPE. */
+/** Exit codes that shells give to a process ended by a signal; a lost reader counts as SIGPIPE. */
 export const SIGNAL_EXIT_CODES: Readonly<Record<StopSignal, number>> = {
   SIGINT: 130,
   SIGTERM: 143,
   outputGone: 141,
 }
 
-/** One Ctrl-C under npm arrives twice, from the terminal and from npm; a person is not that fast. */
+/** Under npm one Ctrl-C arrives twice, from the terminal and from npm, faster than a person can type it. */
 const SAME_PRESS_MS = 100
 
 export interface SignalsOptions {
   readonly clock: Clock
-  /** The process, or something like it. */
+  /** The process, or a stand-in. */
   readonly source: {
     on(signal: StopSignal, listener: () => void): unknown
     off(signal: StopSignal, listener: () => void): unknown
   }
-  /** Which to listen for. Default: SIGINT and SIGTERM. */
+  /** Events to listen for. Default: SIGINT and SIGTERM. */
   readonly listenFor?: readonly StopSignal[]
-  /** A second signal came: end at once with this exit code. */
+  /** Called at a second signal: exit at once with this code. */
   quit(exitCode: number): void
 }
 
 export interface Signals {
   /** Aborts at the first signal. */
   readonly signal: AbortSignal
-  /** The first signal, `undefined` before. */
+  /** The first signal; `undefined` before it. */
   received(): StopSignal | undefined
-  /** Takes the listeners away. */
+  /** Removes the listeners. */
   close(): void
 }
 
-/** Listens for signals: the first asks to stop, the second quits. */
+/** Listens for signals: the first asks for a stop, the second exits at once. */
 export function watchSignals({ clock, source, listenFor = ['SIGINT', 'SIGTERM'], quit }: SignalsOptions): Signals {
   const controller = new AbortController()
   let first: { readonly name: StopSignal; readonly atMs: number } | undefined
