@@ -1,4 +1,4 @@
-import { manualClock, NO_HEADERS, type TopicPartition } from '@millrace/core'
+import { deferred, manualClock, NO_HEADERS, type TopicPartition } from '@millrace/core'
 import type { PartitionOffsets } from '@millrace/core/driver'
 import { expect, test } from 'vitest'
 import { NOT_NOW } from '../environment/not-now.ts'
@@ -65,21 +65,23 @@ test('ends of paused partitions are asked for while there are any, and not other
 const MOST_BUFFERED = 1_000_000
 
 /** Partitions that buffer, with what the driver was told of each. */
-function buffering(count: number) {
+function buffering(count: number, maxBufferedBytes = MOST_BUFFERED) {
   const clock = manualClock()
   const calls: string[] = []
   const told = (what: string) => (partitions: readonly TopicPartition[]) =>
     void calls.push(...partitions.map(({ partition }) => `${what} ${partition}`))
   const asked: (readonly number[])[] = []
-  const broker = { fails: false }
+  const broker = { fails: false, answers: Promise.resolve() }
   const flow: FlowControl = new FlowControl(
-    { clock, log: silentLog, settings: { ...testSettings, maxBufferedBytes: MOST_BUFFERED } },
+    { clock, log: silentLog, settings: { ...testSettings, maxBufferedBytes } },
     { pause: told('pause'), resume: told('resume') },
     {
       offsets: async (partitions) => {
         asked.push(partitions.map(({ partition }) => partition))
+        await broker.answers
         if (broker.fails) throw new Error('gone')
-        return partitions.map((each) => ({ ...each, beginning: 0, end: 77 }))
+        // One that nobody has asked for comes first.
+        return [{ topic: 'other', partition: 0 }, ...partitions].map((each) => ({ ...each, beginning: 0, end: 77 }))
       },
     },
   )
@@ -99,7 +101,12 @@ function buffering(count: number) {
       reader.batchIndex++
       source.release()
     }
-    return { source, fetched, passed }
+    /** The reader stops the partition for this reason, or lets it go on with 0. */
+    const block = (reason: number): void => {
+      reader.blocked = reason
+      flow.settle(source)
+    }
+    return { source, fetched, passed, block }
   })
   const [first, second] = sources
   if (first === undefined || second === undefined) throw new Error('Two partitions at least.')
@@ -152,6 +159,12 @@ test('an empty partition is never paused for the buffer, also where others have 
   flow.settle(second.source)
   expect(calls).toEqual(['pause 0'])
   flow.close()
+  const none = buffering(2, 0)
+  none.flow.settle(none.first.source)
+  expect(none.calls).toEqual([])
+  none.first.fetched(320)
+  expect(none.calls).toEqual(['pause 0'])
+  none.flow.close()
 })
 
 test('a lost partition gives its bytes back, and the driver hears no more of it', async () => {
@@ -185,4 +198,35 @@ test('all paused partitions are asked for at once, every five seconds, also when
   await clock.advance(5_000)
   expect(asked.at(-1)).toEqual([0])
   flow.close()
+})
+
+test('a partition stays paused where one reason takes the place of another', () => {
+  const { calls, flow, first } = buffering(2)
+  first.fetched(MOST_BUFFERED)
+  first.block(NOT_NOW.uncommitted)
+  expect([calls, flow.pauseReason(first.source)]).toEqual([['pause 0'], 'uncommitted'])
+  first.block(0)
+  expect([calls, flow.pauseReason(first.source)]).toEqual([['pause 0'], 'buffer'])
+  flow.close()
+})
+
+test('the broker is asked again only after it has answered, and not by a worker that has ended', async () => {
+  const { clock, asked, broker, flow, first, second } = buffering(2)
+  const answer = deferred<void>()
+  broker.answers = answer.promise
+  first.fetched(MOST_BUFFERED)
+  await clock.advance(5_000)
+  second.fetched(MOST_BUFFERED)
+  await clock.advance(60_000)
+  expect(asked).toEqual([[0]])
+  flow.close()
+  answer.resolve()
+  await clock.advance(60_000)
+  expect(asked).toEqual([[0]])
+})
+
+test('a worker ends without having paused anything', () => {
+  const { flow, calls } = buffering(2)
+  flow.close()
+  expect(calls).toEqual([])
 })

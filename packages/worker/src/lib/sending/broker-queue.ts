@@ -40,9 +40,9 @@ export class BrokerQueue {
       bytes += size
     }
     this.#queuedBytes -= bytes
-    const all = this.#head === 0 && end === this.#queue.length
-    const taken = all ? this.#queue : this.#queue.slice(this.#head, end)
-    if (all || end === this.#queue.length) {
+    const isLast = end === this.#queue.length
+    const taken = this.#head === 0 && isLast ? this.#queue : this.#queue.slice(this.#head, end)
+    if (isLast) {
       this.#queue = []
       this.#head = 0
     } else this.#head = end
