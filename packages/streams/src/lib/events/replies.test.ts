@@ -100,3 +100,32 @@ it('pass on the first request with its event', async () => {
   replies?.close()
   expect(heardBy(asking)).toEqual(['', 'answered a, closed'])
 })
+
+it('refuse a batch that fails after its only yield, and do not answer it then', async () => {
+  const { replies, asking } = await batch([true, true])
+  replies?.yielded('a')
+  replies?.reset()
+  await replies?.refuse(new Error('it is broken'), undefined)
+  replies?.close()
+  expect(heardBy(asking)).toEqual(['answered a, refused: it is broken, closed', 'refused: it is broken, closed'])
+})
+
+it('ignore what is yielded after the end', async () => {
+  const { replies, asking } = await batch([true, true])
+  replies?.close()
+  replies?.yielded('late')
+  replies?.yielded('later')
+  expect(heardBy(asking)).toEqual(['closed without an answer', 'closed without an answer'])
+})
+
+it('count all events of a batch that joins others, whether anybody has asked there or not', async () => {
+  const asking = new Asking()
+  const [, , , last] = await inFlight(4)
+  const replies = Replies.together([
+    { replies: undefined, count: 3 },
+    { replies: last === undefined ? undefined : Replies.to(asking, last), count: 1 },
+  ])
+  for (const value of ['a', 'b', 'c', 'd']) replies?.yielded(value)
+  replies?.close()
+  expect(asking.heard).toEqual(['answered d', 'closed'])
+})

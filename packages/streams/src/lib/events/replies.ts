@@ -45,9 +45,9 @@ export class Replies {
 
   /** The events finish. A single yield for a whole batch answers everybody in it. */
   close(): void {
-    for (const [index, carried] of this.#carried.entries()) {
+    for (const carried of this.#carried) {
       if (carried === undefined) continue
-      if (index > 0 && this.#yields === 1) answer(carried, this.#lastYield)
+      if (this.#yields === 1) answer(carried, this.#lastYield)
       carried.request.close(carried.event, carried.isAnswered)
       carried.isAnswered = true
     }

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { jsonCodec } from '@millrace/core'
+import { jsonCodec, type EventTrace } from '@millrace/core'
 import type { ProcessingContext } from '@millrace/worker'
 import { expect, it } from 'vitest'
 import { takingWorker } from '../fixtures/taking-worker.fixture.ts'
@@ -10,7 +10,7 @@ import type { StreamOrigin } from './in-flight.ts'
 import { StreamEvent } from './stream-event.ts'
 
 /** Events of one agent, without a stream around them. */
-async function source() {
+async function source({ isChannel = false } = {}) {
   const { engine, taker } = await takingWorker(15)
   const { context: worker } = engine.worker
   const counters = new AgentCounters()
@@ -27,7 +27,7 @@ async function source() {
   }
   const origin: StreamOrigin = {
     context,
-    valueSpec: 'string',
+    valueSpec: isChannel ? undefined : 'string',
     tombstones: false,
     keyOf: () => {
       throw new Error('no key')
@@ -197,6 +197,19 @@ it('has several values of which each is done once, and ends with the last', asyn
   expect(event.isPartial).toBe(false)
 })
 
+it('with several values of which some are taken together counts these once, whoever acks them', async () => {
+  const { next, came } = await source()
+  const event = await next()
+  const [a, b, c] = ['a', 'b', 'c'].map((value) => event.withValue(value))
+  event.done()
+  if (a === undefined || b === undefined || c === undefined) throw new Error('Three values.')
+  a.lead([a, b], ['a', 'b'])
+  for (const acked of [b, a, b]) acked.ack()
+  expect([came, event.over]).toEqual([[], false])
+  c.ack()
+  expect(came).toEqual(['finished 0'])
+})
+
 it('with several values ends at once where it is deferred or lost', async () => {
   for (const end of ['deferred', 'lost'] as const) {
     const { next, lose, came, counters } = await source()
@@ -228,6 +241,8 @@ it('is the work of its agent and its worker', async () => {
   const event = await next()
   expect([event.agent, event.worker, event.client]).toEqual(['agent', worker, worker])
   expect(event.rawValue).toEqual(Buffer.from('value'))
+  const channel = await source({ isChannel: true })
+  expect((await channel.next()).rawValue).toBeUndefined()
   const between = new BetweenEvents({ worker, agent: 'agent' })
   expect([between.client, between.worker, between.event]).toEqual([worker, worker, undefined])
   expect(currentEvent(between)).toBeUndefined()
@@ -236,4 +251,39 @@ it('is the work of its agent and its worker', async () => {
   expect(between.event).toBe(event.event)
   expect(currentEvent(event)).toBe(event)
   expect(currentEvent(undefined)).toBeUndefined()
+})
+
+it('tells its trace how it has ended, and which rows it has changed where that counts', async () => {
+  const lines: string[] = []
+  const trace: EventTrace = {
+    isRecording: true,
+    join: () => trace,
+    failed: () => {},
+    changed: (rows) => void lines.push(`changed ${rows.size}`),
+    end: (as) => void lines.push(as),
+  }
+  const endings = [
+    { end: (event: StreamEvent) => event.finish(), told: ['changed 0', 'processed'] },
+    { end: (event: StreamEvent) => event.retry(5), told: ['retried'] },
+    { end: (event: StreamEvent) => event.requeue(), told: ['givenBack'] },
+    {
+      before: (event: StreamEvent) => event.event?.defer(),
+      end: (event: StreamEvent) => event.finish(),
+      told: ['deferred'],
+    },
+  ]
+  for (const { before, end, told } of endings) {
+    const { next } = await source()
+    const event = await next()
+    event.trace = trace
+    before?.(event)
+    end(event)
+    expect(lines.splice(0)).toEqual(told)
+  }
+  const { next, lose } = await source()
+  const lost = await next()
+  lost.trace = trace
+  await lose(lost)
+  lost.finish()
+  expect(lines).toEqual(['deferred'])
 })
