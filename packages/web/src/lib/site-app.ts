@@ -18,11 +18,11 @@ import type {
   WorkerStats,
 } from '@millrace/worker'
 
-/** What is asked of a table, whatever its types. */
+/** What a site asks of a table, whatever the table's types. */
 export interface SiteTable {
   readonly name: string
   stats(): TableStats
-  /** What is under a key typed as text; `undefined` when there is nothing. Throws `KEY_INVALID`, `PARTITION_NOT_LOCAL`. */
+  /** The value of a key typed as text; `undefined` if there is none. Throws `KEY_INVALID`, `PARTITION_NOT_LOCAL`. */
   lookup(text: string): unknown
 }
 
@@ -34,39 +34,41 @@ export interface PartitionedTable extends SiteTable, RoutedTable, StateDefinitio
 /** A table that page functions can be routed by. */
 export interface RoutableTable<K> extends RoutedTable, StateDefinition {
   readonly name: string
-  /** A key typed as text. Throws `KEY_INVALID`. */
+  /** Parses a key typed as text. Throws `KEY_INVALID`. */
   keyOf(text: string): K
 }
 
-/** How long things have taken since the worker started. */
+/** Durations since the worker started. */
 export interface WorkerHistograms {
   readonly agents: Readonly<Record<string, AgentHistograms>>
   readonly commits: TimeStats
 }
 
-/** A worker of this process, as the site sees it. */
+/** A worker in this process, as the site sees it. */
 export interface SiteWorker {
   readonly context: WorkerContext
   readonly startedAt: Date
   stats(): WorkerStats
   histograms(): WorkerHistograms
   assignment(): AssignmentView
-  /** What the sites of the group's members sign requests to one another with; `undefined` when there is none yet. Never shown. */
+  /**
+   * The secret with which members' sites sign requests to one another; `undefined` if there is none yet. Never shown.
+   */
   groupSecret(): string | undefined
-  /** Dead letters that wait for a replay, by agent, as they were counted last; for metrics. */
+  /** Dead letters that wait for a replay, by agent, as last counted; for metrics. */
   waitingLetters(): Readonly<Record<string, number>>
   jobs(): readonly JobView[]
   /** Runs a job now; resolves when the run is over. Throws `JOB_MISSING`, `NOT_LEADER`, `CLOSED`. */
   trigger(job: string): Promise<RunOutcome>
-  /** Slots are skipped from now on, on every worker of the app. Throws `JOB_MISSING`, `CLOSED`. */
+  /** Skips slots from now on, on every worker of the app. Throws `JOB_MISSING`, `CLOSED`. */
   pause(job: string): Promise<void>
   /** Throws as `pause` does. */
   resume(job: string): Promise<void>
-  /** Host and port at which other workers reach its site; `undefined` when it serves none. */
+  /** Host and port at which other workers reach its site; `undefined` if it serves none. */
   address(): string | undefined
 }
 
-/** An arrow of the graph between nodes that the app declares, beside those from topics to the agents that read them. */
+/** A declared edge of the graph, besides those from topics to the agents that read them. */
 export interface Flow {
   readonly from: { readonly kind: NodeKind; readonly name: string }
   readonly to: { readonly kind: NodeKind; readonly name: string }
@@ -74,11 +76,11 @@ export interface Flow {
 
 export type NodeKind = 'topic' | 'agent' | 'table'
 
-/** Settings of the app that its site keeps to. */
+/** The app's settings that its site uses. */
 export interface SiteSettings {
-  /** After which a partition that does not move makes its worker not ready. */
+  /** How long a partition may stand still before its worker is not ready. */
   readonly stallAfterMs: number
-  /** After which such a partition makes its worker not live; `undefined`: never. */
+  /** How long such a partition may stand still before its worker is not live; `undefined`: for ever. */
   readonly restartAfterMs: number | undefined
   readonly web: Pick<
     ResolvedSettings['web'],
@@ -100,16 +102,16 @@ export interface SiteSettings {
   >
 }
 
-/** Records of the topics that the app declares; the app's client has them. */
+/** Reads and sends records of the app's declared topics, through the app's client. */
 export interface TopicRecords {
   /**
-   * Records of each partition, decoded as the topic is declared, up to its end now. `TOPIC_MISSING`, `TIMEOUT`; throws the
-   * signal's reason.
+   * Records of each partition up to its current end, decoded as the topic is declared. Throws `TOPIC_MISSING`,
+   * `TIMEOUT`, or the signal's reason.
    */
   records(topic: string, request: RecordsRequest): AsyncIterable<ShownRecord>
   /**
-   * Sends a record whose key is typed as text, and whose value is as `topic.send` takes it. Resolves when the broker has
-   * it. `KEY_INVALID`, `SCHEMA_MISMATCH`, `ENCODE_FAILED`, `TOPIC_MISSING`.
+   * Sends a record whose key is typed as text and whose value is as for `topic.send`. Resolves once the broker has it.
+   * Rejects with `KEY_INVALID`, `SCHEMA_MISMATCH`, `ENCODE_FAILED`, `TOPIC_MISSING`.
    */
   sendValue(
     topic: string,
@@ -120,13 +122,13 @@ export interface TopicRecords {
 /** The app, as its site sees it. */
 export interface SiteApp {
   readonly contexts: ContextStorage
-  /** Looked up when they are used: they are settled when the app starts. */
+  /** Looked up on use, because settings are settled when the app starts. */
   readonly surroundings: {
     readonly clock: Clock
     readonly log: Logger
     readonly settings: SiteSettings
     readonly sensor?: Pick<Sensor, 'tracing'>
-    /** For what pages say of errors. Default: `redactText`. */
+    /** Formats errors for pages. Default: `redactText`. */
     readonly redact?: Redact
   }
   readonly definitions: {
@@ -135,9 +137,9 @@ export interface SiteApp {
     readonly globalTables: ReadonlyMap<string, SiteTable>
   }
   readonly deadLetters: DeadLetters
-  /** Left out where the site has no connection of its own: the pages of records are then 404. */
+  /** Omitted if the site has no connection of its own: pages of records are then 404. */
   readonly client?: TopicRecords
   describe(): AppDescription
-  /** Those that run in this process. The first answers `fetch`; a key is served by whichever of them has it. */
+  /** Workers that run in this process. The first answers `fetch`; a key is served by the worker that has it. */
   workers(): readonly SiteWorker[]
 }

@@ -1,6 +1,6 @@
 import type { AgentStats, FlowStats, RecoveryStats, TableStats, WorkerStats } from '@millrace/worker'
 
-/** What `/stats` answers: the statistics of a worker, with what its site knows of the app, tables and jobs. */
+/** The answer of `/stats`: a worker's statistics, with what its site knows of the app, tables and jobs. */
 export interface SiteStats extends Omit<WorkerStats, 'states'> {
   readonly app: string
   readonly worker: {
@@ -20,9 +20,12 @@ export interface SiteStats extends Omit<WorkerStats, 'states'> {
   readonly agents: Readonly<Record<string, SiteAgentStats>>
   readonly tables: Readonly<Record<string, SiteTableStats>>
   readonly jobs: Readonly<Record<string, SiteJobStats>>
-  /** What went from topics to agents, and from agents to topics and tables. */
+  /** Flows from topics to agents, and from agents to topics and tables. */
   readonly flows: readonly SiteFlowStats[]
-  /** Events finished and records sent a second, over the last five. All rates are the dashboard's: it watches the worker. */
+  /**
+   * Events finished and records sent per second, averaged over the last five seconds. The dashboard adds all rates by
+   * watching the worker.
+   */
   readonly rates?: { readonly events: number; readonly sent: number }
   readonly errorsInFiveMinutes?: number
 }
@@ -30,13 +33,13 @@ export interface SiteStats extends Omit<WorkerStats, 'states'> {
 export interface SiteAgentStats extends AgentStats {
   /** Instances on each worker. */
   readonly concurrency: number
-  /** Events finished a second. */
+  /** Events finished per second. */
   readonly perSecond?: number
 }
 
 export interface SiteTableStats extends Omit<TableStats, 'writers'> {
   readonly kind: string
-  /** Partitions that are on this worker; all of them for a global table. */
+  /** Partitions on this worker; all of them for a global table. */
   readonly partitions: readonly number[]
   readonly recovery: RecoveryStats
   readonly readsPerSecond?: number
@@ -47,7 +50,7 @@ export interface SiteJobStats {
   readonly runs: number
   readonly failures: number
   readonly skipped: number
-  /** When it began. */
+  /** When the run began. */
   readonly lastRun: string | undefined
   readonly nextRun: string | undefined
   readonly lastError: string | undefined

@@ -13,9 +13,9 @@ import { WaitingLetters } from './metrics/waiting-letters.ts'
 import { unavailable } from './pages/page-error.ts'
 import type { SiteApp, SiteWorker } from './site-app.ts'
 
-/** A worker and those of its parts that a site asks; they fit as `worker`, `streams` and `scheduler` make them. */
+/** A worker and its parts that a site asks; the parts of `worker`, `streams` and `scheduler` fit. */
 export interface SiteWorkerParts extends Pick<SiteWorker, 'startedAt' | 'address'> {
-  /** Asked for when it is used: parts are made before their worker. */
+  /** Looked up on use, because parts are created before their worker. */
   readonly worker: () => {
     readonly context: WorkerContext
     stats(): WorkerStats
@@ -29,13 +29,13 @@ export interface SiteWorkerParts extends Pick<SiteWorker, 'startedAt' | 'address
     histograms(): Readonly<Record<string, AgentHistograms>>
   }
   readonly jobs: Pick<SiteWorker, 'jobs' | 'trigger' | 'pause' | 'resume'>
-  /** Over the worker's own connections; left out where there are none to be counted. */
+  /** Counts dead letters over the worker's own connections; omitted if there are none to count. */
   readonly letters?: () => Pick<DeadLetters, 'list'>
 }
 
 /**
- * What a site shows of a worker. Its agents are counted by themselves: how long they take, what they have given up (to the
- * worker these are events like others), and agents of channels, of which the worker knows nothing.
+ * What a site shows of a worker. Agents have their own counters, because the worker cannot see everything: it counts a
+ * dead letter like any other event, and knows nothing of agents of channels.
  */
 export function siteWorker(parts: SiteWorkerParts): SiteWorker {
   const { worker, agents, jobs, startedAt, letters } = parts
@@ -84,21 +84,21 @@ export class SiteWorkers {
     return this.#site.workers()
   }
 
-  /** The worker that was asked; `undefined` in a process that runs none. */
+  /** The worker that was asked; `undefined` in a process without workers. */
   askedIfAny(): SiteWorker | undefined {
     const context = this.#site.contexts.getStore()?.worker
     const workers = this.all()
     return workers.find((worker) => worker.context === context) ?? workers[0]
   }
 
-  /** The same; throws a `PageError` 503 when there is none. */
+  /** As `current`; throws a `PageError` 503 if there is none. */
   asked(): SiteWorker {
     const worker = this.askedIfAny()
     if (worker === undefined) throw unavailable('No worker runs in this process.')
     return worker
   }
 
-  /** Runs `work` where tables are those of this worker. */
+  /** Runs `work` in the context of this worker, so that tables are its own. */
   within<T>(worker: SiteWorker | undefined, work: () => T): T {
     if (worker === undefined) return work()
     const contexts: ProcessingContext = {

@@ -37,14 +37,14 @@ const ownAddresses = (): readonly string[] =>
 
 const DATA = ['/', '/stats', '/table/', '/jobs/', '/graph/', '/assignment/', '/router/']
 
-it.each(['embedded:', KAFKA])('without a token pages that show data answer this machine alone (%s)', async (broker) => {
+it.each(['embedded:', KAFKA])('without a token, pages with data answer this machine only (%s)', async (broker) => {
   const small = smallSite({ broker })
   for (const path of DATA) {
     expect([path, await status(small, path)]).toEqual([path, 200])
     for (const asking of [
       { peer: '203.0.113.7' },
       { peer: undefined },
-      // A page elsewhere whose name leads here.
+      // A page elsewhere whose name resolves to this machine.
       { host: 'evil.example' },
       { host: '203.0.113.7' },
       // A proxy on this machine.
@@ -53,7 +53,7 @@ it.each(['embedded:', KAFKA])('without a token pages that show data answer this 
       { headers: { 'x-real-ip': '203.0.113.7' } },
       { headers: { 'x-forwarded-host': 'app.example' } },
       { headers: { via: '1.1 proxy' } },
-      // No token, whatever it says.
+      // No token, whatever the header says.
       { peer: '203.0.113.7', headers: { authorization: 'Bearer undefined' } },
       { peer: '203.0.113.7', headers: { 'millrace-forwarded': 'true' } },
     ])
@@ -64,7 +64,7 @@ it.each(['embedded:', KAFKA])('without a token pages that show data answer this 
   })
 })
 
-it('takes the addresses of this machine for this machine: another worker on it passes on what was asked there', async () => {
+it('treats this machine’s external addresses as local, so another worker on it can forward requests', async () => {
   const small = smallSite({ broker: KAFKA })
   for (const peer of ownAddresses()) {
     expect(await status(small, '/stats', { peer })).toBe(200)
@@ -75,7 +75,7 @@ it('takes the addresses of this machine for this machine: another worker on it p
   }
 })
 
-it('pages of the app, health and metrics are open; metrics only while they may be', async () => {
+it('pages of the app, health and metrics are open; metrics only if the settings allow it', async () => {
   const small = smallSite({ broker: KAFKA, settings: { token: TOKEN } })
   small.site.page('/mine/', (c) => c.text('mine'))
   const elsewhere = { peer: '203.0.113.7', host: 'app.example' }
@@ -86,7 +86,7 @@ it('pages of the app, health and metrics are open; metrics only while they may b
   expect(await status(closed, '/metrics', { ...elsewhere, headers: bearer })).toBe(200)
 })
 
-it('with a token everybody needs it, also on this machine', async () => {
+it('with a token, every caller needs it, even on this machine', async () => {
   const small = smallSite({ broker: KAFKA, settings: { token: TOKEN } })
   const refused = await ask(small, '/stats')
   expect(refused.status).toBe(401)
@@ -97,7 +97,7 @@ it('with a token everybody needs it, also on this machine', async () => {
     expect(await status(small, '/stats', { headers: { authorization } })).toBe(401)
 })
 
-it('leaves the built-in pages out where they are switched off, but for health and metrics', async () => {
+it('hides the built-in pages if they are switched off, except health and metrics', async () => {
   const small = smallSite({ settings: { builtIn: false } })
   for (const path of DATA) expect([path, await status(small, path)]).toEqual([path, 404])
   expect(await act(small)).toBe(404)
@@ -105,7 +105,7 @@ it('leaves the built-in pages out where they are switched off, but for health an
   expect(await status(small, '/metrics')).toBe(200)
 })
 
-it('a browser signs in with the token, and comes back to where it was', async () => {
+it('a browser signs in with the token and returns to its page', async () => {
   const clock = manualClock()
   const small = smallSite({ broker: KAFKA, settings: { token: TOKEN }, clock })
   const form = await ask(small, '/stats?of="app"', { headers: HTML })
@@ -136,13 +136,13 @@ it('a browser signs in with the token, and comes back to where it was', async ()
   expect(await status(small, '/stats', { headers: { cookie: session } })).toBe(401)
   const secure = await signIn(`token=${TOKEN}`, { 'x-forwarded-proto': 'https' })
   expect(secure.headers.get('set-cookie')).toContain('; Secure')
-  // The session is of this token alone.
+  // The session is valid for this token only.
   const other = smallSite({ broker: KAFKA, settings: { token: 'another' } })
   expect(await status(other, '/stats', { headers: { cookie: session } })).toBe(401)
 })
 
 it.each(['//evil.example/', '/\\\\evil.example', 'https://evil.example/', 'javascript:alert(1)', '/a\nb', ''])(
-  'signing in leads nowhere else: %j',
+  'signing in never redirects to another site: %j',
   async (next) => {
     const small = smallSite({ settings: { token: TOKEN } })
     const body = new URLSearchParams({ token: TOKEN, next }).toString()
@@ -153,16 +153,16 @@ it.each(['//evil.example/', '/\\\\evil.example', 'https://evil.example/', 'javas
   },
 )
 
-it('takes ten wrong tokens a minute from an address', async () => {
+it('accepts ten wrong tokens a minute from an address', async () => {
   const clock = manualClock()
   const small = smallSite({ settings: { token: TOKEN }, clock })
   const guess = (token: string, peer = '203.0.113.7'): Promise<number> =>
     status(small, '/sign-in/', { method: 'POST', body: `token=${token}`, peer })
   for (let i = 0; i < 10; i++) expect(await guess(`guess${i}`)).toBe(401)
   expect(await guess(TOKEN)).toBe(429)
-  // Nobody else is kept out by that.
+  // Other addresses are not locked out.
   expect(await guess(TOKEN, '203.0.113.8')).toBe(303)
-  // Whoever has it as a bearer token is not kept out.
+  // Callers with the bearer token are not locked out.
   expect(await status(small, '/stats', { headers: bearer })).toBe(200)
   await clock.advance(61_000)
   expect(await guess(TOKEN)).toBe(303)
@@ -170,7 +170,7 @@ it('takes ten wrong tokens a minute from an address', async () => {
   expect(JSON.stringify(small.logged)).not.toContain('guess')
 })
 
-it('lets act whoever is let in: this machine without a token, who has it with one', async () => {
+it('lets every admitted caller act: this machine without a token, token holders with one', async () => {
   for (const broker of ['embedded:./.millrace', KAFKA]) {
     const small = smallSite({ broker })
     expect(await act(small)).toBe(200)
@@ -191,7 +191,7 @@ it('lets act whoever is let in: this machine without a token, who has it with on
   expect(await status(off, '/stats')).toBe(200)
 })
 
-it('no page of another site acts, under whatever name it has this one asked', async () => {
+it('no page of another site can act, whatever host name it uses for this one', async () => {
   const small = smallSite({ broker: KAFKA, settings: { token: TOKEN, hosts: 'app.example, other.example:8443' } })
   const signedIn = await ask(small, '/sign-in/', { method: 'POST', body: `token=${TOKEN}` })
   const cookie = signedIn.headers.get('set-cookie')?.split(';')[0] ?? ''
@@ -210,13 +210,13 @@ it('no page of another site acts, under whatever name it has this one asked', as
   const bare = { method: 'POST', headers: { cookie } }
   expect(await status(small, '/jobs/nightly/run/', bare)).toBe(403)
   expect(small.worker.asked).toHaveLength(3)
-  // Without a token what counts is this machine, and the same holds.
+  // Without a token, this machine is what counts, and the same checks apply.
   const local = smallSite()
   expect(await act(local, { headers: { origin: 'https://evil.example' } })).toBe(403)
   expect(await act(local, { headers: { origin: 'http://localhost:6066', 'sec-fetch-site': 'cross-site' } })).toBe(403)
 })
 
-it('writes a line for each action: who, what, what came of it', async () => {
+it('logs each action with its caller and its outcome', async () => {
   const small = smallSite({ settings: { token: TOKEN } })
   await act(small, { headers: bearer })
   await act(small, { headers: bearer }, '/jobs/daily/run/')

@@ -7,30 +7,31 @@ import { hasSession, isSame } from './sessions.ts'
 
 const LOCAL_NAMES = ['localhost', '127.0.0.1', '[::1]']
 const LOOPBACK = ['127.0.0.1', '::1']
-/** Headers that proxies add: the peer is then not the client. */
+/** Headers that proxies add. With one of them, the peer is a proxy rather than the client. */
 const FORWARDED = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'via']
 
-/** What a request that changes the application must carry: no form and no image of another site can. */
+/** Required on requests that change the application: a form or an image on another site cannot set a header. */
 const ACTION_HEADER = 'millrace-action'
 
 const OF_ANOTHER_SITE = 'The request comes from another site, or under a name that web.hosts does not have.'
-/** These change nothing. */
+/** Methods that change nothing. */
 export const SAFE: readonly string[] = ['GET', 'HEAD', 'OPTIONS']
 
-/** Who is asking: what counts of a request. */
+/** The parts of a request that identify its caller. */
 export type Caller = Pick<PageContext, 'request' | 'url' | 'peer' | 'forwardedBy'>
 
-/** How a caller was recognised, or why it was not. */
+/** How a caller was recognised, or why it was refused. */
 export type Admission =
   | { readonly as: NonNullable<ForwardedRequest['as']> }
   | { readonly as: undefined; readonly reason: string }
 
-/** Whether actions are on for the caller, and if not, why. */
+/** Whether the caller may carry out actions, and if not, why. */
 export type ActionRight = { readonly on: true } | { readonly on: false; readonly reason: string }
 
 /**
- * Who may see what pages show of the data, and act. With `web.token`: whoever has it, as a bearer token or as the session of
- * a browser that has signed in with it. Without: this machine alone. What another worker has passed on, it has decided.
+ * Decides who may see the application's data and who may act. With `web.token`, callers need the token, either as a
+ * bearer token or through a browser session. Without it, only this machine is let in. For a forwarded request, the
+ * worker that received it first has decided.
  */
 export class Access {
   readonly guesses: Guesses
@@ -47,8 +48,8 @@ export class Access {
   }
 
   /**
-   * As `admit`, where a page asks for the token: a wrong one is counted. Throws a `PageError` 429 where too many have come
-   * from the address.
+   * As `admit`, for pages that ask for the token; counts wrong tokens. Throws a `PageError` 429 after too many from one
+   * address.
    */
   admitCounted(caller: Caller): Admission {
     const { token, guesses } = this
@@ -62,7 +63,7 @@ export class Access {
     return admission
   }
 
-  /** Found out once for a request, by its URL: that is one object from the first page that asks to the last. */
+  /** Keyed by the request's URL, which stays the same object for the whole request, so each request is checked once. */
   admit(caller: Caller): Admission {
     const known = this.#admissions.get(caller.url) ?? this.#admissionOf(caller)
     this.#admissions.set(caller.url, known)
@@ -82,7 +83,7 @@ export class Access {
           as: undefined,
           reason: 'This page answers this machine only: set web.token (MILLRACE_WEB_TOKEN) to let others in.',
         }
-      // A page of another site may have made a browser of this machine send it.
+      // A page on another site may have made a browser on this machine send the request.
       return this.#isOfAnotherSite(caller) && !isNavigation(caller.request)
         ? { as: undefined, reason: OF_ANOTHER_SITE }
         : { as: 'this machine' }
@@ -101,7 +102,7 @@ export class Access {
     return hasSession(headers.get('cookie'), token, this.#site.surroundings.clock.now())
   }
 
-  /** Whoever is let in may act, unless `web.admin` is off. */
+  /** A caller who is let in may act, unless `web.admin` is off. */
   mayAct(caller: Caller): ActionRight {
     if (this.#site.surroundings.settings.web.admin === false)
       return { on: false, reason: 'Actions are switched off (web.admin).' }
@@ -114,12 +115,13 @@ export class Access {
     return admission.as === undefined ? { on: false, reason: admission.reason } : { on: true }
   }
 
-  /** Whether this very request may act: also that no page of another site has made a browser send it. */
+  /** Whether this request may act; refuses requests that a page on another site may have made a browser send. */
   mayActBy(caller: Caller): ActionRight {
     const right = this.mayAct(caller)
-    // The worker that was asked first has looked at the rest.
+    // The worker that received the request first has checked the rest.
     if (!right.on || caller.forwardedBy !== undefined) return right
-    // A browser shows its session, and that it runs on this machine, to every site that asks it to; a token it does not.
+    // A browser attaches its session, and its presence on this machine, to requests from any site, but never a bearer
+    // token.
     if (this.admit(caller).as !== 'token' && this.#isOfAnotherSite(caller))
       return { on: false, reason: OF_ANOTHER_SITE }
     if (!caller.request.headers.has(ACTION_HEADER))
@@ -127,36 +129,37 @@ export class Access {
     return right
   }
 
-  /** What this worker tells another one of a client whose request it passes on. */
+  /** What this worker vouches for when it forwards a client's request. */
   vouchFor(caller: Caller): Omit<ForwardedRequest, 'from'> {
     return { peer: caller.peer, as: this.admit(caller).as, mayAct: this.mayActBy(caller).on }
   }
 
-  /** Whether `Authorization` is the token of the built-in pages. */
+  /** Whether `Authorization` carries the token of the built-in pages. */
   hasToken(headers: Headers): boolean {
     const bearer = bearerOf(headers)
     return this.token !== undefined && bearer !== undefined && isSame(bearer, this.token)
   }
 
-  /** For a request to a worker with which there is no secret to sign it. */
+  /** Used when the workers share no secret for signing. */
   headers(): Readonly<Record<string, string>> {
     return this.token === undefined ? {} : { authorization: `Bearer ${this.token}` }
   }
 
   /**
-   * Whether a browser may have been made to send the request by a page of another site. The request's own host name says
-   * nothing: a name elsewhere may lead here. Names of the site are those of this machine and of `web.hosts`.
+   * Whether a page on another site may have made a browser send the request. The request's own host name proves
+   * nothing, because a name elsewhere may resolve to this machine. The site's own names are those of this machine and
+   * of `web.hosts`.
    */
   #isOfAnotherSite({ request }: Caller): boolean {
     const site = request.headers.get('sec-fetch-site')
-    // `none`: a person has typed the address, or chosen a bookmark. No page does that, but none of them acts, either.
+    // `none` means that a person typed the address or chose a bookmark. Navigation of that kind is never an action.
     if (site !== null && site !== 'same-origin' && !(site === 'none' && SAFE.includes(request.method))) return true
     const origin = request.headers.get('origin')
     return origin !== null && !(URL.canParse(origin) && this.#isOwnName(new URL(origin)))
   }
 
   #isOwnName({ protocol, hostname, host }: URL): boolean {
-    // The host name of `file:` is empty.
+    // The host name of a `file:` URL is empty.
     if (!/^https?:$/.test(protocol)) return false
     const { hosts = '', advertise } = this.#site.surroundings.settings.web
     const named = hosts.split(',').map((name) => name.trim().toLowerCase())
@@ -164,7 +167,7 @@ export class Access {
   }
 }
 
-/** A browser that follows a link, or goes where it is sent: the answer is shown to a person, and to no page. */
+/** A browser that follows a link or a redirect shows the answer to a person, not to the linking page. */
 function isNavigation({ method, headers }: Request): boolean {
   return (
     SAFE.includes(method) &&
@@ -179,9 +182,9 @@ function bearerOf(headers: Headers): string | undefined {
 }
 
 /**
- * From this machine to this machine, also from and to its own outside addresses. The host name in the request must be
- * local too: otherwise a page elsewhere whose name resolves to this machine could read the answers. An address as a host
- * cannot be such a name.
+ * Whether the request goes from this machine to this machine; this machine's external addresses count too. The
+ * requested host must be local as well: otherwise a page elsewhere whose name resolves to this machine could read the
+ * answers. An IP address cannot be such a name.
  */
 function isFromHere({ request, url, peer }: Caller): boolean {
   return (
@@ -199,7 +202,8 @@ function isLocalName(hostname: string): boolean {
 
 function isOwnAddress(text: string): boolean {
   const address = text.replace(/^::ffff:/, '')
-  // The system is asked for its addresses only where it may be one of them: that takes as long as the rest of a small page.
+  // Listing this machine's addresses takes as long as the rest of a small page, so it happens only if the peer may be
+  // local.
   if (LOOPBACK.includes(address)) return true
   return Object.values(networkInterfaces()).some((each) => each?.some((one) => one.address === address))
 }

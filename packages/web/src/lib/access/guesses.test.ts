@@ -8,7 +8,7 @@ const TOKEN = 'a-long-and-random-token'
 
 interface Guarded extends SmallSite {
   readonly time: ManualClock
-  /** The status of a form with this token, or this body. */
+  /** The status of a form with this token, or with this body. */
   form(body: string | ReadableStream<Uint8Array>, peer?: string): Promise<number>
   bearer(token: string, peer?: string): Promise<number>
 }
@@ -29,20 +29,20 @@ function guarded(settings: Partial<SiteSettings['web']> = {}): Guarded {
 const counted = (statuses: readonly number[]): Readonly<Record<number, number>> =>
   statuses.reduce<Record<number, number>>((sum, status) => ({ ...sum, [status]: (sum[status] ?? 0) + 1 }), {})
 
-/** What sends `texts` and then nothing. */
+/** A connection that sends `texts` and then nothing. */
 const slow = (...texts: readonly string[]): ReadableStream<Uint8Array> =>
   new ReadableStream({
     start: (controller) => texts.forEach((text) => controller.enqueue(new TextEncoder().encode(text))),
   })
 
-test('of 300 guesses at once ten are looked at', async () => {
+test('checks ten of 300 concurrent guesses', async () => {
   const { form, logged } = guarded()
   const all = Array.from({ length: 300 }, (_, n) => form(`token=${n === 299 ? TOKEN : n}`))
   expect(counted(await Promise.all(all))).toEqual({ 401: 10, 429: 290 })
   expect(logged.filter(({ message }) => message.includes('a wrong token'))).toHaveLength(10)
 })
 
-test('one address keeps out itself alone, and so do a thousand', async () => {
+test('an address that guesses locks out only itself, and so do a thousand', async () => {
   const { form, bearer, time, logged } = guarded()
   await Promise.all(Array.from({ length: 300 }, (_, n) => form(`token=${n}`)))
   expect(await form(`token=${TOKEN}`)).toBe(429)
@@ -57,7 +57,7 @@ test('one address keeps out itself alone, and so do a thousand', async () => {
   for (const peer of ['203.0.113.7', '10.0.0.1', '198.51.100.3']) expect(await form(`token=${TOKEN}`, peer)).toBe(303)
 })
 
-test('bearer tokens are counted with those of the form, and logged', async () => {
+test('bearer tokens count like tokens from the form, and are logged', async () => {
   const { form, bearer, time, logged } = guarded()
   for (let n = 0; n < 5; n++) expect(await bearer(`guess${n}`)).toBe(401)
   for (let n = 5; n < 10; n++) expect(await form(`token=guess${n}`)).toBe(401)
@@ -71,14 +71,14 @@ test('bearer tokens are counted with those of the form, and logged', async () =>
   expect(await bearer(TOKEN)).toBe(200)
 })
 
-test('a token that is sent again and again is one guess: a program that was not told the new one keeps nobody out', async () => {
+test('a repeated token counts as one guess, so a program with an outdated token locks nobody out', async () => {
   const { form, bearer, logged } = guarded()
   for (let n = 0; n < 100; n++) expect(await bearer('the-one-before')).toBe(401)
   expect([await bearer(TOKEN), await form(`token=${TOKEN}`)]).toEqual([200, 303])
   expect(logged.filter(({ message }) => message.includes('wrong token'))).toHaveLength(1)
 })
 
-test('whoever is signed in stays so, and a page of the app asks for tokens of its own', async () => {
+test('a signed-in browser stays signed in, and pages of the app can have their own tokens', async () => {
   const { form, site, worker } = guarded()
   site.page('/mine/', (c) => c.text('mine'))
   const ask = (path: string, init: object): Promise<Response> =>
@@ -93,7 +93,7 @@ test('whoever is signed in stays so, and a page of the app asks for tokens of it
     expect((await ask('/stats', { headers })).status).toBe(200)
 })
 
-test('a client of IPv6 has one count for its network, however its address is written', async () => {
+test('an IPv6 client is counted by its network, however its address is written', async () => {
   const { form } = guarded()
   for (let n = 0; n < 10; n++) expect(await form(`token=${n}`, `2001:db8:1:2:${n}::${n}`)).toBe(401)
   expect(await form(`token=${TOKEN}`, '2001:db8:1:2::77')).toBe(429)
@@ -105,19 +105,19 @@ test('a client of IPv6 has one count for its network, however its address is wri
   expect(await form(`token=${TOKEN}`, 'fe80::1%eth0')).toBe(429)
 })
 
-test('forms that do not come to their end take no request from anybody, and are ended after five seconds', async () => {
+test('incomplete forms block no other request, and are ended after five seconds', async () => {
   const { form, bearer, time } = guarded({ maxRequests: 5 })
   const address = (n: number): string => `10.0.0.${n}`
   const open = Array.from({ length: 505 }, (_, n) => form(slow('token='), address(Math.floor(n / 46))))
   const answered = Promise.all(open)
   expect(await bearer(TOKEN)).toBe(200)
   await time.advance(5_000)
-  // Ten of an address, a hundred in all.
+  // Ten from each address, a hundred in all.
   expect(counted(await answered)).toEqual({ 408: 100, 429: 360, 503: 45 })
   expect(await form(`token=${TOKEN}`, address(1))).toBe(303)
 })
 
-test('a form that comes bit by bit has five seconds in all', async () => {
+test('a form sent in pieces has five seconds in total', async () => {
   const { form, time } = guarded()
   let pieces = 0
   const dripping = new ReadableStream<Uint8Array>(
@@ -140,7 +140,7 @@ test('a form that comes bit by bit has five seconds in all', async () => {
   expect(pieces).toBeGreaterThan(2)
 })
 
-test('a form is no longer than it need be', async () => {
+test('a form has a small size limit', async () => {
   const { form } = guarded()
   expect(await form(`token=${'x'.repeat(17_000)}`)).toBe(413)
   expect(await form(slow('x'.repeat(10_000), 'x'.repeat(10_000)))).toBe(413)

@@ -3,41 +3,47 @@ import { PageError } from '../pages/page-error.ts'
 import type { SiteApp } from '../site-app.ts'
 import { clientNetwork } from './ip-address.ts'
 
-/** Wrong tokens of one address in a minute, those that are being sent included; then it has none looked at until some are that old. */
+/**
+ * Wrong tokens allowed per address and minute, including tokens still being sent. After that, no token from the address
+ * is checked until enough of them are a minute old.
+ */
 const MOST = 10
-/** Of all addresses; then each may be wrong once. An address that was not wrong is never kept out by others. */
+/**
+ * Wrong tokens allowed per minute from all addresses together. Above that, each address may still be wrong once, so
+ * others never lock out an address that was not wrong.
+ */
 const MOST_OF_ALL = 100
 const MOST_UNDER_ATTACK = 1
 const WINDOW_MS = 60_000
-/** Addresses that are remembered: with more, the one is forgotten that was wrong longest ago. */
+/** Addresses remembered. When full, the address whose last wrong token is oldest is forgotten. */
 const MOST_CLIENTS = 10_000
-/** Forms that are being sent, of all addresses. */
+/** Sign-in forms being received at once, from all addresses. */
 const MOST_FORMS = 100
-/** How often the log says how many attempts there are, where it does not name each. */
+/** How often the log reports the number of attempts when it does not list each one. */
 const SAY_AGAIN_MS = 10_000
 
 interface Guesser {
-  /** When each wrong token came last, by its digest: one that is sent again tells its sender nothing new. */
+  /** When each wrong token was last sent, by digest: resending the same token tells its sender nothing new. */
   readonly wrong: Map<string, number>
   forms: number
 }
 
-/** How a token came. */
+/** How the token was sent. */
 export type GuessWay = 'bearer' | 'form'
 
 /**
- * Counts wrong tokens by the address that they come from, whether in the form or as bearer tokens, and keeps an address that
- * guesses from being told whether it is right. What has a session is not asked.
+ * Counts wrong tokens by source address, from the form or as bearer tokens, and stops checking tokens from an address
+ * that guesses. Requests with a session are not counted.
  */
 export class Guesses {
   readonly #site: Pick<SiteApp, 'surroundings'>
   readonly #salt = randomBytes(16)
-  /** The one that was wrong last comes last. */
+  /** Ordered by the last wrong token, most recent last. */
   readonly #clients = new Map<string, Guesser>()
-  /** When the last `MOST_OF_ALL` wrong tokens came. */
+  /** When the last `MOST_OF_ALL` wrong tokens came in. */
   readonly #lastMs: number[] = []
   #forms = 0
-  /** Attempts since the last line of the log. */
+  /** Attempts since the last log line. */
   #untold = 0
   #saidMs = -Infinity
 
@@ -45,7 +51,7 @@ export class Guesses {
     this.#site = site
   }
 
-  /** Throws a `PageError` 429 when no token of this address is looked at now, whether it is right or not. */
+  /** Throws a `PageError` 429 if no token from this address is checked for now, right or wrong. */
   check(peer: string | undefined): void {
     const client = this.#clients.get(clientOf(peer))
     if (client === undefined) return
@@ -57,8 +63,8 @@ export class Guesses {
   }
 
   /**
-   * A form begins to come, and counts as wrong until the function returned is called. Throws a `PageError`: 429 as `check`,
-   * 503 while too many are on their way.
+   * Counts a form as a wrong token from its first byte until the returned function is called. Throws a `PageError`: 429
+   * as `check`, 503 while too many forms are being received.
    */
   formBegins(peer: string | undefined): () => void {
     this.check(peer)
@@ -75,7 +81,7 @@ export class Guesses {
     }
   }
 
-  /** Counts a wrong token, and writes a line of the log, once for each that an address sends. */
+  /** Counts a wrong token and logs it, once for each token that an address sends. */
   isWrong(peer: string | undefined, token: string, way: GuessWay): void {
     const { clock, log } = this.#site.surroundings
     const key = clientOf(peer)
@@ -98,7 +104,7 @@ export class Guesses {
     return this.#lastMs.length === MOST_OF_ALL && (this.#lastMs[0] ?? 0) >= nowMs - WINDOW_MS
   }
 
-  /** Not a line for each: whoever has many addresses could fill the disk. */
+  /** Logging each attempt would let anyone with many addresses fill the disk. */
   #say(peer: string | undefined, nowMs: number): void {
     this.#untold++
     if (nowMs - this.#saidMs < SAY_AGAIN_MS) return
@@ -123,7 +129,7 @@ export class Guesses {
   }
 }
 
-/** Those of whom no address is known count as one. */
+/** Callers without a known address count as one. */
 function clientOf(peer: string | undefined): string {
   return peer === undefined ? '' : clientNetwork(peer)
 }

@@ -1,8 +1,8 @@
 import ipaddr from 'ipaddr.js'
 
 /**
- * IPv4 addresses at which a packet to an IPv6 address may arrive, by way of a translator or a tunnel. Empty for IPv4, for
- * `::ffff:…`, which is the IPv4 address itself, and for what is no address.
+ * IPv4 addresses that a packet to an IPv6 address may reach through a translator or a tunnel. Empty for IPv4, for
+ * `::ffff:…` (the IPv4 address itself), and for text that is not an address.
  *
  * @example
  * embeddedIPv4('2002:a9fe:a9fe::1') // ['169.254.169.254']
@@ -15,8 +15,8 @@ export function embeddedIPv4(address: string): readonly string[] {
 }
 
 /**
- * What attempts of a client are counted by: its IPv4 address, or the 64 bits that an IPv6 address has in common with all
- * others of one network, which one client may choose from. What is no address stays as it is.
+ * The key that a client's attempts are counted under: its IPv4 address, or the first 64 bits of its IPv6 address, since
+ * one client can usually choose the rest. Text that is not an address is returned unchanged.
  */
 export function clientNetwork(address: string): string {
   if (!ipaddr.isValid(address)) return address
@@ -26,7 +26,7 @@ export function clientNetwork(address: string): string {
 }
 
 interface EmbeddingForm {
-  /** By the eight groups of 16 bits. */
+  /** From the eight groups of 16 bits. */
   readonly isOf: (groups: readonly number[]) => boolean
   /** From the sixteen bytes. */
   readonly read: (bytes: readonly number[]) => readonly (readonly number[])[]
@@ -40,7 +40,7 @@ const startsWith =
 const lastFour = (bytes: readonly number[]): readonly (readonly number[])[] => [bytes.slice(12)]
 
 const FORMS: readonly EmbeddingForm[] = [
-  // NAT64, and the prefix for a network's own: there the address may begin behind 48, 56, 64 or 96 bits, and skips byte 8.
+  // NAT64, including a network's own prefix, where the address may begin after 48, 56, 64 or 96 bits and skips byte 8.
   { isOf: startsWith(0x64, 0xff9b, 0, 0, 0, 0), read: lastFour },
   {
     isOf: startsWith(0x64, 0xff9b, 1),
@@ -51,7 +51,7 @@ const FORMS: readonly EmbeddingForm[] = [
   },
   // 6to4.
   { isOf: startsWith(0x2002), read: (bytes) => [bytes.slice(2, 6)] },
-  // Teredo: its server, and the client with all bits turned.
+  // Teredo: the server, and the client with its bits inverted.
   {
     isOf: startsWith(0x2001, 0),
     read: (bytes) => [bytes.slice(4, 8), bytes.slice(12).map((byte) => byte ^ 0xff)],
@@ -60,7 +60,7 @@ const FORMS: readonly EmbeddingForm[] = [
   { isOf: (groups) => ((groups[4] ?? 0) & 0xfdff) === 0 && groups[5] === 0x5efe, read: lastFour },
   // IPv4-translated.
   { isOf: startsWith(0, 0, 0, 0, 0xffff, 0), read: lastFour },
-  // IPv4-compatible, but for the unspecified address and the loopback.
+  // IPv4-compatible, except the unspecified address and the loopback.
   {
     isOf: (groups) => startsWith(0, 0, 0, 0, 0, 0)(groups) && !(groups[6] === 0 && (groups[7] ?? 0) <= 1),
     read: lastFour,

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { smallSite, type SmallSite } from '../fixtures/small-site.fixture.ts'
 import { jobNamed } from '../fixtures/small-worker.fixture.ts'
 
-// What pages of other sites can make the browser of this machine send, and what they can read of the answers.
+// The requests that other sites' pages can make this machine's browser send, and the answers that they can read.
 
 const BUILT_IN = ['/', '/stats', '/table/', '/jobs/', '/graph/', '/assignment/', '/router/', '/health/live', '/metrics']
 const OPEN = ['/health/live', '/metrics']
@@ -17,7 +17,7 @@ const ask = (
   site.handle(new Request(`http://localhost:6066${path}`, { method, headers }), worker, '127.0.0.1')
 
 test.each(['*', 'https://a.example', 'http://localhost:3000'])(
-  'web.cors %s opens pages of the app, and none of the built-in ones, in whatever way they answer',
+  'web.cors %s opens pages of the app but no built-in page, whatever its answer',
   async (cors) => {
     const small = smallSite({ settings: { cors } })
     small.site.page('/mine/', (c) => c.text('mine'))
@@ -35,13 +35,13 @@ test.each(['*', 'https://a.example', 'http://localhost:3000'])(
         expect([path, method, named(await ask(small, path, { method, headers }))]).toEqual([path, method, []])
     expect((await ask(small, '/mine/', { headers: { origin } })).headers.get('access-control-allow-origin')).toBe(cors)
     expect(named(await ask(small, '/mine/', { method: 'OPTIONS', headers: preflight })).length).toBeGreaterThan(2)
-    // One that takes the place of a built-in page is the app's.
+    // A page of the app that replaces a built-in page counts as the app's.
     small.site.page('/', (c) => c.text('mine'))
     expect((await ask(small, '/', { headers: { origin } })).headers.get('access-control-allow-origin')).toBe(cors)
   },
 )
 
-test('no page of another site has a browser of this machine read for it', async () => {
+test('no page of another site can read through a browser on this machine', async () => {
   const small = smallSite()
   const foreign: readonly Headers[] = [
     { origin: 'https://evil.example' },
@@ -60,7 +60,7 @@ test('no page of another site has a browser of this machine read for it', async 
     {},
     { 'sec-fetch-site': 'same-origin', 'sec-fetch-mode': 'cors' },
     { 'sec-fetch-site': 'same-origin', origin: 'http://localhost:6066' },
-    // The address was typed; and a link elsewhere was followed.
+    // The address was typed, or a link on another site was followed.
     { 'sec-fetch-site': 'none', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' },
     { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' },
   ]
@@ -73,7 +73,7 @@ test('no page of another site has a browser of this machine read for it', async 
   }
 })
 
-test('a site without a host name is nobody’s own: no file of this machine acts', async () => {
+test('a file: page has no host name and may not act, even on this machine', async () => {
   for (const hosts of [undefined, '', 'app.example, ', ',']) {
     const small = smallSite({ settings: { hosts } })
     small.worker.listed = [jobNamed('nightly')]
@@ -87,7 +87,7 @@ test('a site without a host name is nobody’s own: no file of this machine acts
   }
 })
 
-test('what built-in pages answer stays in no cache, and is taken for nothing else', async () => {
+test('answers of built-in pages are never cached nor taken for another content type', async () => {
   const small = smallSite({ settings: { token: 'token' } })
   const bearer = { authorization: 'Bearer token' }
   for (const path of [...BUILT_IN, '/table/none/', '/sign-in/'])

@@ -1,17 +1,17 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 
-/** How long a browser that has signed in need not do so again. */
+/** How long a browser stays signed in. */
 const SESSION_MS = 12 * 3_600_000
 const COOKIE = 'millrace-session'
 
-/** Whether two texts are the same; takes as long when they are not. */
+/** Compares two texts in constant time. */
 export function isSame(one: string, other: string): boolean {
   return timingSafeEqual(createHash('sha256').update(one).digest(), createHash('sha256').update(other).digest())
 }
 
 /**
- * A cookie that stands for the token for twelve hours, on every worker that has the same one. Nobody can make it without
- * the token, scripts cannot read it, and no other site can have it sent.
+ * A cookie that stands for the token for twelve hours, on every worker that has the same token. It cannot be forged
+ * without the token, scripts cannot read it, and other sites cannot make a browser send it.
  */
 export function sessionCookie(token: string, nowMs: number, isSecure: boolean): string {
   const expiresMs = Math.floor(nowMs + SESSION_MS)
@@ -21,7 +21,7 @@ export function sessionCookie(token: string, nowMs: number, isSecure: boolean): 
   )
 }
 
-/** A `Cookie` header without sessions; empty when nothing is left. */
+/** Removes sessions from a `Cookie` header; empty if nothing is left. */
 export function withoutSession(header: string): string {
   return header
     .split(';')
@@ -30,7 +30,7 @@ export function withoutSession(header: string): string {
     .join('; ')
 }
 
-/** Whether a `Cookie` header has a session of this token that has not expired. */
+/** Whether a `Cookie` header has an unexpired session of this token. */
 export function hasSession(header: string | null, token: string, nowMs: number): boolean {
   for (const part of (header ?? '').split(';')) {
     const [, expires = '', signature = ''] = new RegExp(`^ *${COOKIE}=(\\d{1,16})\\.([\\w-]{43}) *$`).exec(part) ?? []

@@ -9,14 +9,14 @@ import { isSame, sessionCookie } from './sessions.ts'
 
 export const SIGN_IN = '/sign-in/'
 
-/** Of the form: a token, and the path that it leads to. */
+/** Size of the form, which holds a token and the path to return to. */
 const MOST_BYTES = 16_384
-/** From its first byte to its last. */
+/** From the form's first byte to its last. */
 const LONGEST_MS = 5_000
 
 const HEADERS = {
   'cache-control': 'no-store',
-  // No script, and nothing from elsewhere; the form goes back to this site.
+  // Allows no scripts and no resources from elsewhere; the form can only be sent to this site.
   'content-security-policy':
     "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
   'referrer-policy': 'no-referrer',
@@ -24,8 +24,8 @@ const HEADERS = {
 }
 
 /**
- * A form that asks a browser for the token, and gives it a session. Anybody may send it: so it does not count among the
- * requests that may be in flight, and has bounds of its own in size, time and number.
+ * A form that asks a browser for the token and gives it a session. Anyone may send it, so it does not count towards the
+ * requests in flight and has limits of its own on size, time and number.
  */
 export function signInPage({ surroundings }: Pick<SiteApp, 'surroundings'>, access: Access): ViewClass {
   const { guesses } = access
@@ -61,19 +61,22 @@ export function signInPage({ surroundings }: Pick<SiteApp, 'surroundings'>, acce
 /** Rejects with a `PageError`: 413, 408, or 400. */
 async function bodyOf(request: Request, clock: Clock): Promise<string> {
   const body = limitBody(request, { bytes: MOST_BYTES, idleMs: LONGEST_MS, clock })
-  // What is left of it is not waited for.
+  // Does not wait for the rest of the body.
   const headers = { connection: 'close' }
-  const tooSlow = (): PageError => new PageError(408, `The form has not come within ${LONGEST_MS} ms.`, { headers })
+  const tooSlow = (): PageError => new PageError(408, `The form did not arrive within ${LONGEST_MS} ms.`, { headers })
   return withTimeout(body.text(), LONGEST_MS, clock, tooSlow)
 }
 
-/** What a browser gets in place of a page that it may not see; `undefined` for programs, which get an error. */
+/**
+ * The sign-in page, shown to a browser in place of a page that it may not see; `undefined` for programs, which get an
+ * error.
+ */
 export function signInInstead({ request, url }: Caller, access: Access): Response | undefined {
   const isBrowser = request.method === 'GET' && (request.headers.get('accept') ?? '').includes('text/html')
   return isBrowser && access.token !== undefined ? signInForm(401, url.pathname + url.search) : undefined
 }
 
-/** Of this site: anything else leads to `/`. */
+/** Only paths on this site; anything else leads to `/`. */
 function pathHere(text: string | null): string {
   return text !== null && /^\/(?![/\\])[\x21-\x7e]*$/.test(text) ? text : '/'
 }

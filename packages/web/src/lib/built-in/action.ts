@@ -5,8 +5,8 @@ import { View, type ViewClass } from '../pages/view.ts'
 import type { SiteTools } from './site-tools.ts'
 
 /**
- * A page that changes something: takes POST from pages of this site and from programs, of those who may act. Each is one
- * line of the log: who, what, and what came of it.
+ * A page that changes something. Accepts POST from this site's pages and from programs, if the caller may act. Each
+ * action writes one log line: the caller, the action and its outcome.
  */
 export function action({ site, access }: Pick<SiteTools, 'site' | 'access'>, work: PageHandler): ViewClass {
   return class Action extends View {

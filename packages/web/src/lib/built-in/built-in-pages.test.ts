@@ -31,7 +31,7 @@ function world(options: SmallSiteOptions = {}): World {
     ...options,
   })
   const [words] = made
-  if (words === undefined) throw new Error('The table was made.')
+  if (words === undefined) throw new Error('Created the table.')
   small.worker.listensAt = '10.0.0.1:6066'
   for (let partition = 0; partition < PARTITIONS; partition++) {
     small.worker.open.add(partition)
@@ -45,7 +45,7 @@ function sourceAt(at: Pick<SourceStats, 'position' | 'committed'>): SourceStats 
   return { topic: 'posts', partition: 2, endOffset: 10, ...rest, ...at }
 }
 
-test('/ is an index of the pages, the app’s own with them', async () => {
+test('/ is an index of all pages, including the app’s', async () => {
   const { site, json } = world()
   site.page('/mine/', (c) => c.text(''))
   const index = await json('/')
@@ -64,7 +64,7 @@ test('/ is an index of the pages, the app’s own with them', async () => {
   })
 })
 
-test('/health/live is 200 whatever the worker does, /health/ready only when it runs', async () => {
+test('/health/live is 200 in every state of the worker, /health/ready only when it runs', async () => {
   const { worker, workers, get } = world()
   expect((await get('/health/ready')).status).toBe(200)
   worker.opening = { tasks: 1, forMs: 0, isFirst: true }
@@ -212,7 +212,7 @@ test('/table/ lists, /table/{name}/ describes, /table/{name}/{key}/ looks up', a
   }
 })
 
-test('/router/ shows owners, /router/{name}/{key}/ the owner of one key', async () => {
+test('/router/ shows owners, /router/{name}/{key}/ shows the owner of one key', async () => {
   const { worker, get, json } = world()
   worker.group.owners.set(1, { member: 'worker-2', address: '10.0.0.2:6066' })
   worker.group.owners.delete(2)
@@ -240,7 +240,7 @@ test('/router/ shows owners, /router/{name}/{key}/ the owner of one key', async 
   expect((await get('/router/numbers/many/')).status).toBe(400)
 })
 
-test('/assignment/, /graph/ and /jobs/ show what they are given', async () => {
+test('/assignment/, /graph/ and /jobs/ show their data', async () => {
   const { words, worker, json } = world()
   words.writers['counter'] = 2
   expect(await json('/assignment/')).toMatchObject({
@@ -265,7 +265,7 @@ test('/assignment/, /graph/ and /jobs/ show what they are given', async () => {
   ])
 })
 
-test('a process without a worker says so', async () => {
+test('pages of a process without a worker report that it has none', async () => {
   const { workers, get } = world()
   workers.length = 0
   for (const path of ['/stats', '/jobs/', '/assignment/', '/router/', '/table/words/x/']) {
@@ -275,7 +275,7 @@ test('a process without a worker says so', async () => {
   for (const path of ['/', '/graph/', '/table/', '/metrics']) expect((await get(path)).status).toBe(200)
 })
 
-test('a table whose keys cannot be found says so', async () => {
+test('a table whose keys cannot be located gives an error', async () => {
   const { words, get } = world()
   const { MillraceError } = await import('@millrace/core')
   words.partitionOf = () => {
@@ -285,7 +285,7 @@ test('a table whose keys cannot be found says so', async () => {
   expect((await get('/router/words/x/')).status).toBe(501)
 })
 
-test('/metrics is what Prometheus reads, with a series for everything there is', async () => {
+test('/metrics has a series for every statistic, in Prometheus format', async () => {
   const { worker, get } = world()
   worker.sources = [sourceAt({ position: 3, committed: undefined })]
   worker.memberOf = { ...worker.memberOf, heartbeatAgeMs: undefined }
@@ -331,12 +331,12 @@ test('/metrics is what Prometheus reads, with a series for everything there is',
     'millrace_http_requests_active 1',
   ])
     expect(text).toContain(`${line}\n`)
-  // What there is no number of yet is not there: 0 would be one.
+  // Unknown numbers have no series: 0 would be a claim.
   for (const none of ['partition_committed_offset', 'job_next_run_timestamp_seconds', 'heartbeat_age_seconds'])
     expect(text).not.toMatch(new RegExp(`^millrace_${none}`, 'm'))
   expect(text).not.toContain('nowhere')
   expect(text).toContain('process_resident_memory_bytes')
-  // Every name once, with what it means.
+  // Every name once, with its help text.
   const types = [...text.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name)
   expect(new Set(types).size).toBe(types.length)
   expect(await (await get('/metrics')).text()).toContain(

@@ -10,7 +10,7 @@ const topic = (name: string, internal = false): Parameters<typeof graphOf>[0]['t
   created: true,
 })
 
-test('topics, agents and tables are nodes, what flows are edges, once each', () => {
+test('topics, agents and tables are nodes, flows are edges, and each occurs once', () => {
   const graph = graphOf(
     {
       topics: [topic('posts'), topic('app-repartition', true)],
@@ -51,7 +51,7 @@ test('topics, agents and tables are nodes, what flows are edges, once each', () 
   ])
 })
 
-test('an id tells its node', () => {
+test('an id identifies its node', () => {
   for (const id of ['topic:posts', 'agent:a:b', 'table:']) expect(`${nodeOf(id).kind}:${nodeOf(id).name}`).toBe(id)
   expect(() => nodeOf('posts')).toThrow(TypeError)
 })

@@ -22,7 +22,7 @@ export interface Graph {
   readonly edges: readonly GraphEdge[]
 }
 
-/** What the app is made of, and what flows where. Every edge comes once, between existing nodes. */
+/** The app's parts and the flows between them. Each edge occurs once and joins existing nodes. */
 export function graphOf(
   { topics, agents, tables }: Pick<AppDescription, 'topics' | 'agents' | 'tables'>,
   flows: readonly Flow[],
@@ -59,14 +59,15 @@ export function graphOf(
     }
   }
   for (const { from, to } of flows) {
-    // Topics that no agent declares: those between the steps of one, dead letters, whatever is sent to by name.
+    // Topics that no agent declares: those between the steps of a stream, dead letter topics, and topics sent to by
+    // name.
     for (const end of [from, to]) if (end.kind === 'topic') add('topic', { name: end.name, internal: true })
     connect(idOf(from), idOf(to))
   }
   return { nodes: [...nodes.values()], edges: [...edges.values()] }
 }
 
-/** What an id stands for. */
+/** The node that an id stands for. */
 export function nodeOf(id: string): { readonly kind: NodeKind; readonly name: string } {
   const [kind = ''] = id.split(':', 1)
   const name = id.slice(kind.length + 1)

@@ -19,7 +19,7 @@ async function asked(get: (path: string) => Promise<Response>, path: string): Pr
   return { status: answer.status, reasons: Array.isArray(reasons) ? reasons : [] }
 }
 
-/** What may last as long as `web.readyGrace`, with the reason that is given when it lasts longer. */
+/** Conditions that may last for `web.readyGrace`, with the reason given when they last longer. */
 const passing: readonly (readonly [string, (worker: SmallWorker, forMs: number) => void, RegExp])[] = [
   [
     'a rebalance',
@@ -27,7 +27,7 @@ const passing: readonly (readonly [string, (worker: SmallWorker, forMs: number) 
     /^The group has been rebalancing for 16 s\.$/,
   ],
   [
-    'the recovery of tasks that it has brought',
+    'the recovery of tasks after a rebalance',
     (worker, forMs) => {
       worker.status = 'recovering'
       worker.opening = { tasks: 2, forMs, isFirst: false }
@@ -35,12 +35,12 @@ const passing: readonly (readonly [string, (worker: SmallWorker, forMs: number) 
     /^2 tasks have been recovering for 16 s\.$/,
   ],
   [
-    'a membership that is lost',
+    'a lost membership',
     (worker, forMs) => (worker.memberOf = { ...MEMBER, state: 'out', forMs }),
     /^The group has gone on without this worker, which has not joined again for 16 s\.$/,
   ],
   [
-    'a lease that has run out',
+    'an expired lease',
     (worker, leaseExpiredMs) => (worker.memberOf = { ...MEMBER, leaseExpiredMs }),
     /^The lease on its partitions has run out 16 s ago: no heartbeat has succeeded \(sessionTimeout\)\.$/,
   ],
@@ -55,7 +55,7 @@ const passing: readonly (readonly [string, (worker: SmallWorker, forMs: number) 
   ],
 ]
 
-test.each(passing)('a worker stays ready through %s, and is not when it lasts', async (_what, happen, reason) => {
+test.each(passing)('a worker stays ready during %s, but not beyond the grace', async (_what, happen, reason) => {
   const { worker, get } = smallSite()
   happen(worker, GRACE_MS)
   expect(await asked(get, '/health/ready')).toEqual({ status: 200, reasons: [] })
@@ -63,7 +63,7 @@ test.each(passing)('a worker stays ready through %s, and is not when it lasts', 
   expect(await asked(get, '/health/ready')).toEqual({ status: 503, reasons: [expect.stringMatching(reason)] })
 })
 
-test('with one broker that answers it is ready, and one that has never run is not, for whatever reason', async () => {
+test('one reachable broker is enough, but a worker that has never run is not ready, whatever the reason', async () => {
   const { worker, get } = smallSite()
   worker.brokers = [
     { broker: 'a:9092', isReachable: false, forMs: 60_000 },
@@ -83,7 +83,7 @@ const waitingFor = (reason: string): readonly WaitingStats[] => [
   { topic: 'posts', partition: 2, task: '4-2', agent: 'a', reasons: [reason], why: `${reason}: that is why` },
 ]
 
-test('liveness fails for a partition that stands still for restartAfter, and says why; unset, it never does', async () => {
+test('liveness fails with the reason once a partition stands still for restartAfter, and never if that is unset', async () => {
   const clock = manualClock()
   const { worker, get } = smallSite({ clock, restartAfterMs: 60_000 })
   const never = smallSite({ clock })
@@ -101,7 +101,7 @@ test('liveness fails for a partition that stands still for restartAfter, and say
 })
 
 test.each(['opening', 'rebalance', 'lease', 'delayed', 'collector'])(
-  'a partition that waits for the group or the broker (%s) does not end a worker',
+  'a partition that waits for the group or the broker (%s) does not fail liveness',
   async (reason) => {
     const clock = manualClock()
     const { worker, get } = smallSite({ clock, restartAfterMs: 60_000 })
@@ -110,7 +110,7 @@ test.each(['opening', 'rebalance', 'lease', 'delayed', 'collector'])(
     await asked(get, '/health/live')
     await clock.advance('10m')
     expect((await asked(get, '/health/live')).status).toBe(200)
-    // From when it is over the time is counted anew.
+    // The time starts afresh when the condition ends.
     worker.waitingFor = []
     expect((await asked(get, '/health/live')).status).toBe(200)
     await clock.advance('61s')
@@ -118,7 +118,7 @@ test.each(['opening', 'rebalance', 'lease', 'delayed', 'collector'])(
   },
 )
 
-test('while a broker cannot be reached, or the group has no lease for it, no worker is ended', async () => {
+test('liveness does not fail while a broker is unreachable or the lease has expired', async () => {
   const clock = manualClock()
   const { worker, get } = smallSite({ clock, restartAfterMs: 60_000 })
   worker.sources = [stuck]

@@ -2,15 +2,15 @@ import { partitionKey } from '@millrace/core'
 import type { DelayStats, WorkerStats } from '@millrace/worker'
 import type { BuiltInTools, BuiltInPages } from './site-tools.ts'
 
-/** Whether a worker can be sent work, and if not, why. */
+/** Whether a worker can take work, and if not, why. */
 export interface Readiness {
   readonly ready: boolean
   readonly status: string
-  /** In words; empty when ready. */
+  /** Reasons in words; empty when ready. */
   readonly reasons: readonly string[]
 }
 
-/** Why partitions wait that a restart would not help. */
+/** Reasons for waiting that a restart would not remove. */
 const NOT_ITS_FAULT: readonly string[] = ['opening', 'rebalance', 'stop', 'lease', 'delayed', 'collector', 'closed']
 
 export function healthPages(deps: BuiltInTools): BuiltInPages {
@@ -19,7 +19,7 @@ export function healthPages(deps: BuiltInTools): BuiltInPages {
       open: true,
       always: true,
       everywhere: true,
-      help: '200 from the moment the server listens. With `restartAfter`, 503 with the reasons when a partition has not moved for so long though it could have.',
+      help: '200 from the moment the server listens. With `restartAfter`, 503 with the reasons when a partition has not moved for that long although it could have.',
       page: (c) => {
         const reasons = standstills(deps)
         return c.json({ live: reasons.length === 0, reasons }, { status: reasons.length === 0 ? 200 : 503 })
@@ -29,7 +29,7 @@ export function healthPages(deps: BuiltInTools): BuiltInPages {
       open: true,
       always: true,
       everywhere: true,
-      help: '200 when the worker runs, has recovered, is heard of by its group, reaches a broker (each but for `web.readyGrace`), and no partition has stood still for `stallAfter`; else 503 with the reasons.',
+      help: '200 when the worker runs, has recovered, is in contact with its group, reaches a broker (each with a grace of `web.readyGrace`), and no partition has stood still for `stallAfter`; else 503 with the reasons.',
       page: (c) => {
         const answer = readiness(deps)
         return answer.ready ? c.json(answer) : c.json(answer, { status: 503, headers: { 'retry-after': '1' } })
@@ -38,7 +38,10 @@ export function healthPages(deps: BuiltInTools): BuiltInPages {
   }
 }
 
-/** Ready: the worker has joined and recovered, hears of its group, no partition stands still, and all take records. */
+/**
+ * Ready: the worker has joined and recovered, is in contact with its group, and every partition moves and takes
+ * records.
+ */
 export function readiness({ workers, stalls, site }: Pick<BuiltInTools, 'workers' | 'stalls' | 'site'>): Readiness {
   const worker = workers.askedIfAny()
   if (worker === undefined) return { ready: false, status: 'stopped', reasons: ['No worker runs in this process.'] }
@@ -58,7 +61,7 @@ export function readiness({ workers, stalls, site }: Pick<BuiltInTools, 'workers
   return { ready: reasons.length === 0, status, reasons }
 }
 
-/** A worker that has run goes on with its other tasks while it opens those that a rebalance has brought. */
+/** A running worker keeps processing its other tasks while it opens those that a rebalance assigned. */
 function statusReasons({ status, opening }: WorkerStats, graceMs: number): readonly string[] {
   if (status === 'running') return []
   if (status !== 'recovering' || opening.isFirst) return [`The worker is ${status}.`]
@@ -86,7 +89,7 @@ function groupReasons({ group, brokers, opening }: WorkerStats, graceMs: number)
   return reasons
 }
 
-/** Partitions for which a restart may do some good, in words. */
+/** Partitions that a restart may help, in words. */
 function standstills({ workers, standstills: watch, site }: BuiltInTools): readonly string[] {
   const { restartAfterMs } = site.surroundings.settings
   const stats = workers.askedIfAny()?.stats()
@@ -96,7 +99,7 @@ function standstills({ workers, standstills: watch, site }: BuiltInTools): reado
   const excused = new Set(
     waitingFor.filter(({ reasons }) => reasons.some((reason) => NOT_ITS_FAULT.includes(reason))).map(partitionKey),
   )
-  // Whatever is left out begins anew.
+  // Forget partitions that are not listed, so that they start afresh.
   const watched = isCutOff ? [] : sources.filter((source) => !excused.has(partitionKey(source)))
   const nowMs = site.surroundings.clock.monotonic()
   return watch.check(watched, { nowMs, afterMs: restartAfterMs }).map((partition) => {

@@ -5,10 +5,10 @@ import type { PageContext } from '../pages/page-context.ts'
 import { action } from './action.ts'
 import { jsonPage, type BuiltInPages, type BuiltInTools } from './site-tools.ts'
 
-/** A run that takes longer goes on by itself, and `/jobs/` shows what came of it. */
+/** A longer run continues in the background, and `/jobs/` shows its outcome. */
 const RUN_ANSWER_MS = 1_000
 
-/** Tasks, timers and cron jobs, and what can be done with them. */
+/** Tasks, timers and cron jobs, and the actions on them. */
 export function jobPages(tools: BuiltInTools): BuiltInPages {
   const { site, workers, leader } = tools
   const { redact = redactText } = site.surroundings
@@ -36,14 +36,14 @@ export function jobPages(tools: BuiltInTools): BuiltInPages {
       ),
     },
     '/jobs/:name/pause/': {
-      help: 'Slots are skipped on every worker of the app, over restarts too.',
+      help: 'Skips the job’s slots on every worker of the app, also after restarts.',
       page: action(tools, async (c) => {
         await orMissing(() => workers.asked().pause(job(c)))
         return c.json({ result: 'paused' })
       }),
     },
     '/jobs/:name/resume/': {
-      help: 'Slots are skipped no longer.',
+      help: 'Runs the job’s slots again.',
       page: action(tools, async (c) => {
         await orMissing(() => workers.asked().resume(job(c)))
         return c.json({ result: 'resumed' })
@@ -52,20 +52,20 @@ export function jobPages(tools: BuiltInTools): BuiltInPages {
   }
 }
 
-/** The path says it all: the request can be sent to another worker, and to a second one. */
+/** The path holds everything, so the request can be sent to another worker, and resent. */
 function withoutBody({ url, method, headers: given }: Request): Request {
   const headers = new Headers(given)
   for (const name of ['content-length', 'content-type', 'transfer-encoding']) headers.delete(name)
   return new Request(url, { method, headers })
 }
 
-/** The outcome of a run; `undefined` when it takes longer than an answer should. */
+/** The outcome of a run; `undefined` if it takes longer than a request should. */
 async function runFor(clock: Clock, run: () => Promise<RunOutcome>): Promise<RunOutcome | undefined> {
   const running = run()
   const waited = new AbortController()
   const late = clock.sleep(RUN_ANSWER_MS, waited.signal).then(nothing, nothing)
   const outcome = await Promise.race([running, late]).finally(() => waited.abort())
-  // What comes of it later is in /jobs/ and the log.
+  // The later outcome appears in /jobs/ and the log.
   if (outcome === undefined) running.catch(() => undefined)
   return outcome
 }

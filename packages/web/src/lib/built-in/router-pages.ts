@@ -10,15 +10,15 @@ interface PartitionLocation {
   readonly partition: number
   readonly member: string | undefined
   readonly address: string | undefined
-  /** On the worker that was asked. */
+  /** Partitions on the worker that was asked. */
   readonly local: boolean
 }
 
-/** Which worker has what, as far as the asked one knows. */
+/** Which worker has which keys, as far as this worker knows. */
 export function routerPages(deps: BuiltInTools): BuiltInPages {
   return {
     '/router/': {
-      help: 'For each partition of each table its member and address.',
+      help: 'The member and address of each partition, for each table.',
       page: jsonPage(() =>
         Object.fromEntries(
           [...deps.site.definitions.tables.values()].map((table) => [table.name, locationsOf(deps, table)]),
@@ -26,7 +26,7 @@ export function routerPages(deps: BuiltInTools): BuiltInPages {
       ),
     },
     '/router/:name/': {
-      help: 'The same of one table; with `?key=` as below.',
+      help: 'The same for one table; with `?key=` as below.',
       page: (c) => {
         const table = partitionedTable(deps, c.params['name'] ?? '')
         const key = c.query.get('key')

@@ -4,7 +4,7 @@ import { SharedLookups, type LookUp } from './shared-lookups.ts'
 
 const limits = { atATime: 2, limitMs: 20_000 }
 
-it('runs a lookup once for concurrent callers, and shares its result until half a second after it began', async () => {
+it('runs a lookup once for concurrent callers, and shares its result for half a second after the start', async () => {
   const clock = manualClock()
   const lookups = new SharedLookups<number>({ clock, ...limits, freshMs: 500 })
   let count = 0
@@ -19,7 +19,7 @@ it('runs a lookup once for concurrent callers, and shares its result until half 
   const second = lookups.get('a', lookUp)
   ends.shift()?.()
   expect(await Promise.all([first, second])).toEqual([1, 1])
-  // It took long: its result is old by now.
+  // The lookup took so long that its result is already stale.
   const third = lookups.get('a', lookUp)
   ends.shift()?.()
   expect([await third, await lookups.get('a', lookUp)]).toEqual([2, 2])
@@ -39,7 +39,7 @@ it('does not share a failure with later callers', async () => {
   expect(await lookups.get('a', async () => 'yes')).toBe('yes')
 })
 
-/** A lookup that ends when it is stopped, and the signals of those that have begun. */
+/** A lookup that ends when it is stopped, and the signals of the lookups started. */
 function untilStopped(): { readonly lookUp: LookUp<never>; readonly begun: AbortSignal[] } {
   const begun: AbortSignal[] = []
   const lookUp: LookUp<never> = (signal) => {
@@ -49,7 +49,7 @@ function untilStopped(): { readonly lookUp: LookUp<never>; readonly begun: Abort
   return { lookUp, begun }
 }
 
-it('stops a lookup when the last of its callers has gone, and begins another for who comes then', async () => {
+it('stops a lookup when its last caller has gone, and starts another for the next caller', async () => {
   const lookups = new SharedLookups<string>({ clock: manualClock(), ...limits })
   const { lookUp, begun } = untilStopped()
   const [first, last] = [new AbortController(), new AbortController()]
@@ -77,7 +77,7 @@ it('stops a lookup that takes too long: 503, and the next caller tries again', a
   expect(await lookups.get('a', async () => 'anew')).toBe('anew')
 })
 
-it('runs so many lookups at a time, those that were stopped counted until they have ended', async () => {
+it('limits concurrent lookups, and counts stopped ones until they have ended', async () => {
   const lookups = new SharedLookups<string>({ clock: manualClock(), ...limits })
   const ends: (() => void)[] = []
   const slow: LookUp<string> = () => new Promise((resolve) => void ends.push(() => resolve('done')))

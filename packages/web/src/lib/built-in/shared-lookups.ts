@@ -3,11 +3,13 @@ import { unavailable } from '../pages/page-error.ts'
 
 export interface SharedLookupsOptions {
   readonly clock: Pick<Clock, 'monotonic' | 'schedule'>
-  /** Of different keys at the same time; one more is a `PageError` 503. */
+  /** Concurrent lookups of different keys; another one is refused with a `PageError` 503. */
   readonly atATime: number
-  /** A lookup that takes longer is stopped: a `PageError` 503 for those who wait for it. */
+  /** A longer lookup is stopped, and its callers get a `PageError` 503. */
   readonly limitMs: number
-  /** How long a result is shared, from the start of its lookup. Default 0: with those only who ask while it is looked up. */
+  /**
+   * How long a result is shared, from the start of its lookup. Default 0: only with callers that ask during the lookup.
+   */
   readonly freshMs?: number
 }
 
@@ -23,13 +25,13 @@ interface Lookup<T> {
 }
 
 /**
- * Runs an expensive lookup once for concurrent callers, and, where results stay fresh, for those who come shortly after. It
- * is stopped when the last of its callers has gone.
+ * Runs an expensive lookup once for concurrent callers and, where results stay fresh, for callers that come shortly
+ * after. A lookup stops when its last caller has gone.
  */
 export class SharedLookups<T> {
   readonly #options: SharedLookupsOptions
   readonly #lookups = new Map<string, Lookup<T>>()
-  /** Also those that were stopped and have not ended yet. */
+  /** Includes lookups that were stopped but have not ended yet. */
   #running = 0
 
   constructor(options: SharedLookupsOptions) {
@@ -37,8 +39,9 @@ export class SharedLookups<T> {
   }
 
   /**
-   * @param key which lookup; where results stay fresh from a bounded set, for the last one of each is kept
-   * @param signal when the caller has gone; without it a caller stays to the end
+   * @param key names the lookup; where results stay fresh, the set of keys must be bounded, as the last result of each
+   * is kept
+   * @param signal aborts when the caller has gone; a caller without one stays to the end
    */
   async get(key: string, lookUp: LookUp<T>, signal?: AbortSignal): Promise<T> {
     signal?.throwIfAborted()
@@ -81,7 +84,7 @@ export class SharedLookups<T> {
       },
       () => {
         begun.isDone = true
-        // A failure is not shared: the next caller tries again.
+        // Do not share a failure: the next caller tries again.
         this.#forget(key, begun)
       },
     )

@@ -10,64 +10,67 @@ import type { SiteWorkers } from '../site-workers.ts'
 import type { Prometheus } from '../metrics/prometheus.ts'
 import type { StallWatch } from './stall-watch.ts'
 
-/** What built-in pages and those of a `SiteAddition` work with. */
+/** What the built-in pages and those of a `SiteAddition` work with. */
 export interface SiteTools {
   readonly site: SiteApp
   readonly workers: SiteWorkers
-  /** Who may see the pages, and act. */
+  /** Decides who may see the pages and who may act. */
   readonly access: Access
-  /** Other workers of the app, asked on this worker's own account. */
+  /** Sends this worker's own requests to other workers of the app. */
   readonly peers: { ask(request: PeerRequest): Promise<Response> }
-  /** Statistics of a worker of this process. */
+  /** Statistics of a worker in this process. */
   readonly stats: (worker: SiteWorker) => SiteStats
-  /** What `/` answers as JSON. */
+  /** The JSON that `/` answers. */
   readonly index: (c: PageContext) => Response
 }
 
-/** What a package adds to a site, as the dashboard does. */
+/** A package's addition to a site, such as the dashboard. */
 export interface SiteAddition {
-  /** Its pages; one at `/` takes the place of the index, until the app puts its own there. */
+  /** The addition's pages. A page at `/` replaces the index, until the app defines its own. */
   readonly pages: BuiltInPages
-  /** The statistics of a worker with what the addition knows of it: rates, say. */
+  /** A worker's statistics with the addition's own figures, such as rates. */
   stats(worker: SiteWorker, stats: SiteStats): SiteStats
-  /** The worker's site is served from now on. */
+  /** Called once the worker's site is served. */
   watch(worker: SiteWorker): void
-  /** Nothing more will be known of the worker: pages that wait for it end. */
+  /** Called when no more statistics of the worker follow; ends pages that wait for them. */
   unwatch(worker: SiteWorker): void
 }
 
-/** What the built-in pages share besides. */
+/** What only the built-in pages share. */
 export interface BuiltInTools extends SiteTools {
   readonly route: KeyRoute
   readonly leader: LeaderRoute
   readonly metrics: Prometheus
-  /** Partitions that stand still, for readiness. */
+  /** Finds stalled partitions, for readiness. */
   readonly stalls: StallWatch
-  /** The same for liveness, which overlooks what a restart would not change. */
+  /** The same for liveness, which ignores stalls that a restart would not fix. */
   readonly standstills: StallWatch
 }
 
-/** A page of the site, in lists. */
+/** A page of the site, as listed. */
 export interface PageListing {
   readonly path: string
   readonly methods: readonly string[]
   readonly builtIn: boolean
-  /** Whether everybody may see it. */
+  /** Whether anyone may see it. */
   readonly open: boolean
-  /** Of built-in pages, what they are for. */
+  /** Set for built-in pages: their purpose. */
   readonly help?: string | undefined
 }
 
 /** A page that every site has, or that an addition brings. */
 export interface BuiltInPage {
-  /** What it answers or does, in a sentence or two of Markdown: for `docs/reference/http.md` and for listings. */
+  /** What it answers or does, in a sentence or two of Markdown, for `docs/reference/http.md` and for listings. */
   readonly help: string
   readonly page: PageHandler | ViewClass
-  /** Whether everybody may see it: it shows nothing of the data. Default false: `Access` decides. */
+  /** Whether anyone may see it, because it shows no data. Default false: `Access` decides. */
   readonly open?: boolean | (() => boolean)
-  /** Whether it answers however many requests are in flight (`web.maxRequests`): what tells how a busy worker is. Default false. */
+  /**
+   * Whether it answers regardless of the number of requests in flight (`web.maxRequests`), as pages about the state of
+   * a busy worker must. Default false.
+   */
   readonly always?: boolean
-  /** Whether it is at every port of the site, not at `web.adminPort` alone where there is one. Default false. */
+  /** Whether it is served on every port of the site, even if there is a separate `web.adminPort`. Default false. */
   readonly everywhere?: boolean
 }
 

@@ -13,7 +13,7 @@ const source = (changes: Partial<Source> = {}): Source => ({
 })
 const STALLED = [{ topic: 'posts', partition: 0 }]
 
-test('a partition with records that stands still for longer than allowed is found', () => {
+test('finds a partition with records that stands still for too long', () => {
   const watch = new StallWatch()
   expect(watch.check([source()], { nowMs: 0, afterMs: 100 })).toEqual([])
   expect(watch.check([source()], { nowMs: 100, afterMs: 100 })).toEqual([])
@@ -21,20 +21,20 @@ test('a partition with records that stands still for longer than allowed is foun
   expect(watch.check([source({ position: 6 })], { nowMs: 102, afterMs: 100 })).toEqual([])
 })
 
-test('one that is read but never committed stalls, one that moves does not', () => {
+test('a partition that is read but never committed stalls; one that moves does not', () => {
   const watch = new StallWatch()
   watch.check([source({ position: 9 })], { nowMs: 0, afterMs: 100 })
   expect(watch.check([source({ position: 9 })], { nowMs: 200, afterMs: 100 })).toEqual(STALLED)
   expect(watch.check([source({ position: 9, committed: 7 })], { nowMs: 300, afterMs: 100 })).toEqual([])
 })
 
-test.each([{ endOffset: 5 }, { endOffset: undefined }])('one with nothing to do is not stalled: %j', (figures) => {
+test.each([{ endOffset: 5 }, { endOffset: undefined }])('an idle partition is not stalled: %j', (figures) => {
   const watch = new StallWatch()
   watch.check([source(figures)], { nowMs: 0, afterMs: 100 })
   expect(watch.check([source(figures)], { nowMs: 1000, afterMs: 100 })).toEqual([])
 })
 
-test('one that went and came back starts anew', () => {
+test('a partition that left and came back starts afresh', () => {
   const watch = new StallWatch()
   watch.check([source()], { nowMs: 0, afterMs: 100 })
   watch.check([], { nowMs: 50, afterMs: 100 })

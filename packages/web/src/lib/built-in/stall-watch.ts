@@ -7,11 +7,14 @@ interface LastSeen {
   readonly sinceMs: number
 }
 
-/** Finds partitions that have records to handle and do not move. It looks only when it is asked, so it finds late rather than early. */
+/**
+ * Finds partitions that have records to handle but do not move. It looks only when it is asked, so it may report a
+ * stall late, but never early.
+ */
 export class StallWatch {
   #seen: ReadonlyMap<string, LastSeen> = new Map()
 
-  /** Those of `sources` that have stood still for longer than `afterMs`; all others are forgotten. */
+  /** The partitions of `sources` that have stood still for longer than `afterMs`; forgets all others. */
   check(
     sources: readonly Pick<SourceStats, 'topic' | 'partition' | 'position' | 'committed' | 'endOffset'>[],
     { nowMs, afterMs }: { readonly nowMs: number; readonly afterMs: number },

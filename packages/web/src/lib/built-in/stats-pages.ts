@@ -14,7 +14,7 @@ const TEXT_LIMIT_MS = 10_000
 /** Pages about this worker and its app. */
 export function statsPages(deps: BuiltInTools): BuiltInPages {
   const { site, workers, stats, metrics } = deps
-  // Whoever may see it, it is written once for all who ask meanwhile.
+  // The page is the same for every caller, so concurrent callers share one.
   const { clock } = site.surroundings
   const texts = new SharedLookups<string>({ clock, atATime: TEXTS_AT_A_TIME, limitMs: TEXT_LIMIT_MS })
   return {
@@ -37,24 +37,24 @@ export function statsPages(deps: BuiltInTools): BuiltInPages {
         ),
     },
     '/graph/': {
-      help: 'Nodes (topics, agents, tables) and edges: those declared, and those that events were seen to take.',
+      help: 'Nodes (topics, agents, tables) and edges: both declared and observed.',
       page: jsonPage(() => graphOf(site.describe(), seenFlows(deps))),
     },
     '/assignment/': {
-      help: 'Tasks of this worker, owners of all tasks, tasks without one.',
+      help: 'Tasks of this worker, the owners of all tasks, and tasks without an owner.',
       page: jsonPage(() => assignmentAnswer(workers.asked().assignment())),
     },
   }
 }
 
-/** What the worker that was asked has seen go where, declared or not. */
+/** The flows that the asked worker has observed, declared or not. */
 function seenFlows({ workers, stats }: BuiltInTools): readonly Flow[] {
   const worker = workers.askedIfAny()
   if (worker === undefined) return []
   return stats(worker).flows.map(({ from, to }) => ({ from: nodeOf(from), to: nodeOf(to) }))
 }
 
-/** What metrics are written from; `undefined` when no worker runs in this process. */
+/** The source of the metrics; `undefined` if no worker runs in this process. */
 export function metricsSource(
   deps: Pick<BuiltInTools, 'site' | 'workers' | 'stats' | 'stalls'>,
 ): MetricsSource | undefined {
@@ -68,7 +68,7 @@ export function metricsSource(
   }
 }
 
-/** What `/` answers: which app and worker this is, and all its pages. */
+/** The answer of `/`: the app, the worker, and all pages. */
 export function indexAnswer(
   c: PageContext,
   { site, workers, access }: Pick<SiteTools, 'site' | 'workers' | 'access'>,
@@ -89,11 +89,11 @@ export function indexAnswer(
   )
 }
 
-/** Who has which task, as `/assignment/` and the dashboard show it. */
+/** The owners of tasks, as `/assignment/` and the dashboard show them. */
 export interface AssignmentAnswer extends Omit<AssignmentView, 'group' | 'members'> {
   /** By task id. */
   readonly group: Readonly<Record<string, { readonly member: string; readonly address: string | undefined }>>
-  /** Everybody in the group, also those without a task. No `address`: that worker serves no site. */
+  /** Every member of the group, including those without a task. A member without `address` serves no site. */
   readonly members: readonly { readonly member: string; readonly address: string | undefined }[]
 }
 
@@ -106,7 +106,7 @@ export function assignmentAnswer({ group, members, ...rest }: AssignmentView): A
   }
 }
 
-/** The members and where their sites are. A leader of an earlier version names those with tasks only. */
+/** The members and the addresses of their sites. A leader of an earlier version lists only members with tasks. */
 export function knownMembers({
   group,
   members,

@@ -7,7 +7,10 @@ import type { SiteApp, SiteWorker } from '../site-app.ts'
 
 const NO_RECOVERY: RecoveryStats = { state: 'none', restoredRows: 0, remainingRows: 0, rowsPerSecond: 0 }
 
-/** What `/stats` answers of one worker. Called where tables are that worker's, so that they count its own partitions. */
+/**
+ * The answer of `/stats` for one worker. Must be called in that worker's context, so that tables count its own
+ * partitions.
+ */
 export function statsOf(site: SiteApp, worker: SiteWorker): SiteStats {
   const { states, ...stats } = worker.stats()
   const app = site.describe()

@@ -8,28 +8,28 @@ interface TableListing {
   readonly kind: string
   readonly help: string
   readonly changelog: string
-  /** On this worker. */
+  /** Partitions on this worker. */
   readonly rows: number
   readonly partitions: readonly number[]
 }
 
-/** Tables and what is in them; values come from the worker that has them. */
+/** Tables and their rows; a value comes from the worker that has its key. */
 export function tablePages(deps: BuiltInTools): BuiltInPages {
   return {
     '/table/': {
       help: 'Tables: name, kind, help, changelog, rows and partitions here.',
       page: jsonPage(() => listTables(deps)),
     },
-    // Some keys cannot be part of a path: the empty one, and those of one or two dots.
+    // Some keys cannot be part of a path: the empty key, and keys of one or two dots.
     '/table/:name/': {
-      help: 'One of them; with `?key=` as below, for keys that cannot be part of a path.',
+      help: 'One table; with `?key=` as below, for keys that cannot be part of a path.',
       page: (c) => {
         const key = c.query.get('key')
         return key === null ? c.json(describeTable(deps, c.params['name'] ?? '')) : lookup(deps, c, key)
       },
     },
     '/table/:name/:key/': {
-      help: 'The value of a key as JSON, from the worker that has it; 404 when there is none.',
+      help: 'The value of a key as JSON, from the worker that has it; 404 if the key has no value.',
       page: (c) => lookup(deps, c, c.params['key'] ?? ''),
     },
   }

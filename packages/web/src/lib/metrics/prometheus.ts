@@ -8,21 +8,21 @@ import {
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { writeWorkerMetrics, type MetricsSource } from './worker-metrics.ts'
 
-/** A request that was answered. */
+/** An answered request. */
 export interface RequestStats {
   readonly method: string
-  /** Path of the page as defined; `undefined` when there is none. */
+  /** Path of the page as defined; `undefined` if no page matched. */
   readonly page: string | undefined
   readonly status: number
   readonly durationMs: number
 }
 
-/** What became of a request for a key of another worker. */
+/** Outcome of a request for a key of another worker. */
 export type RouteOutcome = 'forwarded' | 'retried' | 'refused'
 
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 
-/** What a site and its workers count, as Prometheus reads it. Every site has a registry of its own. */
+/** The metrics of a site and its workers in Prometheus format. Every site has its own registry. */
 export class Prometheus {
   readonly contentType: string = Registry.PROMETHEUS_CONTENT_TYPE
   readonly #registry = new Registry()
@@ -36,7 +36,7 @@ export class Prometheus {
     this.#active = new Gauge({ name: 'millrace_http_requests_active', help: 'Requests being answered.', registers })
     this.#seconds = new Histogram({
       name: 'millrace_http_request_duration_seconds',
-      help: 'Time to the head of the answer.',
+      help: 'Time until the response headers.',
       labelNames: ['method', 'page', 'status'],
       buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
       registers,
@@ -55,7 +55,7 @@ export class Prometheus {
 
   requestAnswered({ method, page, status, durationMs }: RequestStats): void {
     this.#active.dec()
-    // Labels from a closed set: a client must not be able to make series.
+    // Labels come from a closed set, so that a client cannot create series.
     this.#seconds.observe(
       { method: METHODS.has(method) ? method : 'other', page: page ?? 'none', status },
       durationMs / 1000,
@@ -66,7 +66,9 @@ export class Prometheus {
     this.#routed.inc({ outcome })
   }
 
-  /** The text that Prometheus reads; without `source`, of a process that runs no worker, the site's own metrics. */
+  /**
+   * The text that Prometheus reads; without `source`, only the site's own metrics, for a process that runs no worker.
+   */
   async text(source: MetricsSource | undefined): Promise<string> {
     const process = (this.#process ??= processRegistry())
     const worker = source === undefined ? [] : [workerRegistry(source)]
@@ -82,7 +84,7 @@ function processRegistry(): Registry {
   return registry
 }
 
-/** Made anew for each reading: its numbers are counted elsewhere, and so two readings at once cannot mix. */
+/** Created for each reading: the numbers are counted elsewhere, and two concurrent readings cannot mix. */
 function workerRegistry(source: MetricsSource): Registry {
   const registry = new Registry()
   writeWorkerMetrics(writerOf(registry), source)
@@ -99,7 +101,7 @@ function writerOf(registry: Registry): MetricsWriter {
   return {
     gauge(name, help, samples) {
       const gauge = new Gauge(shape(name, help, samples))
-      // Without it prom-client would show one that is 0.
+      // Otherwise prom-client would show a metric with the value 0.
       if (samples.length === 0) gauge.remove()
       for (const [labels, value] of samples) gauge.set(labels, value)
     },
@@ -114,7 +116,7 @@ function writerOf(registry: Registry): MetricsWriter {
   }
 }
 
-/** What prom-client makes a metric of. */
+/** What prom-client builds a metric from. */
 interface MetricShape {
   name: string
   help: string
@@ -131,8 +133,7 @@ interface HistogramValue {
 }
 
 /**
- * A histogram of prom-client whose observations were counted elsewhere: where events are handled there is no time for
- * labels.
+ * A prom-client histogram whose observations were counted elsewhere: the event path has no time for labels.
  */
 class CountedHistogram extends Histogram {
   readonly #name: string
@@ -146,7 +147,7 @@ class CountedHistogram extends Histogram {
     this.#series = series
   }
 
-  /** What a registry writes as text, and `get` is made of; prom-client's types do not mention it. */
+  /** What a registry prints and `get` is built from; prom-client's types leave it out. */
   async getForPromString(): Promise<{ name: string; help: string; type: string; values: readonly HistogramValue[] }> {
     const values = this.#series.flatMap(([labels, times]) => valuesOf(this.#name, labels, times))
     return { name: this.#name, help: this.#help, type: 'histogram', values }

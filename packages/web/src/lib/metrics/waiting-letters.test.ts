@@ -8,7 +8,7 @@ const lettersOf = (waiting: number): readonly AgentDeadLetters[] => [
   { agent: 'charge', topic: 'shop-charge-dlq', letters: 9, waiting, complete: false, newest: [] },
 ]
 
-test('letters are counted while somebody asks, every five minutes and a few at a time; a count that fails is no number', async () => {
+test('counts letters only on demand, every five minutes and a few at a time; a failed count gives no number', async () => {
   const clock = manualClock()
   const ending = new AbortController()
   const asked: DeadLetterListing[] = []
@@ -30,7 +30,7 @@ test('letters are counted while somebody asks, every five minutes and a few at a
   letters.current(deps)
   await expect.poll(() => letters.current(deps)).toEqual({ charge: 1 })
 
-  answer = () => Promise.reject(new Error('The broker gives nothing.'))
+  answer = () => Promise.reject(new Error('The broker refuses.'))
   await clock.advance('5m')
   letters.current(deps)
   await expect.poll(() => letters.current(deps)).toEqual({})

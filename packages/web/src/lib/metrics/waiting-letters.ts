@@ -1,30 +1,32 @@
 import { type Clock, type Logger, toError } from '@millrace/core'
 import type { DeadLetters } from '@millrace/core/operations'
 
-/** Between two counts, for each of which letters are read from the broker. */
+/** Time between counts; each count reads letters from the broker. */
 const COUNT_EVERY_MS = 300_000
-/** Letters of each agent that are looked at. */
+/** Letters examined for each agent. */
 const MOST_LETTERS = 200
 
 export interface WaitingLettersDeps {
   readonly letters: () => Pick<DeadLetters, 'list'>
   readonly clock: Pick<Clock, 'monotonic'>
   readonly log: Logger
-  /** Ends a count under way. */
+  /** Ends a running count. */
   readonly signal: AbortSignal
 }
 
 /**
- * How many dead letters wait for a replay. Only the letters themselves say: offsets count what was replayed too, and
- * markers of transactions. So they are read, not more than the newest ones and not often, and only while somebody
- * asks.
+ * The number of dead letters that wait for a replay. Offsets cannot tell, because they also count replayed letters and
+ * transaction markers. So the letters are read: only the newest ones, seldom, and only while somebody asks.
  */
 export class WaitingLetters {
   #waiting: Readonly<Record<string, number>> = {}
   #countedMs = -Infinity
   #isCounting = false
 
-  /** By agent, as of the last count; empty before there was one, or when it has failed. Begins another when it is time. */
+  /**
+   * Counts by agent as of the last count; empty before the first and after a failed one. Starts another count when one
+   * is due.
+   */
   current(deps: WaitingLettersDeps): Readonly<Record<string, number>> {
     const isDue = deps.clock.monotonic() - this.#countedMs >= COUNT_EVERY_MS
     if (isDue && !this.#isCounting && !deps.signal.aborted) void this.#count(deps)

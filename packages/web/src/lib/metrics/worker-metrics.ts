@@ -5,7 +5,7 @@ import type { WorkerHistograms } from '../site-app.ts'
 const STATUSES = ['starting', 'recovering', 'running', 'stopping', 'stopped', 'failed'] as const
 const GROUP_STATES = ['none', 'joining', 'member', 'rebalancing', 'out'] as const
 
-/** What is shown of a worker. */
+/** The parts of a worker that are shown. */
 export interface MetricsSource {
   readonly stats: SiteStats
   readonly histograms: WorkerHistograms
@@ -14,7 +14,7 @@ export interface MetricsSource {
   readonly waitingLetters: Readonly<Record<string, number>>
 }
 
-/** A metric that each thing of a kind has one number for; `undefined`: there is none yet. */
+/** A metric with one number for each thing of a kind; `undefined` if there is no number yet. */
 type Figure<T> = readonly [kind: 'counter' | 'gauge', name: string, help: string, of: (thing: T) => number | undefined]
 
 const OF_WORKER: readonly Figure<MetricsSource>[] = [
@@ -34,20 +34,20 @@ const OF_WORKER: readonly Figure<MetricsSource>[] = [
   [
     'gauge',
     'heartbeat_age_seconds',
-    'Time since the last heartbeat was sent that has succeeded; none before, and with the embedded broker.',
+    'Time since the last successful heartbeat was sent; absent before the first, and with the embedded broker.',
     ({ stats: { group } }) => inSeconds(group.heartbeatAgeMs),
   ],
   [
     'gauge',
     'lease_expired_seconds',
-    'For how long the lease on the partitions has run out; 0 while it is held.',
+    'Time since the lease on the partitions expired; 0 while it is held.',
     ({ stats }) => inSeconds(stats.group.leaseExpiredMs),
   ],
   ['counter', 'commits_total', 'Commits.', ({ stats }) => stats.commits.count],
   [
     'gauge',
     'commit_last_duration_seconds',
-    'How long the last commit took; none before the first.',
+    'Duration of the last commit; absent before the first.',
     ({ stats: { commits } }) => (commits.count === 0 ? undefined : inSeconds(commits.lastMs)),
   ],
   ['counter', 'rebalances_total', 'Rebalances of the group.', ({ stats }) => stats.rebalances],
@@ -60,23 +60,23 @@ const OF_WORKER: readonly Figure<MetricsSource>[] = [
   [
     'counter',
     'clamped_timestamps_total',
-    'Records read whose time no date can be.',
+    'Records read whose timestamp is not a valid date.',
     ({ stats }) => stats.clampedTimestamps,
   ],
   [
     'counter',
     'broken_batches_total',
-    'Batches that could not be read and were passed over.',
+    'Batches that could not be read and were skipped.',
     ({ stats }) => stats.brokenBatches,
   ],
   [
     'counter',
     'transactions_aborted_total',
-    'Transactions that came to nothing; what was in them is done again.',
+    'Aborted transactions; their work is done again.',
     ({ stats }) => stats.abortedTransactions,
   ],
-  ['gauge', 'pending_send_bytes', 'Bytes sent and not yet acknowledged.', ({ stats }) => stats.pendingSends.bytes],
-  ['gauge', 'changed_row_bytes', 'Bytes of rows changed and not yet stored.', ({ stats }) => stats.changedRows.bytes],
+  ['gauge', 'pending_send_bytes', 'Bytes sent but not yet acknowledged.', ({ stats }) => stats.pendingSends.bytes],
+  ['gauge', 'changed_row_bytes', 'Bytes of changed rows not yet stored.', ({ stats }) => stats.changedRows.bytes],
 ]
 
 const OF_AGENTS: readonly Figure<SiteStats['agents'][string]>[] = [
@@ -102,7 +102,7 @@ const OF_TABLES: readonly Figure<SiteStats['tables'][string]>[] = [
   [
     'gauge',
     'table_recovery_remaining_rows',
-    'Rows still to be recovered, at most.',
+    'Upper bound on the rows still to be recovered.',
     ({ recovery }) => recovery.remainingRows,
   ],
   ['counter', 'table_recovered_rows_total', 'Rows recovered.', ({ recovery }) => recovery.restoredRows],
@@ -111,7 +111,7 @@ const OF_TABLES: readonly Figure<SiteStats['tables'][string]>[] = [
 const OF_JOBS: readonly Figure<SiteStats['jobs'][string]>[] = [
   ['counter', 'job_runs_total', 'Runs.', ({ runs }) => runs],
   ['counter', 'job_failures_total', 'Runs that failed.', ({ failures }) => failures],
-  ['counter', 'job_skipped_total', 'Slots that were skipped.', ({ skipped }) => skipped],
+  ['counter', 'job_skipped_total', 'Skipped slots.', ({ skipped }) => skipped],
   ['gauge', 'job_last_run_timestamp_seconds', 'Unix time of the last run.', ({ lastRun }) => seconds(lastRun)],
   ['gauge', 'job_next_run_timestamp_seconds', 'Unix time of the next run.', ({ nextRun }) => seconds(nextRun)],
 ]
@@ -119,10 +119,10 @@ const OF_JOBS: readonly Figure<SiteStats['jobs'][string]>[] = [
 const OF_PARTITIONS: readonly Figure<SiteStats['sources'][number]>[] = [
   ['gauge', 'partition_position', 'Next offset to hand out.', ({ position }) => position],
   ['gauge', 'partition_committed_offset', 'Committed offset.', ({ committed }) => committed],
-  ['gauge', 'partition_end_offset', 'End of the log as last seen.', ({ endOffset }) => endOffset],
+  ['gauge', 'partition_end_offset', 'End of the log when last seen.', ({ endOffset }) => endOffset],
 ]
 
-/** Everything that there is of a worker. */
+/** All metrics of a worker. */
 export function writeWorkerMetrics(metric: MetricsWriter, source: MetricsSource): void {
   const { stats, histograms, waitingLetters } = source
   const { agents, brokers, group, sources } = stats
@@ -131,24 +131,24 @@ export function writeWorkerMetrics(metric: MetricsWriter, source: MetricsSource)
   ])
   metric.gauge(
     'worker_status',
-    '1 for the status that the worker has.',
+    '1 for the worker’s current status.',
     STATUSES.map((status) => [{ status }, stats.status === status ? 1 : 0]),
   )
   write(metric, OF_WORKER, [[{}, source]])
   write(metric, OF_AGENTS, named('agent', agents))
   metric.gauge(
     'agent_dead_letters_waiting',
-    'Dead letters that were not replayed, among the newest 200 or so of the agent; counted every five minutes, the same on each worker.',
+    'Dead letters not yet replayed, among about the newest 200 of the agent; counted every five minutes, the same on each worker.',
     named('agent', waitingLetters),
   )
   metric.histogram(
     'agent_event_duration_seconds',
-    'How long an event, or a batch, is in flight, by samples that each count for the events since the one before.',
+    'How long an event or a batch is in flight; sampled, each sample counts for the events since the one before.',
     named('agent', histograms.agents).map(([labels, { handling }]) => [labels, handling]),
   )
   metric.histogram(
     'agent_event_latency_seconds',
-    "From a record's timestamp to the end of its handling, by the same samples and the clock of this machine.",
+    "Time from a record's timestamp to the end of its handling, by the same samples and the clock of this machine.",
     named('agent', histograms.agents).map(([labels, { latency }]) => [labels, latency]),
   )
   write(metric, OF_TABLES, named('table', stats.tables))
@@ -160,29 +160,29 @@ export function writeWorkerMetrics(metric: MetricsWriter, source: MetricsSource)
   )
   metric.gauge(
     'partitions_paused',
-    'Partitions that are not fetched: their records are at a bound, in the buffer or not committed.',
+    'Partitions whose fetching is paused because the buffered or uncommitted records reached a limit.',
     ['buffer', 'uncommitted'].map((reason) => [{ reason }, sources.filter(({ paused }) => paused === reason).length]),
   )
   metric.gauge(
     'partitions_waiting',
-    'Partitions of which no event is handed out to the agent; waitingFor in /stats says why.',
+    'Partitions whose events are not handed out to the agent; waitingFor in /stats says why.',
     Object.keys(agents).map((agent) => [{ agent }, stats.waitingFor.filter((one) => one.agent === agent).length]),
   )
   metric.gauge(
     'group_state',
-    '1 for how it stands with the group; out: it has gone on without this worker.',
+    '1 for the worker’s state in the group; out: the group went on without this worker.',
     GROUP_STATES.map((state) => [{ state }, group.state === state ? 1 : 0]),
   )
   const reachable = brokers.filter(({ isReachable }) => isReachable).length
-  metric.gauge('brokers', 'Brokers that the worker has to do with, by whether its last connection to each holds.', [
+  metric.gauge('brokers', 'Brokers that the worker uses, by whether its last connection to each is up.', [
     [{ state: 'reachable' }, reachable],
     [{ state: 'unreachable' }, brokers.length - reachable],
   ])
-  metric.histogram('commit_duration_seconds', 'How long commits took.', [[{}, histograms.commits]])
+  metric.histogram('commit_duration_seconds', 'Duration of commits.', [[{}, histograms.commits]])
   const none = Object.fromEntries(['worker', ...Object.keys(agents)].map((name) => [name, 0]))
   metric.counter(
     'errors_total',
-    'Errors of user code and of the worker, by what had them: an agent, a job, a page, the worker itself.',
+    'Errors of user code and of the worker, by source: an agent, a job, a page, the worker itself.',
     named('source', { ...none, ...stats.errorsBySource }),
   )
 }

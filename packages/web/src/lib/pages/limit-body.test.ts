@@ -17,13 +17,13 @@ const pieces = (...texts: readonly string[]): ReadableStream<Uint8Array> =>
   })
 const status = (number: number): object => expect.objectContaining({ name: 'PageError', status: number })
 
-test('a body within the limit is itself', async () => {
+test('a body within the limit is unchanged', async () => {
   expect(await limitBody(post('0123456789'), limits).text()).toBe('0123456789')
   expect(await limitBody(post(pieces('01234', '56789')), limits).text()).toBe('0123456789')
   expect(await limitBody(post('{"a":1}'), limits).json()).toEqual({ a: 1 })
 })
 
-test('method, headers and signal stay', () => {
+test('method, headers and signal are kept', () => {
   const limited = limitBody(post('x', { 'x-a': 'b', 'content-type': 'text/x' }), limits)
   expect([limited.method, limited.headers.get('x-a'), limited.headers.get('content-type')]).toEqual([
     'POST',
@@ -32,20 +32,20 @@ test('method, headers and signal stay', () => {
   ])
 })
 
-test('a length beyond the limit is refused before anything is read', () => {
+test('a declared length over the limit is refused before reading', () => {
   expect(() => limitBody(post('x', { 'content-length': '11' }), limits)).toThrow(status(413))
 })
 
-test('pieces beyond the limit: 413 where they are read', async () => {
+test('reading beyond the limit fails with 413', async () => {
   await expect(limitBody(post(pieces('01234', '567890')), limits).text()).rejects.toEqual(status(413))
   await expect(limitBody(post(pieces('01234', '567890')), limits).arrayBuffer()).rejects.toEqual(status(413))
 })
 
-test('what is no JSON: 400', async () => {
+test('invalid JSON is 400', async () => {
   await expect(limitBody(post('{'), limits).json()).rejects.toEqual(status(400))
 })
 
-test('no body where JSON or a form is read, or a form that is none: 400', async () => {
+test('a missing body or an invalid form is 400', async () => {
   const empty = (): Request => limitBody(new Request('http://a/', { method: 'POST' }), limits)
   await expect(empty().json()).rejects.toEqual(status(400))
   await expect(empty().formData()).rejects.toEqual(status(400))
@@ -55,7 +55,7 @@ test('no body where JSON or a form is read, or a form that is none: 400', async 
   await expect(limitBody(post('{'), limits).clone().json()).rejects.toEqual(status(400))
 })
 
-test('a form is read, and one that is too long is still 413', async () => {
+test('reads a form; a form that is too long is still 413', async () => {
   const form = { 'content-type': 'application/x-www-form-urlencoded' }
   expect([...(await limitBody(post('a=1&b=2', form), limits).formData())]).toEqual([
     ['a', '1'],
@@ -64,12 +64,12 @@ test('a form is read, and one that is too long is still 413', async () => {
   await expect(limitBody(post(pieces('a=1234', '567890'), form), limits).formData()).rejects.toEqual(status(413))
 })
 
-test('a body that breaks off: 400', async () => {
+test('a body that breaks off is 400', async () => {
   const broken = new ReadableStream<Uint8Array>({ pull: () => Promise.reject(new Error('gone')) })
   await expect(limitBody(post(broken), limits).text()).rejects.toEqual(status(400))
 })
 
-test('a client that stops sending: 408', async () => {
+test('a client that stops sending gets 408', async () => {
   const silent = new ReadableStream<Uint8Array>({ pull: () => new Promise(() => {}) })
   const reading = expect(limitBody(post(silent), limits).text()).rejects.toEqual(status(408))
   await clock.advance(999)
@@ -78,15 +78,15 @@ test('a client that stops sending: 408', async () => {
   await reading
 })
 
-test('a request without a body is left as it is', () => {
+test('a request without a body is unchanged', () => {
   const get = new Request('http://a/')
   expect(limitBody(get, limits)).toBe(get)
 })
 
-test('a request is let go when it is over, though somebody listens to its client for it', async () => {
+test('a finished request is freed even while its client’s signal has listeners', async () => {
   setFlagsFromString('--expose-gc')
   const collect: unknown = runInNewContext('gc')
-  if (typeof collect !== 'function') throw new Error('There is no gc.')
+  if (typeof collect !== 'function') throw new Error('The gc function is not exposed.')
   const made = (): WeakRef<Request> => {
     const client = new AbortController()
     const given = new Request('http://a/', { method: 'POST', body: 'text', signal: client.signal })

@@ -3,7 +3,7 @@ import { PageError, parseBody } from './page-error.ts'
 
 export interface BodyLimits {
   readonly bytes: number
-  /** Where that is said, for the answer. */
+  /** The setting of the limit, for the answer. */
   readonly setting?: string
   /** Longest wait for the next piece. */
   readonly idleMs: number
@@ -11,9 +11,9 @@ export interface BodyLimits {
 }
 
 /**
- * The same request with a body that fails with a `PageError`: 413 when it is longer than the limit, 408 when the client
- * stops sending, 400 when it breaks off or, read as JSON or as a form, is none. A request that says itself that it is too long is
- * refused at once.
+ * The same request with a limited body. Reading fails with a `PageError`: 413 if the body is longer than the limit, 408
+ * if the client stops sending, 400 if the body breaks off or is not valid JSON or form data. A request whose declared
+ * length is over the limit is refused at once.
  */
 export function limitBody(request: Request, limits: BodyLimits): Request {
   if (request.method === 'GET' || request.method === 'HEAD') return request
@@ -25,8 +25,8 @@ export function limitBody(request: Request, limits: BodyLimits): Request {
 
 class LimitedRequest extends Request {
   /**
-   * The client's own, and none that follows it: Node would keep every request that does, for as long as anybody listens to
-   * the client's.
+   * Use the client's own signal and none derived from it: Node would keep each derived request for as long as the
+   * client's signal has listeners.
    */
   override readonly signal: AbortSignal
 
@@ -48,7 +48,7 @@ class LimitedRequest extends Request {
     } catch (error) {
       const reason = toError(error)
       for (const each of [reason, reason.cause]) if (each instanceof PageError) throw each
-      throw new PageError(400, 'The body is no form.', { cause: error })
+      throw new PageError(400, 'The body is not a form.', { cause: error })
     }
   }
 
@@ -61,7 +61,7 @@ function limitedStream(body: ReadableStream<Uint8Array>, limits: BodyLimits): Re
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
-        // The source is not cancelled after a failure: that would close the connection before the answer is on it.
+        // Do not cancel the source after a failure: that would close the connection before the answer is sent.
         const { done, value } = await withTimeout(readPiece(reader), limits.idleMs, limits.clock, () => tooSlow(limits))
         if (done) {
           controller.close()
@@ -92,5 +92,5 @@ function tooLong({ bytes, setting }: BodyLimits): PageError {
 }
 
 function tooSlow({ idleMs }: BodyLimits): PageError {
-  return new PageError(408, `Nothing came of the body for ${idleMs} ms.`)
+  return new PageError(408, `No more of the body arrived within ${idleMs} ms.`)
 }

@@ -7,21 +7,21 @@ export type AnswerOptions =
   | number
   | { readonly status?: number; readonly headers?: ConstructorParameters<typeof Headers>[0] }
 
-/** How a request came from another worker of the app, which vouches for it. */
+/** A forwarded request: another worker of the app received it and vouches for it. */
 export interface ForwardedRequest {
   /** Name of that worker in the group. */
   readonly from: string
-  /** Address of the client that asked it; `undefined` where it does not know, and where it asks on its own account. */
+  /** Address of the client that asked it; `undefined` if unknown, or if that worker asks on its own account. */
   readonly peer: string | undefined
-  /** How it has recognised the client; `undefined` for one that may not see what asks for the token. */
+  /** How that worker recognised the client; `undefined` for a client that may not see pages that ask for the token. */
   readonly as: 'token' | 'session' | 'this machine' | 'worker' | undefined
-  /** It would have carried out the action itself. */
+  /** Whether that worker would have carried out the action itself. */
   readonly mayAct: boolean
 }
 
 /** A request to a page, and the ways to answer it. */
 export interface PageContext<Params = AnyParams> {
-  /** Web-standard. Its body may be as long as `web.bodyLimit`: what reads more rejects, and the client gets 413. */
+  /** Web-standard. Its body is limited to `web.bodyLimit`: reading more rejects, and the client gets 413. */
   readonly request: Request
   readonly url: URL
   /** The path's parameters, decoded. */
@@ -30,14 +30,14 @@ export interface PageContext<Params = AnyParams> {
   /** Aborts when the client is gone, when `web.requestTimeout` is over, and when the worker stops hard. */
   readonly signal: AbortSignal
   /**
-   * Address of the client: at the other end of the connection, a proxy's perhaps, to this worker or to the one that has
-   * passed the request on; `undefined` where the server does not know.
+   * Address of the client (perhaps a proxy) at the other end of the connection to the worker that received the request
+   * first; `undefined` if the server does not know it.
    */
   readonly peer: string | undefined
-  /** Set when another worker has passed the request on, and has signed that. */
+  /** Set if another worker forwarded the request and signed it. */
   readonly forwardedBy: ForwardedRequest | undefined
 
-  /** The body as JSON; a `PageError` 400 when it is none, or there is none: a GET request has no body. */
+  /** The body as JSON; a `PageError` 400 if it is missing or not JSON. A GET request has no body. */
   readJson(): Promise<unknown>
 
   /** Bytes become base64, sets and maps arrays, big integers text; `undefined` is `null`. */
@@ -45,22 +45,22 @@ export interface PageContext<Params = AnyParams> {
   text(text: string, options?: AnswerOptions): Response
   html(html: string, options?: AnswerOptions): Response
   bytes(bytes: Uint8Array, options?: AnswerOptions): Response
-  /** 302 unless another status is given. The place may be relative to the request's. */
+  /** 302 unless another status is given. The location may be relative to the request's URL. */
   redirect(place: string | URL, status?: number): Response
-  /** `{ "error": detail }`, with more fields if there are any. */
+  /** `{ "error": detail }`, with more fields if given. */
   error(status: number, detail: string, extra?: JsonObject): Response
 }
 
-/** What a page's function gives back. */
+/** What a page's function returns. */
 export type PageAnswer = Response | Promise<Response>
 
-/** A page: answers GET, and HEAD. */
+/** A page's function: answers GET and HEAD. */
 export type PageHandler<Params = AnyParams> = (c: PageContext<Params>) => PageAnswer
 
-/** What a page's function is given of a request, beside the ways to answer. */
+/** The request as a page's function gets it, besides the ways to answer. */
 export type PageRequestParts = Pick<PageContext, 'request' | 'url' | 'params' | 'signal' | 'peer' | 'forwardedBy'>
 
-/** What a page's function is given. */
+/** What a page's function gets. */
 export class PageRequest implements PageContext {
   readonly request: Request
   readonly url: URL
@@ -104,7 +104,7 @@ export class PageRequest implements PageContext {
 
   redirect(place: string | URL, status = 302): Response {
     const location = typeof place === 'string' ? new URL(place, this.url) : place
-    // Without scheme and host where they are the site's: behind a proxy the client knows them better.
+    // Omits the scheme and host if they are the site's: behind a proxy the client knows them better.
     const isHere = location.origin === this.url.origin
     return new Response(null, {
       status,

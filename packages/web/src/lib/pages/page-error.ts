@@ -5,13 +5,13 @@ export type JsonObject = Readonly<Record<string, unknown>>
 export interface PageErrorOptions {
   readonly cause?: unknown
   readonly headers?: Readonly<Record<string, string>>
-  /** Beside `error` in the answer. */
+  /** Fields beside `error` in the answer. */
   readonly extra?: JsonObject
 }
 
 /**
- * Thrown by a page: the answer has this status and the body `{ "error": message }`. Anything else that is thrown is
- * answered with a status of its own where it is an error of Millrace that says why, and with 500 and no details otherwise.
+ * Thrown by a page: the answer has this status and the body `{ "error": message }`. For any other error, the status is
+ * the one of its Millrace error code where a client can use it; otherwise it is 500 without details.
  *
  * @example
  * if (!counts.has(word)) throw new PageError(404, `Never seen: ${word}`)
@@ -31,10 +31,10 @@ export class PageError extends Error {
   }
 }
 
-/** Seconds after which a client may try again, when no owner was found. */
+/** Seconds after which a client may try again when no owner was found. */
 const RETRY_AFTER_S = 1
 
-/** Errors of Millrace that the client can do something about, if only by waiting. What is not here is 500. */
+/** Millrace errors that a client can react to, if only by waiting. All other errors become 500. */
 const STATUS: Partial<Record<ErrorCode, number>> = {
   KEY_INVALID: 400,
   DEAD_LETTER_FOREIGN: 409,
@@ -48,13 +48,13 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   ASK_TIMEOUT: 504,
 }
 
-/** What a client gets. */
+/** The part that a client gets. */
 export interface Failure {
   readonly status: number
   readonly response: Response
 }
 
-/** The answer to something thrown: never a stack, and no details that are for the log only. */
+/** The answer to a thrown error: never a stack, and no details meant for the log only. */
 export function errorAnswer(thrown: unknown, redact: Redact = redactText): Failure {
   const error = asPageError(thrown)
   const { status, message, headers, extra } = error
@@ -67,7 +67,7 @@ export function errorAnswer(thrown: unknown, redact: Redact = redactText): Failu
   }
 }
 
-/** What a body says as JSON; a `PageError` 400 when it is none. */
+/** Parses a body as JSON; a `PageError` 400 if it is not JSON. */
 export function parseBody(text: string): unknown {
   try {
     return JSON.parse(text)
@@ -76,7 +76,7 @@ export function parseBody(text: string): unknown {
   }
 }
 
-/** 503 that asks to come back. */
+/** A 503 that asks the client to try again. */
 export function unavailable(message: string, cause?: unknown): PageError {
   return new PageError(503, message, { cause, headers: { 'retry-after': String(RETRY_AFTER_S) } })
 }

@@ -37,7 +37,7 @@ test.each([
   '/:a-b/',
   '/:a/:a/',
   '/:__proto__/',
-])('%j is refused, and named', (path) => {
+])('the invalid path %j is refused and named', (path) => {
   expect(() => parsePattern(path)).toThrow(
     expect.objectContaining({ code: 'DEFINITION_INVALID', message: expect.stringContaining(JSON.stringify(path)) }),
   )

@@ -8,14 +8,14 @@ type ParamNames<Path extends string> = Path extends `${infer Segment}/${infer Re
     : never
 
 /**
- * The parameters of a path, by name: `/words/:word/` has `{ word: string }`. Of a path that is only known at run time:
- * any text by any name.
+ * The parameters of a path, by name: `/words/:word/` has `{ word: string }`. For a path known only at run time, any
+ * name maps to text.
  */
 export type PathParams<Path extends string> = string extends Path
   ? AnyParams
   : { readonly [Name in ParamNames<Path>]: string }
 
-/** Parameters of a path that is not known here. */
+/** Parameters of a path unknown to the compiler. */
 export type AnyParams = Readonly<Record<string, string>>
 
 /** One part of a path between slashes. */
@@ -54,14 +54,14 @@ export function splitPath(path: string): readonly string[] {
   return path === '/' ? [] : path.slice(1, path.endsWith('/') ? -1 : undefined).split('/')
 }
 
-/** Where a request wants to go. */
+/** The target of a request. */
 export interface RequestTarget {
   readonly url: URL
-  /** Decoded one by one, so that a slash within a part (`%2F`) stays one. */
+  /** Decoded one by one, so that a slash within a part (`%2F`) does not split it. */
   readonly segments: readonly string[]
 }
 
-/** Throws a `PageError` 400 for what cannot be decoded: a damaged key must not become another key. */
+/** Throws a `PageError` 400 if decoding fails: a damaged key must not become another key. */
 export function readTarget(requestUrl: string): RequestTarget {
   let url: URL
   try {
@@ -72,7 +72,7 @@ export function readTarget(requestUrl: string): RequestTarget {
   return { url, segments: decode(() => checkQuery(url.search) && splitPath(url.pathname).map(decodeURIComponent)) }
 }
 
-/** `URLSearchParams` would put a replacement character where decoding fails. */
+/** `URLSearchParams` would insert a replacement character where decoding fails. */
 function checkQuery(search: string): true {
   decodeURIComponent(search)
   return true

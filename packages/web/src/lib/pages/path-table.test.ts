@@ -10,7 +10,7 @@ function tableOf(...paths: readonly string[]): PathTable<string> {
   return table
 }
 
-test('a literal goes before a parameter, part by part, and the way back is found', () => {
+test('a literal takes precedence over a parameter in each part, with backtracking', () => {
   const table = tableOf('/words/:word/', '/words/new/', '/:any/new/x/', '/words/new/:id/y/')
   expect(table.find(['words', 'new'])?.value).toBe('/words/new/')
   expect(table.find(['words', 'old'])).toEqual({ value: '/words/:word/', params: { word: 'old' } })
@@ -20,11 +20,11 @@ test('a literal goes before a parameter, part by part, and the way back is found
   expect(table.find([])).toBeUndefined()
 })
 
-test('an empty part is no parameter', () => {
+test('an empty part does not match a parameter', () => {
   expect(tableOf('/:a/').find([''])).toBeUndefined()
 })
 
-test('names of objects are texts like any other', () => {
+test('names of object properties are ordinary text', () => {
   const found = tableOf('/:a/:b/').find(['__proto__', 'constructor'])
   expect(found?.params['a']).toBe('__proto__')
   expect(found?.params['b']).toBe('constructor')
@@ -32,7 +32,7 @@ test('names of objects are texts like any other', () => {
   expect(tableOf('/__proto__/').find(['constructor'])).toBeUndefined()
 })
 
-test('the same pattern under other names is the same place', () => {
+test('patterns that differ only in parameter names are the same', () => {
   const table = tableOf('/a/:x/')
   expect(table.get(parsePattern('/a/:y/'))).toBe('/a/:x/')
   expect(table.get(parsePattern('/a/x/'))).toBeUndefined()
@@ -47,7 +47,7 @@ const pattern: fc.Arbitrary<readonly PatternSegment[]> = fc.array(
   { maxLength: 4 },
 )
 
-test('finds what a comparison with every pattern finds, the most literal first', () => {
+test('finds the same pattern as a comparison with all of them, the most literal first', () => {
   fc.assert(
     fc.property(fc.array(pattern, { maxLength: 12 }), fc.array(segment, { maxLength: 4 }), (patterns, path) => {
       const table = new PathTable<string>()

@@ -11,14 +11,14 @@ interface Place<T> {
 }
 
 /**
- * Finds what was set under the pattern that a path matches. Part by part, a literal goes before a parameter: `/words/new/`
- * before `/words/:word/`. A parameter takes any text but the empty one.
+ * Finds the value whose pattern matches a path. In each part, a literal takes precedence over a parameter:
+ * `/words/new/` over `/words/:word/`. A parameter matches any text except the empty one.
  */
 export class PathTable<T> {
-  /** By the number of parts; of each the most literal first. */
+  /** Grouped by the number of parts, the most literal first. */
   readonly #places = new Map<number, Place<T>[]>()
 
-  /** What was set under this pattern, whatever its parameters are called. */
+  /** The value set under this pattern, regardless of its parameters' names. */
   get(segments: readonly PatternSegment[]): T | undefined {
     return this.#places.get(segments.length)?.find((place) => order(place.segments, segments) === 0)?.value
   }
@@ -45,7 +45,10 @@ export class PathTable<T> {
   }
 }
 
-/** 0 for patterns that match the same; else the one that is literal where the other is not goes first. */
+/**
+ * 0 for patterns that match the same paths; otherwise the pattern with the first literal where the other has a
+ * parameter sorts first.
+ */
 function order(one: readonly PatternSegment[], other: readonly PatternSegment[]): number {
   for (const [at, a] of one.entries()) {
     const b = other[at]

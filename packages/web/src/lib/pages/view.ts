@@ -3,10 +3,10 @@ import type { AnyParams } from './path-pattern.ts'
 import type { PageAnswer, PageContext, PageHandler } from './page-context.ts'
 
 /**
- * A page with several verbs: override those that it has, the others are answered with 405. The site makes one object of
- * the class, when the page is defined, and keeps it.
+ * A page with several verbs. Override the verbs that it supports; others are answered with 405. The site creates one
+ * object of the class when the page is defined, and keeps it.
  *
- * HEAD is GET without a body, and OPTIONS lists the verbs, unless they are overridden.
+ * HEAD defaults to GET without a body, and OPTIONS to the list of verbs.
  *
  * @example
  * class Counter extends View {
@@ -29,22 +29,22 @@ export abstract class View<Params = AnyParams> {
 /** A class view, as `page` takes it. */
 export type ViewClass<Params = AnyParams> = new () => View<Params>
 
-/** Makes a view when its page is first asked for, or listed. */
+/** Creates a view when its page is first requested or listed. */
 export interface ViewFactory<Params = AnyParams> {
   readonly view: () => View<Params>
 }
 
-/** Everything that `page` takes beside a function: a class without arguments, an object of one, or what makes it. */
+/** What `page` takes besides a function: a class without constructor arguments, an object of one, or a factory. */
 export type ViewSource<Params = AnyParams> = ViewClass<Params> | View<Params> | ViewFactory<Params>
 
 const VERBS = ['get', 'head', 'post', 'put', 'patch', 'delete', 'options'] as const
 
 export type Verbs = ReadonlyMap<string, PageHandler>
 
-/** A page as it was given. */
+/** A page as it was given to the site. */
 export type PageSource = PageHandler | ViewSource
 
-/** The handlers of a page by method; those of a factory are made when they are first asked for. `check` may refuse a handler. */
+/** The handlers of a page by method; a factory runs on first use. `check` may refuse a handler. */
 export function verbsOf(path: string, page: PageSource, check: (handler: PageHandler) => void = () => {}): () => Verbs {
   const checked = (): Verbs => {
     const found = read(path, page)
@@ -80,7 +80,7 @@ function read(path: string, page: PageSource): Verbs {
   return verbs
 }
 
-/** What is sent as `Allow`: HEAD comes with GET, OPTIONS always. */
+/** The `Allow` header: GET implies HEAD, and OPTIONS is always allowed. */
 export function allowed(verbs: Verbs): string {
   const all = new Set(verbs.keys())
   if (all.has('GET')) all.add('HEAD')
@@ -90,7 +90,7 @@ export function allowed(verbs: Verbs): string {
     .join(', ')
 }
 
-/** Methods need their object; a function that a view holds, such as a table route, stays itself. */
+/** Methods need their object; a function stored in a view, such as a table route, is passed on unchanged. */
 function bound(view: View, handler: PageHandler): PageHandler {
   return Object.values(view).includes(handler) ? handler : (c) => handler.call(view, c)
 }

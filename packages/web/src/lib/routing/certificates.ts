@@ -3,10 +3,10 @@ import { createSecureContext, rootCertificates } from 'node:tls'
 import type { Logger, PemSource, ResolvedSettings } from '@millrace/core'
 import { certificateFault, checkSiteTls, type ServerTls } from '@millrace/core/http'
 
-/** `web.tls`. */
+/** The setting `web.tls`. */
 export type TlsSettings = ResolvedSettings['web']['tls']
 
-/** What is shown to another worker, and trusted of it; all in PEM. */
+/** The certificate shown to another worker and the authorities trusted; all in PEM. */
 export interface ClientTls {
   readonly cert?: string
   readonly key?: string
@@ -14,9 +14,11 @@ export interface ClientTls {
   readonly ca?: string[]
 }
 
-/** The files of `web.tls`, as they were last read: what this worker shows and trusts, as a server and to other workers. */
+/**
+ * The files of `web.tls` as last read: what this worker shows and trusts, as a server and as a client of other workers.
+ */
 export class Certificates {
-  /** Asked for when it is used: settings may still change when a site is made. */
+  /** Read on use, because settings may still change after the site is created. */
   readonly #settings: () => TlsSettings
   #read: ReadonlyMap<string, string> = new Map()
 
@@ -24,12 +26,15 @@ export class Certificates {
     this.#settings = settings
   }
 
-  /** What clients are shown, and asked for; `undefined` where the site is served over http. */
+  /** The certificate shown to clients and the authorities asked for; `undefined` if the site uses http. */
   server(): ServerTls | undefined {
     return this.#serverWith(this.#read)
   }
 
-  /** For connections to other workers; empty without `web.tls`. The own certificate is shown to whoever asks for one. */
+  /**
+   * Options for connections to other workers; empty without `web.tls`. The worker's own certificate is shown when asked
+   * for.
+   */
   client(): ClientTls {
     const { cert, key, passphrase, ca } = this.#settings()
     return {
@@ -39,12 +44,15 @@ export class Certificates {
     }
   }
 
-  /** Throws `SETTING_INVALID` when what is shown and trusted cannot be used, naming the setting. */
+  /** Throws `SETTING_INVALID`, naming the setting, if the files cannot be used. */
   check(): void {
     this.#check(this.#read)
   }
 
-  /** Why clients, and other workers, do not trust what is shown at an address (`https://host:port`); as `certificateFault`. */
+  /**
+   * Why clients and other workers do not trust the certificate shown at an address (`https://host:port`); as
+   * `certificateFault`.
+   */
   fault(nowMs: number, address?: string): string | undefined {
     const tls = this.server()
     if (tls === undefined) return undefined
@@ -52,12 +60,12 @@ export class Certificates {
     return certificateFault(tls.cert, nowMs, this.servername ?? host?.replace(/^\[(.*)\]$/, '$1'))
   }
 
-  /** Which name the certificate of another worker must have, if not that of its address. */
+  /** The name that another worker's certificate must have, if not the name in its address. */
   get servername(): string | undefined {
     return this.#settings().servername
   }
 
-  /** Reads the files again. Rejects when they cannot be read, or do not fit together: then the old ones stay. */
+  /** Reads the files again. Rejects and keeps the old files if the new ones cannot be read or do not match. */
   async refresh(): Promise<void> {
     const { cert, key, ca } = this.#settings()
     const read = new Map<string, string>()

@@ -2,24 +2,25 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { ForwardedRequest } from '../pages/page-context.ts'
 
 /**
- * How far the clocks of two workers may be apart, and how long a request may be on its way. Clocks that are kept by NTP
- * differ by less than a second; a minute lets in those that are set by hand, and is short for whoever has copied a request.
+ * How far the clocks of two workers may differ, including the time that a request takes to arrive. Clocks kept by NTP
+ * differ by less than a second. A minute tolerates clocks set by hand, and leaves little time to replay a copied
+ * request.
  */
 export const FORWARD_WINDOW_MS = 60_000
 
-/** The request that a forwarded request belongs to: signed with it, and the same on both sides. */
+/** The request that the signature covers; the same on both sides. */
 export interface SignedRequest {
   readonly appId: string
   readonly method: string
   /** Path and query. */
   readonly target: string
-  /** Address of the worker that it is for, as the group has it. */
+  /** The target worker's address, as the group has it. */
   readonly to: string
 }
 
-/** A forwarded request as it was written, with what tells one from another. */
+/** The written form of a forwarded request, with a nonce that makes it unique. */
 export interface SentForward extends ForwardedRequest {
-  /** Wall clock of the worker that sent it, milliseconds since the epoch. */
+  /** Clock of the sending worker, in milliseconds since the epoch. */
   readonly atMs: number
   readonly nonce: string
 }
@@ -33,7 +34,10 @@ export type ForwardProblem =
 const VERSION = '1'
 const FORM = /^1\.([\w-]{1,4096})\.([\w-]{43})$/
 
-/** The text of the header that carries a forwarded request: the version, what it says, the signature over that and the request. */
+/**
+ * The header's text for a forwarded request: the version, the content, and a signature over the content and the
+ * request.
+ */
 export function signForward(
   secret: string,
   request: SignedRequest,
@@ -53,7 +57,7 @@ export function signForward(
   return `${VERSION}.${payload}.${signatureOf(secret, request, payload).toString('base64url')}`
 }
 
-/** What a forwarded request says, when its signature is of this secret and of this request; else the problem. */
+/** The content of a forwarded request, if its signature matches this secret and this request; otherwise the problem. */
 export function verifyForward(
   text: string,
   secret: string,
@@ -63,7 +67,7 @@ export function verifyForward(
   const [, payload = '', given = ''] = FORM.exec(text) ?? []
   if (payload === '') return { problem: 'is not signed as this version signs' }
   const signature = signatureOf(secret, request, payload)
-  // Compared as text: the last character of base64 has bits that mean nothing, and would let a changed one pass.
+  // Compared as text: the last base64 character has unused bits, so comparing bytes would accept an altered signature.
   if (!timingSafeEqual(Buffer.from(given), Buffer.from(signature.toString('base64url'))))
     return { problem: 'has a signature that was made for another request, for another worker or with another secret' }
   const forwardedBy = readSent(payload)
@@ -73,7 +77,7 @@ export function verifyForward(
   return { forwardedBy }
 }
 
-/** Each part as JSON, so that nothing can be moved from one into another. */
+/** JSON for each part, so that text cannot move from one part into another. */
 function signatureOf(secret: string, { appId, method, target, to }: SignedRequest, payload: string): Buffer {
   const text = JSON.stringify(['millrace hop', VERSION, appId, method, target, to, payload])
   return createHmac('sha256', secret).update(text).digest()

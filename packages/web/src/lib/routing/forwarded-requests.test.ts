@@ -27,7 +27,7 @@ const forwarded: fc.Arbitrary<ForwardedRequest> = fc.record({
   mayAct: fc.boolean(),
 })
 
-test('what was signed is believed, with the same secret, for the same request, at about the same time', () => {
+test('believes a signature with the same secret, for the same request, at about the same time', () => {
   fc.assert(
     fc.property(
       fc.string({ minLength: 1 }),
@@ -44,7 +44,7 @@ test('what was signed is believed, with the same secret, for the same request, a
   )
 })
 
-test('any other secret, application, method, target, worker or time is not, nor any changed character', () => {
+test('refuses a different secret, application, method, target, worker or time, and any changed character', () => {
   const now = 1_700_000_000_000
   const signed = signForward(SECRET, request, forwardedBy, now)
   const problem = { problem: expect.any(String) }
@@ -68,14 +68,14 @@ test('any other secret, application, method, target, worker or time is not, nor 
     }),
     { numRuns: 2_000 },
   )
-  // Nothing moves from one part into the next.
+  // Text cannot move from one part into the next.
   const moved = { ...request, method: 'PO', target: 'ST/a/?b=c' }
   expect(verifyForward(signed, SECRET, moved, now)).toEqual(problem)
   for (const at of [now - FORWARD_WINDOW_MS - 1, now + FORWARD_WINDOW_MS + 1])
     expect(verifyForward(signed, SECRET, request, at)).toEqual(problem)
 })
 
-test('any text at all is no forwardedBy, and no error', () => {
+test('arbitrary text is refused without an error', () => {
   fc.assert(
     fc.property(
       fc.oneof(
@@ -90,14 +90,14 @@ test('any text at all is no forwardedBy, and no error', () => {
   )
 })
 
-/** What a page has seen of a request. */
+/** What a page saw of a request. */
 interface Seen {
   readonly peer: string | undefined
   readonly forwardedBy: ForwardedRequest | undefined
   readonly headers: Readonly<Record<string, string>>
 }
 
-/** A page for keys that says what it sees, by GET and POST. */
+/** A page for keys that answers with what it saw, by GET and POST. */
 function showing({ site, own }: Running): readonly Seen[] {
   const seen: Seen[] = []
   const show = (c: PageContext): Response => {
@@ -113,7 +113,7 @@ function showing({ site, own }: Running): readonly Seen[] {
   return seen
 }
 
-/** Two workers with a partition each. */
+/** Two workers with one partition each. */
 async function two(
   first: Partial<SiteSettings['web']>,
   second: Partial<SiteSettings['web']>,
@@ -132,7 +132,7 @@ const sessionOf = async ({ url }: Running, token: string): Promise<string> => {
   return answer.headers.get('set-cookie')?.split(';')[0] ?? ''
 }
 
-test('the owner knows the first client and what it may, and is sent neither token nor session', async () => {
+test('the owner learns the client and its rights, but gets neither token nor session', async () => {
   const [one, other] = await two({ token: 'token-of-one' }, { token: 'token-of-two' })
   showing(one)
   const seen = showing(other)
@@ -173,7 +173,7 @@ test('the owner knows the first client and what it may, and is sent neither toke
   ])
 })
 
-test('who is let in at one worker sees what another one has, and nobody else does, whatever he says', async () => {
+test('a client admitted at one worker sees another’s data; other clients do not, whatever they claim', async () => {
   const [one, other] = await two({ token: 'token-of-one' }, { token: 'token-of-two' })
   const key = keyOf(other)
   other.own.words.put(key, 'value')
@@ -202,7 +202,7 @@ test('who is let in at one worker sees what another one has, and nobody else doe
   ]) {
     expect([forged, await ask(other, { 'millrace-forwarded': forged })]).toEqual([forged, 401])
   }
-  // No connection header takes the signature off a request on its way.
+  // A `Connection` header cannot remove the signature on the way.
   const connection = { ...bearer('token-of-one'), connection: 'millrace-forwarded, x-forwarded-for' }
   const left = await once(get(`${one.url}/table/words/${key}/`, { headers: connection }), 'response')
   expect(left.map((answer: IncomingMessage) => answer.resume().statusCode)).toEqual([200])
@@ -211,7 +211,7 @@ test('who is let in at one worker sees what another one has, and nobody else doe
   expect(JSON.stringify([one.logged, other.logged])).not.toContain(secret)
 })
 
-test('a request that changes something is believed once', async () => {
+test('a signed request that changes something is believed only once', async () => {
   const [one, other] = await two({}, {})
   showing(one)
   const seen = showing(other)
@@ -223,7 +223,7 @@ test('a request that changes something is believed once', async () => {
   expect(seen.map(({ forwardedBy: by }) => by?.from)).toEqual(['one', undefined])
 })
 
-test('a worker that starts anew believes no request that changes something and was signed before', async () => {
+test('a restarted worker refuses changes that were signed before its start', async () => {
   const [one, other] = await two({}, {})
   showing(one)
   const seen = showing(other)
@@ -233,7 +233,7 @@ test('a worker that starts anew believes no request that changes something and w
     const asked = { appId: 'app', method, target: path, to: address }
     return { 'millrace-forwarded': signForward(other.worker.groupSecret() ?? '', asked, forwardedBy, atMs) }
   }
-  // Another process now, which remembers nothing of the one before.
+  // A new process, without the previous one's memory.
   const startedMs = Date.now() - 10_000
   other.worker.startedAt = new Date(startedMs)
   for (const [method, atMs] of [
@@ -247,7 +247,7 @@ test('a worker that starts anew believes no request that changes something and w
   expect(warned?.fields).toMatchObject({ problem: 'was signed before this worker started' })
 })
 
-test('workers that cannot verify each other still serve pages of the app, without circles, and trust nothing', async () => {
+test('workers that cannot verify each other serve pages of the app without loops, and trust nothing', async () => {
   const [one, other] = await two(
     { token: 'of-one', secret: 'the secret of one worker' },
     { token: 'of-two', secret: 'the secret of another' },
@@ -258,7 +258,7 @@ test('workers that cannot verify each other still serve pages of the app, withou
   expect((await fetch(`${one.url}/shows/${key}/`)).status).toBe(200)
   expect(seen).toMatchObject([{ peer: '127.0.0.1', forwardedBy: undefined }])
   expect((await fetch(`${one.url}/table/words/${key}/`, { headers: bearer('of-one') })).status).toBe(401)
-  // Each takes the other for the owner.
+  // Each worker takes the other for the owner.
   other.worker.open.clear()
   const confused = { member: 'one', address: one.web.address() }
   for (const partition of [3, 4, 5])
@@ -271,7 +271,7 @@ test('workers that cannot verify each other still serve pages of the app, withou
   expect([circled.status, await circled.text()]).toEqual([503, expect.stringContaining('moving')])
 })
 
-test('before there is a secret requests go on as they came, and count as a client’s', async () => {
+test('without a secret, requests are forwarded unchanged and count as a client’s', async () => {
   const group = { ...smallGroup(6), secret: undefined }
   const [one, other] = [
     await start(group, 'one', [0, 1, 2], { token: 'same' }),
@@ -289,7 +289,7 @@ test('before there is a secret requests go on as they came, and count as a clien
   expect((await fetch(`${one.url}/table/words/${key}/`)).status).toBe(401)
 })
 
-test('an action is judged where it came in, and carried out where the leader is', async () => {
+test('an action is authorised at the first worker, and carried out at the leader', async () => {
   const [one, leader] = await two({ hosts: 'app.example' }, { token: 'another' })
   for (const { worker } of [one, leader]) {
     worker.listed = [jobNamed('daily')]
@@ -311,7 +311,7 @@ test('an action is judged where it came in, and carried out where the leader is'
     from: 'one',
     peer: '127.0.0.1',
   })
-  // One that the first worker does not let act, were it to be passed on.
+  // An action that the first worker refuses, forwarded all the same.
   const to = leader.web.address() ?? ''
   const signed = signForward(
     leader.worker.groupSecret() ?? '',
@@ -327,7 +327,7 @@ test('an action is judged where it came in, and carried out where the leader is'
   expect(leader.worker.asked).toHaveLength(2)
 })
 
-test('the secret is on no page and in no line of the log', async () => {
+test('the secret appears on no page and in no log line', async () => {
   const secret = 'a secret that nobody may see'
   const small = smallSite({ clock: manualClock(), settings: { secret } })
   const pages = ['/', '/stats', '/assignment/', '/router/', '/graph/', '/metrics', '/health/ready']

@@ -11,28 +11,28 @@ import {
   verifyForward,
 } from './forward-signature.ts'
 
-/** On a request that another worker has passed on: what that worker vouches for, signed. */
+/** Header of a forwarded request: what the sending worker vouches for, signed. */
 const FORWARDED_HEADER = 'millrace-forwarded'
-/** Where no secret is known to sign with: it still keeps the request from being passed on again. */
+/** Header used when there is no secret to sign with; it still prevents forwarding the request again. */
 const UNSIGNED = 'unsigned'
 
-/** Nonces that are remembered, twice over. A worker that gets more within two minutes forgets the oldest. */
+/** Nonces kept in each of two generations. If more arrive within two minutes, the oldest are forgotten. */
 const MOST_NONCES = 50_000
 const WARN_EVERY_MS = 60_000
 
-/** A request that a worker sends to another one. */
+/** A request from one worker to another. */
 export interface ForwardSent {
   readonly request: Request
   /** Address of the other worker's site, as the group has it. */
   readonly to: string
   readonly worker: SiteWorker
-  /** Who asked; left out where the worker asks on its own account. */
+  /** The client that asked; omitted if the worker asks on its own account. */
   readonly client?: Caller | undefined
 }
 
 /**
- * Signs requests to other workers, and believes what they say of who asked them first and what that one may. The secret is
- * `web.secret`, or else the group's own. What is not signed rightly counts for nothing: the request is any client's.
+ * Signs requests to other workers, and verifies their claims about who asked first and what that client may do. The
+ * secret is `web.secret`, or otherwise the group's own. A request without a valid signature is treated as a client's.
  */
 export class ForwardedRequests {
   readonly #site: Pick<SiteApp, 'surroundings'>
@@ -46,14 +46,14 @@ export class ForwardedRequests {
   }
 
   /**
-   * Whether a worker has sent the request on already, or somebody says so. It is not sent on again then: workers that cannot
-   * verify each other's signatures would otherwise pass it to and fro.
+   * Whether the request claims to be forwarded already, verified or not. It is then never forwarded again: workers that
+   * cannot verify each other's signatures would otherwise pass it back and forth.
    */
   isForwarded(request: Request): boolean {
     return request.headers.has(FORWARDED_HEADER)
   }
 
-  /** What another worker vouches for; `undefined` for a request of a client, or one that cannot be verified. */
+  /** What another worker vouches for; `undefined` for a client's request, or if it cannot be verified. */
   read(request: Request, worker: SiteWorker | undefined): ForwardedRequest | undefined {
     const text = request.headers.get(FORWARDED_HEADER)
     if (text === null || text === UNSIGNED || worker === undefined) return undefined
@@ -65,16 +65,16 @@ export class ForwardedRequests {
     const verified = verifyForward(text, secret, signedRequest(request, worker, to), clock.now())
     if ('problem' in verified) return this.#disbelieve(verified.problem)
     const { nonce, atMs, ...forwardedBy } = verified.forwardedBy
-    // One that changes nothing shows what was shown before, however often it is sent.
+    // Replaying a request that changes nothing only repeats an answer.
     if (SAFE.includes(request.method)) return forwardedBy
-    // What an earlier process of this worker has seen is forgotten: whatever was signed in its time may be here again.
+    // Nonces seen before this process started are lost, so a request signed before then may be a replay.
     if (atMs < worker.startedAt.getTime()) return this.#disbelieve('was signed before this worker started')
     return this.#seen.add(nonce, clock.monotonic()) ? forwardedBy : this.#disbelieve('was here before')
   }
 
   /**
-   * The headers with which a request goes to another worker: its own, without what only the first worker needs where the
-   * forwarded request says it all, with the client's address behind those that are there.
+   * The headers of a request to another worker: the client's own, without those that only the first worker needs if the
+   * forwarded request covers them, and with the client's address appended.
    */
   headers({ request, to, worker, client }: ForwardSent): Headers {
     const headers = endToEnd(request.headers)
@@ -99,7 +99,9 @@ export class ForwardedRequests {
     return this.#site.surroundings.settings.web.secret ?? worker.groupSecret()
   }
 
-  /** Of the built-in pages. Cookies and `Authorization` of the app's own pages are theirs. */
+  /**
+   * Removes the session and token of the built-in pages. Cookies and `Authorization` of the app's own pages are kept.
+   */
   #dropCredentials(headers: Headers): void {
     if (this.#access.hasToken(headers)) headers.delete('authorization')
     const cookies = headers.get('cookie')
@@ -116,7 +118,7 @@ export class ForwardedRequests {
     this.#warnedMs = nowMs
     log.warn(
       { problem, windowMs: FORWARD_WINDOW_MS },
-      'A request that says it comes from another worker is not believed: it counts as a client’s. Either somebody has made it up, or the workers differ in web.secret or in their clocks. Told once a minute.',
+      'A request that says it comes from another worker is not believed: it counts as a client’s. Either somebody has made it up, or the workers differ in web.secret or in their clocks. Logged at most once a minute.',
     )
   }
 }
@@ -128,20 +130,23 @@ function signedRequest({ method, url }: Request, { context }: SiteWorker, to: st
   return { appId: context.appId, method, target: pathname + search, to }
 }
 
-/** As proxies do it: the one at the other end of the connection last; name and scheme are those of the first. */
+/** As proxies do: appends the peer of the connection, and keeps the first name and scheme. */
 function addForwarded(headers: Headers, { peer, url }: Caller): void {
   if (peer !== undefined) headers.append('x-forwarded-for', peer.replace(/^::ffff:(?=\d+\.)/i, ''))
   if (!headers.has('x-forwarded-proto')) headers.set('x-forwarded-proto', url.protocol.slice(0, -1))
   if (!headers.has('x-forwarded-host')) headers.set('x-forwarded-host', url.host)
 }
 
-/** Remembers nonces for as long as their forwarded requests could be believed: sent by a clock ahead, until a clock behind is past them. */
+/**
+ * Remembers nonces for as long as their requests could be believed: from a clock that is ahead until a clock that is
+ * behind has passed them.
+ */
 class NonceMemory {
   #current = new Set<string>()
   #before = new Set<string>()
   #sinceMs = -Infinity
 
-  /** False when it was here before. */
+  /** False if the nonce was seen before. */
   add(nonce: string, nowMs: number): boolean {
     if (nowMs - this.#sinceMs > 2 * FORWARD_WINDOW_MS || this.#current.size >= MOST_NONCES) {
       this.#before = this.#current

@@ -11,7 +11,7 @@ import type { PageContext } from '../pages/page-context.ts'
 const { start, three, listen, stop } = routeProcesses()
 afterEach(stop)
 
-test('method, query, headers and body go there, status, headers, cookies and body come back', async () => {
+test('forwards method, query, headers and body; returns status, headers, cookies and body', async () => {
   const [one, two, three_] = await three()
   for (const { site, own, worker } of [one, two, three_]) {
     class Echo extends View {
@@ -56,7 +56,7 @@ test('method, query, headers and body go there, status, headers, cookies and bod
   expect([head.status, head.headers.get('content-type'), await head.text()]).toEqual([200, 'application/json', ''])
 })
 
-test('header values keep their bytes on the way there and back', async () => {
+test('header values keep their bytes in both directions', async () => {
   const bytes = String.fromCharCode(...Array.from({ length: 128 }, (_, n) => 128 + n))
   const values = [bytes, Buffer.from('Grüße 🚀').toString('latin1'), 'a\tb', 'a  b', '', '\xe9']
   const [one, two] = await three()
@@ -97,7 +97,7 @@ test('header values keep their bytes on the way there and back', async () => {
       }
 })
 
-test('an error of the owner comes back as it is, a body beyond the limit is 413', async () => {
+test('the owner’s error is returned unchanged; a body over the limit is 413', async () => {
   const [one, two] = await three({ bodyLimitBytes: 1000 })
   for (const { site, own } of [one, two]) {
     class Failing extends View {
@@ -115,7 +115,7 @@ test('an error of the owner comes back as it is, a body beyond the limit is 413'
   expect((await fetch(url, { method: 'PUT', body: 'fits' })).status).toBe(200)
 })
 
-test('an owner that is down: 503, and the others go on', async () => {
+test('an owner that is down gives 503; requests to others succeed', async () => {
   const [one, two, other] = await three()
   const key = keyOf(two)
   await two.stop()
@@ -124,7 +124,7 @@ test('an owner that is down: 503, and the others go on', async () => {
   expect((await fetch(`${one.url}/words/${keyOf(other)}/`)).status).toBe(200)
 })
 
-test('an owner that does not answer: 503 after web.routeTimeout', async () => {
+test('an owner that does not answer gives 503 after web.routeTimeout', async () => {
   const silent = createServer(() => {})
   const address = await listen(silent)
   const group = smallGroup(1)
@@ -134,7 +134,7 @@ test('an owner that does not answer: 503 after web.routeTimeout', async () => {
   silent.closeAllConnections()
 })
 
-test('connections to other workers are used again', async () => {
+test('connections to other workers are reused', async () => {
   let connections = 0
   const other = createServer((_request, response) => void response.end('"value"'))
   other.on('connection', () => (connections += 1))
@@ -145,7 +145,7 @@ test('connections to other workers are used again', async () => {
   expect(connections).toBe(1)
 })
 
-test('an answer that cannot be finished is broken off, not made up', async () => {
+test('an incomplete answer is broken off, not completed', async () => {
   const other = createServer((_request, response) => {
     response.writeHead(200, { 'content-length': '100' })
     response.write('half', () => response.destroy())
@@ -157,7 +157,7 @@ test('an answer that cannot be finished is broken off, not made up', async () =>
   expect((await fetch(`${one.url}/health/live`)).status).toBe(200)
 })
 
-test('a client that leaves takes its forwarded request with it', async () => {
+test('a client that disconnects aborts its forwarded request', async () => {
   const asked = deferred<void>()
   const left = deferred<void>()
   const other = createServer((request) => {

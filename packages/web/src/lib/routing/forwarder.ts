@@ -6,12 +6,12 @@ import { bodyStream } from '@millrace/core/http'
 import type { Certificates } from './certificates.ts'
 import type { PeerAddresses } from './peer-addresses.ts'
 
-/** Connections to one worker at a time; more requests wait, within their time. */
+/** Connections to one worker at a time; further requests wait, within their own time limit. */
 const CONNECTIONS = 64
-/** How long an unused connection is kept; a server may close it earlier, and says so. */
+/** How long an idle connection is kept; a server may close it earlier and announces that. */
 const KEEP_ALIVE_MS = 20_000
 
-/** Of one connection or one leg of the way: never passed on. */
+/** Hop-by-hop headers, which are never forwarded. */
 const HOP_BY_HOP = [
   'connection',
   'keep-alive',
@@ -31,9 +31,9 @@ export interface ForwardOptions {
   readonly address: string
   readonly request: Request
   readonly signal: AbortSignal
-  /** Until the head of the answer, and between pieces of its body. */
+  /** Limit until the response headers, and between pieces of the body. */
   readonly limitMs: number
-  /** In place of those of the request: `endToEnd`, and what is added. */
+  /** Replaces the request's own headers: the `endToEnd` headers and additions. */
   readonly headers: Headers
 }
 
@@ -42,15 +42,15 @@ export class ForwardTimeout extends Error {
   override readonly name: string = 'ForwardTimeout'
 }
 
-/** Where requests may go, and what is trusted there. */
+/** Where requests may go, and which certificates are trusted there. */
 export interface Ways {
   readonly addresses: PeerAddresses
   readonly certificates: Certificates
 }
 
 /**
- * Sends requests on to the sites of other workers, over connections that are kept. Method, path, query, headers and body
- * are the client's, the status, headers and body that come back the other worker's.
+ * Forwards requests to the sites of other workers over pooled connections. The method, path, query, headers and body
+ * are the client's; the response's status, headers and body are the other worker's.
  */
 export class Forwarder {
   readonly #clock: Clock
@@ -63,7 +63,7 @@ export class Forwarder {
     this.#ways = ways
   }
 
-  /** Rejects with `AddressRefused`, with `ForwardTimeout`, with the signal's reason, or with what made the connection impossible. */
+  /** Rejects with `AddressRefused`, `ForwardTimeout`, the signal's reason, or the connection's error. */
   async forward({ address, request, signal, limitMs, headers }: ForwardOptions): Promise<Response> {
     const { pathname, search } = new URL(request.url)
     const { addresses, certificates } = this.#ways
@@ -75,7 +75,7 @@ export class Forwarder {
     )
     const wanted = {
       origin,
-      // Undici takes it, though its types do not say so; else it were the name that the client has asked for.
+      // Undici accepts this although its types omit it. Otherwise SNI would be the client's Host.
       servername: certificates.servername ?? hostname,
       path: pathname + search,
       method: request.method,
@@ -91,7 +91,7 @@ export class Forwarder {
     }
   }
 
-  /** Lets requests under way finish, for `graceMs` at most. */
+  /** Waits for requests in flight, for at most `graceMs`. */
   async close(graceMs: number): Promise<void> {
     const agent = await this.#agent
     if (agent === undefined) return
@@ -104,7 +104,7 @@ export class Forwarder {
   }
 }
 
-/** Loads undici, a tenth of what a worker takes to start: most workers never send a request on. */
+/** Loads undici lazily: it takes a tenth of a worker's start-up time, and most workers never forward a request. */
 async function openAgent({ addresses: { lookup }, certificates }: Ways): Promise<Agent> {
   const { Agent, buildConnector } = await import('undici')
   return new Agent({
@@ -114,7 +114,8 @@ async function openAgent({ addresses: { lookup }, certificates }: Ways): Promise
     headersTimeout: 0,
     connect(options, callback) {
       const { servername = '', ...rest } = options
-      // Made for each connection, for the certificates may have changed. A name is sent, an address is not.
+      // Created for each connection, because the certificates may have changed. SNI carries names only, never
+      // addresses.
       const connector = buildConnector({ ...certificates.client(), lookup, maxCachedSessions: 0 })
       connector(isIP(servername) === 0 ? { ...rest, servername } : rest, callback)
     },
@@ -125,7 +126,7 @@ function bodyOf(request: Request): Readable | null {
   return request.body === null ? null : Readable.fromWeb(request.body)
 }
 
-/** Headers without those that are of one connection only. */
+/** Headers without the hop-by-hop ones. */
 export function endToEnd(given: Headers): Headers {
   const headers = new Headers(given)
   for (const name of droppedBy(headers.get('connection'))) headers.delete(name)
@@ -141,12 +142,12 @@ function responseOf({ statusCode, headers: given, body }: Dispatcher.ResponseDat
       bodyStream(body, () => void body.destroy()),
       { status: statusCode, headers: kept },
     )
-  // There is nothing in it, but only its end frees the connection.
+  // The body is empty, but the connection is only freed once it ends.
   body.resume()
   return new Response(null, { status: statusCode, headers: kept })
 }
 
-/** Names in `Connection` are of this connection, too. */
+/** Headers named in `Connection` are hop-by-hop, too. */
 function droppedBy(connection: string | null): readonly string[] {
   const named = (connection ?? '').split(',').map((name) => name.trim().toLowerCase())
   return [...HOP_BY_HOP, ...named.filter((name) => /^[!#$%&'*+\-.^_`|~\da-z]+$/.test(name))]

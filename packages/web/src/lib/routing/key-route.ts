@@ -9,13 +9,13 @@ import type { SiteWorkers } from '../site-workers.ts'
 import { groupRouter, partitionOf } from './locate.ts'
 import type { ProxyFailure, WorkerProxy } from './worker-proxy.ts'
 
-/** Answers a request on a worker that has the key. */
+/** Answers a request on the worker that has the key. */
 export type KeyHandler<Params, K> = (c: PageContext<Params>, key: K) => PageAnswer
 
-/** Parameters that a path must have: the one named. */
+/** Parameters that a path must have: the named one. */
 export type ParamsWith<Name extends string> = { readonly [N in Name]: string } & AnyParams
 
-/** These may be sent twice. */
+/** Methods that may be sent twice. */
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /** A request about one key. */
@@ -24,14 +24,14 @@ export interface KeyRequest {
   /** The key as text. */
   readonly text: string
   readonly c: PageContext
-  /** Runs where tables are those of a worker that has the key. */
+  /** Runs in the context of the worker that has the key. */
   readonly answer: () => PageAnswer
 }
 
-/** Where a request about a key goes: to a worker of this process, or to a site elsewhere. */
+/** Where a request about a key goes: to a worker in this process, or to another site. */
 type Destination = { readonly here: SiteWorker } | { readonly address: string; readonly location: KeyLocation }
 
-/** Brings requests to the worker that has the key's partition. */
+/** Routes requests to the worker that has the key's partition. */
 export class KeyRoute {
   readonly #workers: SiteWorkers
   readonly #proxy: WorkerProxy
@@ -43,7 +43,7 @@ export class KeyRoute {
     this.#metrics = metrics
   }
 
-  /** Throws a `PageError`: 503 when no worker can be reached that has the key, 400 when the text is no key. */
+  /** Throws a `PageError`: 503 if no worker with the key can be reached, 400 if the text is not a valid key. */
   async serve(asked: KeyRequest): Promise<Response> {
     const key = asked.table.parseKey(asked.text)
     try {

@@ -40,14 +40,14 @@ async function run(job: string, url: string, body?: string): Promise<Ran> {
   }
 }
 
-test('a job of the leader runs on the leader, whichever worker is asked', async () => {
+test('a leader’s job runs on the leader, whichever worker is asked', async () => {
   const [one, two] = [await start('one'), await start('two')]
   two.worker.leads = true
   one.worker.leader = two.worker.leader = { member: 'two', address: two.worker.address() }
   expect(await run('daily', one.url, '{}')).toMatchObject({ status: 200, body: { result: 'done' } })
   expect(await run('daily', two.url)).toMatchObject({ status: 200, body: { result: 'done' } })
   expect([one.worker.asked, two.worker.asked]).toEqual([[], ['run daily', 'run daily']])
-  // What every worker runs, runs where it was asked for.
+  // A job of every worker runs on the worker that was asked.
   expect(await run('local', one.url)).toMatchObject({ status: 200 })
   expect(one.worker.asked).toEqual(['run local'])
   expect(await run('nothing', one.url)).toMatchObject({ status: 404 })
@@ -64,10 +64,10 @@ test('the leader may be another worker of the same process', async () => {
   expect([small.worker.asked, other.worker.asked]).toEqual([[], ['run daily']])
 })
 
-test('who is not the leader says so, and is asked once more in case the lead was moving', async () => {
+test('a worker that does not lead says so, and is asked again in case the lead was moving', async () => {
   const [one, two, three] = [await start('one'), await start('two'), await start('three')]
   three.worker.leads = true
-  // Two workers that take each other for the leader pass nothing to and fro.
+  // Two workers that take each other for the leader do not loop.
   one.worker.leader = { member: 'two', address: two.worker.address() }
   two.worker.leader = { member: 'one', address: one.worker.address() }
   expect(await run('daily', one.url)).toMatchObject({
@@ -85,7 +85,7 @@ test('who is not the leader says so, and is asked once more in case the lead was
   expect([one.worker.asked, two.worker.asked, three.worker.asked]).toEqual([[], [], ['run daily']])
 })
 
-test('no leader, one without a site, one that is down: 503 that says so', async () => {
+test('a missing leader, one without a site, or one that is down gives 503 with the reason', async () => {
   const one = await start('one')
   expect(await run('daily', one.url)).toMatchObject({
     status: 503,

@@ -5,19 +5,19 @@ import type { SiteWorker } from '../site-app.ts'
 import type { SiteWorkers } from '../site-workers.ts'
 import type { ProxyFailure, WorkerProxy } from './worker-proxy.ts'
 
-/** A request for whichever worker leads. */
+/** A request for the current leader. */
 export interface LeaderRequest<T> {
   readonly c: PageContext
-  /** What the leader gets in place of the client's request, which may be sent twice. */
+  /** Sent to the leader in place of the client's request; may be sent twice. */
   readonly request: Request
-  /** What only the leader does. Begins a sentence: `Job "daily"`. */
+  /** The work that only the leader does, as the start of a sentence: `Job "daily"`. */
   readonly what: string
-  /** Does nothing and rejects with `NOT_LEADER` where that worker does not lead. */
+  /** Rejects with `NOT_LEADER` without doing anything if that worker does not lead. */
   readonly work: (worker: SiteWorker) => Promise<T>
   readonly answer: (done: T) => Response
 }
 
-/** Brings requests to the leader: a worker of this process, or the site of another one. */
+/** Routes requests to the leader: a worker in this process, or another worker's site. */
 export class LeaderRoute {
   readonly #workers: SiteWorkers
   readonly #proxy: WorkerProxy
@@ -27,12 +27,12 @@ export class LeaderRoute {
     this.#proxy = proxy
   }
 
-  /** Throws what the work throws, and a `PageError` 503 when nobody leads, or the leader cannot be reached. */
+  /** Throws the work's error, or a `PageError` 503 if nobody leads or the leader cannot be reached. */
   async serve<T>(asked: LeaderRequest<T>): Promise<Response> {
     const first = await this.#try(asked)
     if (first instanceof Response) return first
     if (!first.notDone) throw first.error
-    // The lead has moved meanwhile.
+    // The leader changed in the meantime.
     const second = await this.#try(asked)
     if (second instanceof Response) return second
     throw second.error

@@ -5,8 +5,8 @@ import { PageError } from '../pages/page-error.ts'
 import type { SiteWorker } from '../site-app.ts'
 
 /**
- * Finds keys by the group's last assignment, as the worker has it: which member has the task of the key's partition,
- * and where that member's site is.
+ * Finds keys through the group's last assignment as this worker knows it: the member that has the task of the key's
+ * partition, and the address of its site.
  */
 export function groupRouter(worker: Pick<SiteWorker, 'context' | 'assignment'>): Router {
   return {
@@ -21,7 +21,7 @@ export function groupRouter(worker: Pick<SiteWorker, 'context' | 'assignment'>):
   }
 }
 
-/** As the table has it; a table whose keys cannot be found is a `PageError` 501. */
+/** Encodes the key as the table does; throws a `PageError` 501 for a table whose keys cannot be located. */
 export function partitionOf(table: RoutedTable, key: Buffer): number | undefined {
   try {
     return table.partitionOf(key)

@@ -33,13 +33,13 @@ const FORBIDDEN = [
   '169.254.169.254',
   'http://169.254.169.254/latest/meta-data/',
   '169.254.0.1:80',
-  // The same address, as URLs take it.
+  // The same address, in the forms that URLs accept.
   'http://2852039166',
   'http://0xa9fea9fe:80',
   'http://0251.0376.0251.0376',
   'http://[::ffff:169.254.169.254]',
   'http://[::ffff:a9fe:a9fe]',
-  // Addresses of IPv6 that translators and tunnels take for it.
+  // IPv6 addresses that translators and tunnels map to it.
   'http://[64:ff9b::169.254.169.254]',
   'http://[64:ff9b::7f00:1]',
   'http://[::169.254.169.254]',
@@ -77,7 +77,7 @@ const FORBIDDEN = [
   '',
 ]
 
-test.each(FORBIDDEN)('nothing is sent to %j', (address) => {
+test.each(FORBIDDEN)('sends nothing to %j', (address) => {
   expect(refuses(addresses(), address)).toBe(true)
 })
 
@@ -94,13 +94,13 @@ test.each([
   expect(refuses(addresses(), address)).toBe(false)
 })
 
-test('the loopback is for workers that are on it', () => {
+test('the loopback is only for workers that use it themselves', () => {
   for (const own of ['127.0.0.1:6066', '[::1]:6066', 'localhost:6066', 'http://127.0.0.1:1'])
     for (const address of ['127.0.0.1:7000', '[::1]:7000']) expect(refuses(addresses({ own }), address)).toBe(false)
   expect(refuses(addresses({ own: '127.0.0.1:6066' }), '169.254.169.254')).toBe(true)
 })
 
-test('web.peers says where the workers are, and never that one is at a metadata service', () => {
+test('web.peers allows addresses of workers, but never a metadata service', () => {
   const guard = addresses({ peers: '10.0.0.0/8, 169.254.0.0/16, fe80::/10, 127.0.0.1' })
   for (const address of ['10.0.0.7:1', '169.254.3.4:1', '[fe80::1]:1', '127.0.0.1:1'])
     expect([address, refuses(guard, address)]).toEqual([address, false])
@@ -108,7 +108,7 @@ test('web.peers says where the workers are, and never that one is at a metadata 
     expect([address, refuses(guard, address)]).toEqual([address, true])
 })
 
-test('whatever stands for a forbidden address is refused, however it is written', () => {
+test('every notation of a forbidden address is refused', () => {
   const octet = fc.nat({ max: 255 })
   const forbidden = fc.oneof(
     fc.tuple(fc.constant(169), fc.constant(254), octet, octet),
@@ -143,7 +143,7 @@ function hex(parts: readonly number[]): string {
   return [a * 256 + b, c * 256 + d].map((group) => group.toString(16)).join(':')
 }
 
-test('the addresses that a name has are looked at when it is connected to: what was looked at is what is asked', async () => {
+test('a name’s addresses are checked on connection, so the checked address is the one connected to', async () => {
   const asked: string[] = []
   const server = createServer((request, response) => {
     asked.push(request.headers.host ?? '')
@@ -177,19 +177,19 @@ test('the addresses that a name has are looked at when it is connected to: what 
     }
   }
   expect(await ask()).toBe('here')
-  // The name leads elsewhere by now.
+  // The name now resolves to another address.
   await expect(ask()).rejects.toThrow(/shop-1\.example is at 127\.0\.0\.2, which is not in web\.peers/)
-  // Of several addresses those that may be asked.
+  // Of several addresses, the permitted ones.
   expect(await ask()).toBe('here')
   await expect(ask()).rejects.toBeInstanceOf(AddressRefused)
   expect(asked).toHaveLength(2)
-  // A name that is listed itself may be anywhere but where no worker is.
+  // A name listed itself may resolve to any address except one that is never a worker's.
   const named = addresses({ peers: '*.example', resolve: () => [{ address: '169.254.169.254', family: 4 }] })
   const failed = new Promise((resolve) => named.lookup('shop-1.example', {}, (error) => resolve(error)))
   expect(await failed).toBeInstanceOf(AddressRefused)
 })
 
-test('a member with such an address: an error that names it and the setting, and one line of the log', async () => {
+test('a member with a forbidden address gives an error that names it and the setting, and one log line', async () => {
   const group = smallGroup(1)
   const one = await start(group, 'one', [], { token: 'token' })
   for (const address of ['http://me:secret@169.254.169.254', '169.254.169.254:80']) {
@@ -207,7 +207,7 @@ test('a member with such an address: an error that names it and the setting, and
   expect(JSON.stringify(one.logged)).not.toContain('secret')
 })
 
-test('a worker says at its start when others would send nothing to it', () => {
+test('a worker warns at its start if others would refuse its address', () => {
   const small = smallSite({ settings: { peers: '10.0.0.0/8' } })
   for (const [address, lines] of [
     ['10.1.2.3:6066', 0],

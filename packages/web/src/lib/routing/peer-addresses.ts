@@ -4,12 +4,12 @@ import { parsePeerList, type PeerList, redactUrl } from '@millrace/core'
 import { embeddedIPv4 } from '../access/ip-address.ts'
 import type { SiteApp, SiteWorker } from '../site-app.ts'
 
-/** An address in the group's data to which nothing is sent. */
+/** Thrown for an address from the group's data that requests must not go to. */
 export class AddressRefused extends Error {
   override readonly name: string = 'AddressRefused'
 }
 
-/** Of no worker, whatever `web.peers` says. */
+/** Addresses that are never a worker's, whatever `web.peers` says. */
 const NEVER = blockList([
   // Unspecified, and "this network".
   ['0.0.0.0', 8],
@@ -17,7 +17,7 @@ const NEVER = blockList([
   // Multicast, reserved, broadcast.
   ['224.0.0.0', 3],
   ['ff00::', 8],
-  // Where clouds tell a machine its own credentials.
+  // Where cloud providers serve a machine its own credentials.
   ['169.254.169.254', 32],
   ['169.254.170.2', 32],
   ['169.254.170.23', 32],
@@ -46,16 +46,16 @@ export type Resolve = (
 
 export interface PeerAddressesParts {
   readonly site: Pick<SiteApp, 'surroundings'>
-  /** Of this process. */
+  /** Addresses of this process. */
   readonly workers: { all(): readonly Pick<SiteWorker, 'address'>[] }
   /** Default: the system's resolver. */
   readonly resolve?: Resolve
 }
 
 /**
- * Where requests to other workers may go. The addresses are those that the members of the group give, and whoever may join
- * the group can give any: without a look at them a worker would send requests of clients, with their cookies, wherever he
- * likes. `web.peers` says where the workers are.
+ * Decides where requests to other workers may go. Members of the group advertise their addresses, and anyone who can
+ * join the group can advertise any address. Unchecked, a worker would send clients' requests, with their cookies,
+ * wherever a member likes. `web.peers` says where the workers are.
  */
 export class PeerAddresses {
   readonly #parts: PeerAddressesParts
@@ -68,7 +68,7 @@ export class PeerAddresses {
   }
 
   /**
-   * The URL of a site that may be asked. A host that is a name is looked at again by `lookup`.
+   * The URL of a site that may be asked. `lookup` checks a host name again once it is resolved.
    *
    * @throws `AddressRefused`
    */
@@ -102,8 +102,8 @@ export class PeerAddresses {
   }
 
   /**
-   * For sockets: resolves a name to those of its addresses that may be asked, so that what was looked at is what is connected
-   * to, whatever the name resolves to next. Fails with `AddressRefused` when none may be.
+   * For sockets: resolves a name to its permitted addresses. The check and the connection use the same lookup, so a
+   * later DNS change cannot redirect the request. Fails with `AddressRefused` if no address is permitted.
    */
   readonly lookup: LookupFunction = (hostname, options, done) => {
     this.#resolve(hostname, { ...options, all: true }, (error, found) => {
@@ -120,10 +120,10 @@ export class PeerAddresses {
     })
   }
 
-  /** What speaks against an address, as the end of a sentence; nothing when it may be asked. */
+  /** The objection to an address, as the end of a sentence; nothing if it is permitted. */
   #objection(host: string, address: string): string | undefined {
     const bare = address.replace(/%.*/s, '')
-    // Behind a translator or a tunnel there may be a machine's own addresses, but no worker's.
+    // A translator or a tunnel may lead to a machine's own addresses, but never to a worker.
     const isHidden = (inner: string): boolean => [NEVER, LINK_LOCAL, LOOPBACK].some((list) => has(list, inner))
     if (has(NEVER, bare) || embeddedIPv4(bare).some(isHidden))
       return 'is an address of no worker: unspecified, multicast, broadcast or of a metadata service'
@@ -135,7 +135,7 @@ export class PeerAddresses {
     return undefined
   }
 
-  /** Looked up when it is used: settings are settled when the app starts. */
+  /** Looked up on use, because settings are settled when the app starts. */
   #peers(): PeerList | undefined {
     const text = this.#parts.site.surroundings.settings.web.peers
     if (text === undefined) return undefined
@@ -143,7 +143,7 @@ export class PeerAddresses {
     return this.#list.list
   }
 
-  /** Other workers reach this process on the loopback: all are on this machine. */
+  /** Other workers reach this process on the loopback, so all workers are on this machine. */
   #areOnLoopback(): boolean {
     return this.#parts.workers.all().some((worker) => {
       const address = worker.address()
@@ -155,7 +155,7 @@ export class PeerAddresses {
 }
 
 /**
- * Where a worker's site is, from the address it advertises: `host:port`, or a URL when something stands before it.
+ * The address of a worker's site as it advertises it: `host:port`, or a URL if it is behind a proxy.
  *
  * @example
  * siteUrl('10.0.0.7:6066').origin // 'http://10.0.0.7:6066'

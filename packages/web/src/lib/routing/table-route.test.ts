@@ -36,7 +36,7 @@ const HOSTILE = [
 ]
 
 test(
-  'every key is given by its owner, whichever worker is asked, by path and by query',
+  'the owner answers for every key, whichever worker is asked, by path and by query',
   { timeout: 60_000 },
   async () => {
     const processes = await three()
@@ -92,7 +92,7 @@ test('numbers and JSON find the partition of their encoded form', async () => {
   ).toEqual({ key, by: owner.worker.id })
 })
 
-test('text that is no key is 400 wherever it is asked; a key that is not given too', async () => {
+test('an invalid or missing key is 400 on every worker', async () => {
   const [{ url }] = await three()
   expect((await fetch(`${url}/numbers/many/`)).status).toBe(400)
   expect((await fetch(`${url}/objects/?key={`)).status).toBe(400)
@@ -101,7 +101,7 @@ test('text that is no key is 400 wherever it is asked; a key that is not given t
   expect([missing.status, await missing.json()]).toEqual([400, { error: expect.stringContaining('?word=') }])
 })
 
-test('no owner, an owner that recovers, an owner without a site: 503 with Retry-After', async () => {
+test('a missing owner, a recovering one, or one without a site gives 503 with Retry-After', async () => {
   const [one, two] = await three()
   const key = keyOf(two)
   const partition = homeOf(key, PARTITIONS)
@@ -116,7 +116,7 @@ test('no owner, an owner that recovers, an owner without a site: 503 with Retry-
   await expectUnavailable(await ask(), 'no worker that is known')
 })
 
-test('workers that each take the other for the owner do not send a request in circles', async () => {
+test('workers that take each other for the owner do not loop', async () => {
   const [one, two] = await three()
   const key = keyOf(one)
   const partition = homeOf(key, PARTITIONS)
@@ -137,7 +137,7 @@ test('workers that each take the other for the owner do not send a request in ci
   )
 })
 
-test('a partition that moves while a request is on its way is looked up again, for safe methods only', async () => {
+test('a partition that moves during a request is looked up again, for safe methods only', async () => {
   const group = smallGroup(1)
   const [one, two] = [await start(group, 'one', []), await start(group, 'two', [])]
   const asked = deferred<void>()
@@ -177,7 +177,7 @@ test('a partition that moves while a request is on its way is looked up again, f
   expect(methods).toEqual(['GET', 'POST', 'DELETE'])
 })
 
-test('a partition that has come here meanwhile is answered here', async () => {
+test('a partition assigned here in the meantime is answered here', async () => {
   const group = smallGroup(1)
   const one = await start(group, 'one', [])
   const old = createServer((_request, response) => {
@@ -189,11 +189,11 @@ test('a partition that has come here meanwhile is answered here', async () => {
   expect(await (await fetch(`${one.url}/words/x/`)).json()).toEqual({ x: 'here', by: 'one' })
 })
 
-test('two workers of one process answer for each other without a connection', async () => {
+test('two workers in one process answer for each other without a connection', async () => {
   const group = smallGroup(2)
   const one = await start(group, 'one', [0])
   const second = await start(group, 'second', [])
-  // As in the test kit: no site of its own.
+  // No site of its own, as in the test kit.
   one.workers.push(second.worker)
   second.worker.open.add(1)
   group.owners.set(1, { member: 'second', address: undefined })

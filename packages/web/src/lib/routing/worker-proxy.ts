@@ -8,7 +8,7 @@ import { Forwarder, type ForwardOptions, ForwardTimeout, type Ways } from './for
 import type { ForwardedRequests } from './forwarded-requests.ts'
 import { AddressRefused } from './peer-addresses.ts'
 
-/** On the answer to a request that was passed on: what it is about is not here, nothing was done. */
+/** Response header: the forwarded request was not carried out, because its target is not on that worker. */
 const NOT_HERE = 'millrace-not-here'
 
 export interface WorkerProxyParts extends Ways {
@@ -18,37 +18,37 @@ export interface WorkerProxyParts extends Ways {
   readonly metrics: Pick<Prometheus, 'routed'>
 }
 
-/** Addresses of which the log has a line. */
+/** Addresses that have been logged. */
 const MOST_REFUSED = 1_000
 
 /** Another worker, as the group knows it. */
 interface OtherWorker {
   readonly member: string
-  /** Host and port of its site, as it advertises them. */
+  /** Host and port of its site, as advertised. */
   readonly address: string
 }
 
 /** A client's request for another worker. */
 export interface ProxiedRequest extends OtherWorker {
   readonly c: PageContext
-  /** What is sent, where it is not the client's own. */
+  /** The request to send, if not the client's own. */
   readonly request?: Request
   /** Begins a sentence about the other worker: `Partition 3 of table "counts" is on a worker that`. */
   readonly other: string
-  /** The whole sentence for when the other worker does not have it either. */
+  /** The whole sentence for when the other worker does not have the target either. */
   readonly moved: string
 }
 
 /** A worker's own request to another one. */
 export interface PeerRequest extends OtherWorker {
-  /** Who asks. */
+  /** The client, or this worker, that asks. */
   readonly worker: SiteWorker
   readonly path: string
   readonly signal: AbortSignal
   readonly limitMs: number
 }
 
-/** Passes requests on to the worker that they are for: once, so that two workers that each take the other for it do not pass a request to and fro. */
+/** Forwards requests to the worker that can answer them, at most once, so that requests cannot loop. */
 export class WorkerProxy {
   readonly #parts: WorkerProxyParts
   readonly #refused = new Set<string>()
@@ -58,7 +58,7 @@ export class WorkerProxy {
     this.#parts = parts
   }
 
-  /** For a request that can't be answered here: throws when another worker has sent it. */
+  /** Called for a request that this worker cannot answer: throws if another worker forwarded it. */
   refuseSecond(request: Request, sentence: string): void {
     if (!this.#parts.forwarded.isForwarded(request)) return
     throw new PageError(503, sentence, {
@@ -67,9 +67,9 @@ export class WorkerProxy {
   }
 
   /**
-   * The answer, or why there is none: then nothing was done where `notDone` is true, and it may have been where it is not.
-   * Throws the signal's reason, and a `PageError`: 503 when the other worker takes too long, for another try would too, 502
-   * when nothing is sent to its address.
+   * The response, or why there is none: `notDone` is true if nothing was done, and false if the work may have been
+   * done. Throws the signal's reason, or a `PageError`: 503 if the other worker takes too long, as would another try;
+   * 502 if requests must not go to its address.
    */
   async forward({
     c,
@@ -108,7 +108,7 @@ export class WorkerProxy {
     }
   }
 
-  /** Asks another worker for JSON, whoever wants it. Rejects as `forward` throws, or with what made the connection impossible. */
+  /** Asks another worker for JSON. Rejects as `forward` throws, or with the connection's error. */
   ask({ worker, member, address, path, signal, limitMs }: PeerRequest): Promise<Response> {
     const request = new Request(new URL(path, 'http://peer'), { headers: { accept: 'application/json' } })
     const headers = this.#parts.forwarded.headers({ request, to: address, worker })
@@ -142,9 +142,9 @@ export class WorkerProxy {
   }
 }
 
-/** A request that was not answered by the worker that it is for. */
+/** A request that the target worker did not answer. */
 export interface ProxyFailure {
-  /** The other worker has said so. */
+  /** Whether the other worker reported this itself. */
   readonly notDone: boolean
   readonly error: PageError
 }

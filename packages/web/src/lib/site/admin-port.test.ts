@@ -17,7 +17,7 @@ async function two(): Promise<readonly [Running, Running]> {
 const statusAt = async (url: string, init?: NonNullable<Parameters<typeof fetch>[1]>): Promise<number> =>
   (await fetch(url, init)).status
 
-test('with an admin port the built-in pages are there alone, and pages of the app and health at both', async () => {
+test('with an admin port, built-in pages are only there; the app’s pages and health are on both', async () => {
   const [{ site, url, publicUrl, web }] = await two()
   expect(publicUrl).not.toBe(url)
   expect(web.address()).toBe(new URL(url).host)
@@ -33,7 +33,7 @@ test('with an admin port the built-in pages are there alone, and pages of the ap
     expect([path, await statusAt(publicUrl + path), await statusAt(url + path)]).toEqual([path, 200, 200])
 })
 
-test('workers ask one another at the admin port, for pages of the app and built-in ones', async () => {
+test('workers ask one another at the admin port, for the app’s pages and the built-in ones', async () => {
   const [one, other] = await two()
   const key = keyOf(other)
   other.own.words.put(key, 'there')
@@ -44,7 +44,7 @@ test('workers ask one another at the admin port, for pages of the app and built-
   })
 })
 
-test('an admin port in use names its setting, and the other one is not kept', async () => {
+test('the error for an admin port in use names its setting, and the other port is freed', async () => {
   const taken = Number((await listen(createServer())).split(':')[1])
   const free = createServer()
   const port = Number((await listen(free)).split(':')[1])
@@ -54,7 +54,7 @@ test('an admin port in use names its setting, and the other one is not kept', as
   await listenAt(port)
 })
 
-/** Rejects when somebody listens there. */
+/** Rejects if the port is in use. */
 async function listenAt(port: number): Promise<void> {
   const server = createServer()
   await new Promise<void>((resolve, reject) => {

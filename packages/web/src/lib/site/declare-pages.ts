@@ -7,13 +7,13 @@ import type { KeyHandler, KeyRoute, ParamsWith } from '../routing/key-route.ts'
 import type { RoutableTable } from '../site-app.ts'
 import type { PageRegistry } from './page-registry.ts'
 
-/** What an app declares of pages. */
+/** How an app declares pages. */
 export interface PageDeclarations {
   /**
-   * Defines a page of the site that every worker serves: a function for GET and HEAD, or a `View`. That may be
-   * a class that is made without arguments, an object (with what it needs handed in), or `{ view: () => … }`, which makes
-   * the object when the page is first asked for. Parts of the path that start with a colon are parameters; a slash at the
-   * end makes no difference; literal parts go before parameters. Only the built-in page `/` can be replaced.
+   * Defines a page that every worker serves: a function for GET and HEAD, or a `View`. A view may be a class without
+   * constructor arguments, an object (with what it needs passed in), or `{ view: () => … }`, which creates the object
+   * when the page is first requested. Parts of the path that start with a colon are parameters; a trailing slash makes
+   * no difference; literal parts take precedence over parameters. Only the built-in page `/` can be replaced.
    *
    * @throws `DEFINITION_INVALID`, `NAME_TAKEN`
    * @example
@@ -23,8 +23,8 @@ export interface PageDeclarations {
   page<const Path extends string>(path: Path, page: PageHandler<PathParams<Path>> | ViewSource<PathParams<Path>>): void
 
   /**
-   * A page function for one key of a table: it runs on the worker that has the key, wherever the request came in. The key is
-   * read from the path or from the query as the table's text form, and encoded as the table encodes it.
+   * A page function for one key of a table: it runs on the worker that has the key, whichever worker received the
+   * request. The key is read from the path or the query in the table's text form, and encoded as the table encodes it.
    *
    * @example
    * app.page('/words/:word/', app.tableRoute(counts, { param: 'word' }, (c, word) => c.json({ [word]: counts.get(word) })))
@@ -77,7 +77,7 @@ export function declarePages(pages: PageRegistry, route: KeyRoute): PageDeclarat
   }
   return {
     page: (path, page) => {
-      // Which parameters a path has is known to its table, and to the compiler here.
+      // The table and the compiler know the path's parameters here.
       const verbs = verbsOf(path, page as PageSource, (handler) => pages.checkParam(path, handler))
       pages.add({ path, verbs, builtIn: false, isOpen: () => true, always: false, everywhere: true })
     },

@@ -25,7 +25,7 @@ async function full(): Promise<{
   return { small, clock, asked, go: wait.resolve }
 }
 
-test('a request too many is 503 with Retry-After; health and metrics answer all the same', async () => {
+test('a request over the limit gets 503 with Retry-After; health and metrics still answer', async () => {
   const { small, asked, go } = await full()
   const refused = await small.get('/slow/', { method: 'GET' })
   expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '1'])
@@ -35,13 +35,13 @@ test('a request too many is 503 with Retry-After; health and metrics answer all 
   expect((await small.get('/nowhere/')).status).toBe(404)
   go()
   expect((await Promise.all(asked)).map(({ status }) => status)).toEqual([200, 200])
-  // What fails, and what is refused otherwise, does not count for longer than it takes.
+  // Failed and otherwise refused requests stop counting when they end.
   for (const path of ['/failing/', '/failing/', '/failing/']) expect((await small.get(path)).status).toBe(500)
   expect((await small.get('/slow/', { method: 'DELETE' })).status).toBe(405)
   expect((await small.get('/slow/')).status).toBe(200)
 })
 
-test('that requests are refused is one line of the log in ten seconds, with their number', async () => {
+test('logs refused requests once in ten seconds, with their number', async () => {
   const { small, clock, go, asked } = await full()
   const lines = (): readonly object[] =>
     small.logged.filter(({ message }) => message === REFUSED).map(({ fields }) => fields)
@@ -58,7 +58,7 @@ test('that requests are refused is one line of the log in ten seconds, with thei
   await Promise.all(asked)
 })
 
-test('requests that come in elsewhere have a bound of their own', async () => {
+test('each listener limits its own requests', async () => {
   const { small, go, asked } = await full()
   const { site, worker } = small
   const request = new Request('http://localhost/stats')

@@ -2,7 +2,7 @@ import type { Clock, Logger } from '@millrace/core'
 import { PageError } from '../pages/page-error.ts'
 import type { Page } from './page-registry.ts'
 
-/** A line of the log says at most so often that requests are refused. */
+/** The log says at most this often that requests are refused. */
 const SAY_AGAIN_MS = 10_000
 
 export interface EntranceOptions {
@@ -10,11 +10,11 @@ export interface EntranceOptions {
   readonly log: Pick<Logger, 'warn'>
   /** Requests at the same time. */
   readonly most: () => number
-  /** All pages, or those of the app and health. */
+  /** The pages served: all, or the app's pages and health. */
   readonly pages: 'all' | 'public'
 }
 
-/** The request was refused because too many are in flight; that is in the log. */
+/** Thrown when a request is refused because too many are in flight; the log has it already. */
 export class Overloaded extends PageError {
   override readonly name: string = 'Overloaded'
 
@@ -23,11 +23,11 @@ export class Overloaded extends PageError {
   }
 }
 
-/** Where requests come into a site, a listener of its own: which pages it has, how many requests are in flight there, and how many may be. */
+/** An entrance for requests, one for each listener: its pages, its requests in flight, and its limit on them. */
 export class Entrance {
   readonly #options: EntranceOptions
   #inFlight = 0
-  /** Since the last line of the log. */
+  /** Requests refused since the last log line. */
   #refused = 0
   #saidMs = -Infinity
 
@@ -39,7 +39,7 @@ export class Entrance {
     return this.#options.pages === 'all' || !builtIn || everywhere
   }
 
-  /** A request begins, which `left` ends. Throws `Overloaded`. */
+  /** Admits a request, which ends with `left`. Throws `Overloaded`. */
   enter(): void {
     const most = this.#options.most()
     if (this.#inFlight >= most) {

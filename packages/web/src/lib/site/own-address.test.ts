@@ -35,7 +35,7 @@ test.each([
   expect(siteUrl(own).host).not.toBe('')
 })
 
-test('served over https, others are told so', () => {
+test('an https site is advertised as https', () => {
   const at = (advertise: string | undefined): string =>
     ownAddress({ host: '0.0.0.0', port: 6066, scheme: 'https', advertise }, interfaces)
   expect([undefined, 'a.example', 'a.example:70', 'http://a.example'].map(at)).toEqual([
@@ -47,11 +47,11 @@ test('served over https, others are told so', () => {
   expect(localUrl({ host: '::', port: 6066, scheme: 'https' })).toBe('https://localhost:6066/')
 })
 
-test('a machine without a network has itself', () => {
+test('a machine without a network advertises the loopback', () => {
   expect(ownAddress({ host: '0.0.0.0', port: 1, advertise: undefined }, {})).toBe('127.0.0.1:1')
 })
 
-test('a person is shown a URL that opens', () => {
+test('the URL shown to a person can be opened', () => {
   expect(localUrl({ host: '0.0.0.0', port: 6066 })).toBe('http://localhost:6066/')
   expect(localUrl({ host: '::1', port: 6066 })).toBe('http://[::1]:6066/')
   expect(localUrl({ host: '10.0.0.1', port: 80 })).toBe('http://10.0.0.1:80/')

@@ -10,13 +10,13 @@ export interface Page {
   /** Throws what a factory throws. */
   readonly verbs: () => Verbs
   readonly builtIn: boolean
-  /** Whether everybody may see it. */
+  /** Whether anyone may see it. */
   readonly isOpen: () => boolean
-  /** Whether it answers however many requests are in flight. */
+  /** Whether it answers regardless of the number of requests in flight. */
   readonly always: boolean
-  /** Of a built-in page, whether it is at every port of the site, not at `web.adminPort` alone where there is one. */
+  /** For a built-in page: whether it is served on every port, even if there is a separate `web.adminPort`. */
   readonly everywhere: boolean
-  /** Of a built-in page. */
+  /** For a built-in page. */
   readonly help?: string | undefined
 }
 
@@ -24,10 +24,10 @@ export interface Page {
 export class PageRegistry {
   readonly #table: PathTable<Page> = new PathTable()
   readonly #pages: Page[] = []
-  /** Parameters that handlers of table routes read: checked where such a handler becomes a page. */
+  /** Path parameters that table routes read, checked when the handler becomes a page. */
   readonly #paramOf = new WeakMap<object, string>()
 
-  /** The handler reads this parameter of the path: it may only become a page whose path has it. */
+  /** Records that the handler reads this path parameter: it may only become a page whose path has it. */
   reads(handler: object, param: string): void {
     this.#paramOf.set(handler, param)
   }
@@ -39,7 +39,7 @@ export class PageRegistry {
     if (existing !== undefined && !(existing.builtIn && segments.length === 0)) {
       throw new MillraceError(
         'NAME_TAKEN',
-        `There is a ${existing.builtIn ? 'built-in ' : ''}page ${existing.path} already, where ${page.path} was defined.`,
+        `There is a ${existing.builtIn ? 'built-in ' : ''}page ${existing.path} already; ${page.path} cannot be defined too.`,
       )
     }
     this.#table.set(segments, page)
@@ -61,7 +61,7 @@ export class PageRegistry {
     }))
   }
 
-  /** Throws `DEFINITION_INVALID` when the handler reads a parameter that the path lacks. */
+  /** Throws `DEFINITION_INVALID` if the handler reads a parameter that the path lacks. */
   checkParam(path: string, handler: object): void {
     const param = this.#paramOf.get(handler)
     if (param === undefined || parsePattern(path).some((segment) => 'param' in segment && segment.param === param))

@@ -5,13 +5,13 @@ import type { PageAnswer } from '../pages/page-context.ts'
 export interface PageRunOptions {
   readonly clock: Pick<Clock, 'schedule'>
   readonly limitMs: number
-  /** Aborts when the client is gone. Lives as long as the request. */
+  /** Aborts when the client disconnects. Lives as long as the request. */
   readonly client: AbortSignal
-  /** Aborts when the worker stops hard. Lives longer, and many requests listen to it. */
+  /** Aborts on a hard stop of the worker. Outlives requests, and many of them listen to it. */
   readonly worker: SharedSignal | undefined
 }
 
-/** Runs a page's function with its signal; throws a `PageError` 503 when it takes too long. */
+/** Runs a page's function with its signal; throws a `PageError` 503 if it takes too long. */
 export async function runPage(
   { clock, limitMs, client, worker }: PageRunOptions,
   work: (signal: AbortSignal) => PageAnswer,
@@ -38,15 +38,15 @@ async function attempt(work: () => PageAnswer): Promise<Response> {
   return work()
 }
 
-/** Frees what a body holds that nobody will read. */
+/** Cancels a body that nobody will read, to free its resources. */
 export async function dropBody(response: Response): Promise<void> {
   if (!response.bodyUsed) await response.body?.cancel()
 }
 
-/** The client has got its 503, and the log its line. */
+/** The client already has its 503 and the log its line. */
 function ignore(): void {}
 
-/** One listener on a signal that outlives what follows it: Node takes a listener for each request for a leak. */
+/** A single listener on a long-lived signal: with one for each request, Node would warn of a leak. */
 export class SharedSignal {
   readonly #signal: AbortSignal
   readonly #followers = new Set<AbortController>()
@@ -62,7 +62,7 @@ export class SharedSignal {
     )
   }
 
-  /** Aborts `follower` with the signal's reason, now or later, until the function returned is called. */
+  /** Aborts `follower` with the signal's reason, now or later, until the returned function is called. */
   join(follower: AbortController): () => void {
     if (this.#signal.aborted) follower.abort(this.#signal.reason)
     this.#followers.add(follower)

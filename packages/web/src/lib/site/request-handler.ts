@@ -14,10 +14,10 @@ import { Overloaded, type Entrance } from './entrance.ts'
 import type { Page, PageRegistry } from './page-registry.ts'
 import { dropBody, runPage, SharedSignal } from './page-run.ts'
 
-/** Longest silence of a client that is sending a body. */
+/** Longest pause of a client that is sending a body. */
 const BODY_IDLE_MS = 30_000
 
-/** Nobody reads it; for the metrics. */
+/** Status for a client that disconnected: only metrics see it. */
 const CLIENT_GONE = 499
 
 export interface RequestHandlerParts {
@@ -29,7 +29,7 @@ export interface RequestHandlerParts {
   readonly forwarded: ForwardedRequests
 }
 
-/** A request, the worker that was asked, and the address at the other end of the connection. */
+/** A request, the worker that was asked, and the peer address of the connection. */
 export interface Asked {
   readonly request: Request
   readonly worker: SiteWorker | undefined
@@ -37,7 +37,7 @@ export interface Asked {
   readonly entrance: Entrance
 }
 
-/** Answers requests: finds the page, keeps to the limits, and makes answers of errors. */
+/** Answers requests: finds the page, applies the limits, and turns errors into answers. */
 export class RequestHandler {
   readonly #parts: RequestHandlerParts
   readonly #stopSignals = new WeakMap<AbortSignal, SharedSignal>()
@@ -90,7 +90,7 @@ export class RequestHandler {
     return new Response(null, { status: answer.status, headers: answer.headers })
   }
 
-  /** For pages of the app, and for what is no page: other sites read nothing of the built-in ones (`web.cors`). */
+  /** CORS is for the app's pages and for unknown paths: other sites never read the built-in pages (`web.cors`). */
   #shared(response: Response, request: Request): Response {
     return withHeaders(response, corsHeaders(this.#parts.site.surroundings.settings.web.cors, request))
   }
@@ -138,7 +138,10 @@ export class RequestHandler {
     throw new TypeError(`The page ${page.path} returned no Response.`)
   }
 
-  /** What a caller gets that may not see the page; throws a `PageError`: 404 where built-in pages are left out, 429 after too many wrong tokens. */
+  /**
+   * The answer for a caller that may not see the page. Throws a `PageError`: 404 if built-in pages are hidden, 429
+   * after too many wrong tokens.
+   */
   #instead(page: Page, caller: Caller): Response | undefined {
     if (page.isOpen()) return undefined
     const { site, access } = this.#parts
@@ -183,7 +186,9 @@ export class RequestHandler {
   }
 }
 
-/** The page gave up because its client has left, which is no failure of the page. Other errors are reported all the same. */
+/**
+ * The page stopped because its client disconnected, which is not the page's failure. Other errors are still reported.
+ */
 function isGone({ signal }: Request, thrown: unknown): boolean {
   return signal.aborted && thrown === signal.reason
 }
@@ -194,14 +199,14 @@ interface Found extends Asked {
   readonly params: AnyParams
 }
 
-/** How long a browser may keep the answer to a preflight, in seconds. */
+/** How long a browser may cache a preflight's answer, in seconds. */
 const MAX_AGE_S = 600
 
 /**
- * What lets a page of another origin read the answer; empty when the setting does not name its origin. Cookies are never
- * allowed: no page of the site asks for them.
+ * Headers that let a page of another origin read the answer; empty if the setting does not name its origin. Cookies are
+ * never allowed, because the site's pages do not use them.
  *
- * @param setting of `web.cors`: origins with commas between, or `*`
+ * @param setting `web.cors`: origins separated by commas, or `*`
  */
 function corsHeaders(setting: string | undefined, request: Request): Readonly<Record<string, string>> {
   const origin = request.headers.get('origin')
@@ -212,7 +217,7 @@ function corsHeaders(setting: string | undefined, request: Request): Readonly<Re
   return { 'access-control-allow-origin': origin, 'access-control-expose-headers': '*', vary: 'Origin' }
 }
 
-/** For a browser that asks before it sends; empty when the request does not ask. */
+/** Headers for a preflight request; empty if the request is not one. */
 function preflightHeaders(request: Request, allow: string): Readonly<Record<string, string>> {
   if (request.method !== 'OPTIONS' || !request.headers.has('access-control-request-method')) return {}
   const asked = request.headers.get('access-control-request-headers')
@@ -223,10 +228,10 @@ function preflightHeaders(request: Request, allow: string): Readonly<Record<stri
   }
 }
 
-/** Of built-in pages: what they show stays in no cache, and is never taken for a script or a page. */
+/** Headers of built-in pages: no cache keeps their content, and no browser takes it for a script or a page. */
 const DATA_HEADERS = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' }
 
-/** The answer with headers that it lacks. */
+/** The answer with the headers that it lacks. */
 function withDefaults(response: Response, defaults: Readonly<Record<string, string>>): Response {
   return withHeaders(
     response,
@@ -234,7 +239,7 @@ function withDefaults(response: Response, defaults: Readonly<Record<string, stri
   )
 }
 
-/** The answer with more headers; `vary` is added to what is there. */
+/** The answer with more headers; `vary` is appended to the existing value. */
 function withHeaders(response: Response, more: Readonly<Record<string, string>>): Response {
   const names = Object.keys(more)
   if (names.length === 0) return response

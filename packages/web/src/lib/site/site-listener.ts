@@ -6,13 +6,13 @@ import type { Site } from './site.ts'
 
 const HEADER_BYTES = 16_384
 const IDLE_MS = 30_000
-/** How often the files of certificates are read again. */
+/** How often the certificate files are read again. */
 const RENEW_MS = 60_000
 
 export interface SiteListenerContext {
   readonly site: Site
   readonly driver: WebDriver
-  /** The worker that is asked. */
+  /** The worker that gets the requests. */
   readonly worker: () => SiteWorker
   readonly log: Logger
   readonly clock: Clock
@@ -24,7 +24,7 @@ export interface SiteListenerSettings {
   readonly pages: 'all' | 'public'
 }
 
-/** A server of a site, with the certificate that it shows: one that is replaced in its file is taken up within a minute. */
+/** A server of a site with its certificate. A certificate replaced on disk is used within a minute. */
 export class SiteListener {
   readonly #context: SiteListenerContext
   readonly #server: WebServer
@@ -35,7 +35,7 @@ export class SiteListener {
     this.#server = server
   }
 
-  /** Resolves when it listens. Rejects with `PORT_IN_USE`, `SETTING_INVALID`. */
+  /** Resolves once it listens. Rejects with `PORT_IN_USE`, `SETTING_INVALID`. */
   static async open(context: SiteListenerContext, settings: SiteListenerSettings): Promise<SiteListener> {
     const { site, driver, clock, log } = context
     const entrance = site.entrance(settings.pages)
@@ -59,7 +59,7 @@ export class SiteListener {
     return listener
   }
 
-  /** As bound. */
+  /** The port as bound. */
   get port(): number {
     return this.#server.port
   }
@@ -100,7 +100,7 @@ export class SiteListener {
   }
 }
 
-/** Whether a minute has passed, and not been cut short. */
+/** Waits a minute; false if the wait was aborted. */
 async function slept(clock: Clock, signal: AbortSignal): Promise<boolean> {
   try {
     await clock.sleep(RENEW_MS, signal)

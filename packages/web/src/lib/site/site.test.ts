@@ -22,7 +22,7 @@ class Counter extends View {
   }
 }
 
-test('a page answers GET, with and without the slash at the end', async () => {
+test('a page answers GET with and without the trailing slash', async () => {
   const { site, get } = smallSite()
   let count = 0
   site.page('/count/', (c) => c.json({ count: ++count }))
@@ -42,7 +42,7 @@ test('a view keeps its state between verbs', async () => {
   expect(await (await get('/counter/', { method: 'DELETE' })).json()).toEqual({ count: 0 })
 })
 
-test('a view may be an object, or be made when its page is first asked for', async () => {
+test('a view may be an object, or created when its page is first requested', async () => {
   class Stock extends View {
     readonly #of: Map<string, number>
     constructor(of: Map<string, number>) {
@@ -69,7 +69,7 @@ test('a view may be an object, or be made when its page is first asked for', asy
   expect(made).toBe(1)
 })
 
-test('what is no view is refused, a factory that gives none when it is asked', async () => {
+test('refuses anything that is not a view, and a factory’s wrong result when it runs', async () => {
   const { site, get } = smallSite()
   const define = (page: unknown): unknown => Reflect.apply(site.page, site, ['/odd/', page])
   for (const odd of [{}, 7, null, undefined, 'text']) expect(() => define(odd)).toThrow('/odd/ is no function')
@@ -77,7 +77,7 @@ test('what is no view is refused, a factory that gives none when it is asked', a
   expect((await get('/odd/')).status).toBe(500)
 })
 
-test('a body that is no JSON is 400, however a page reads it', async () => {
+test('a body that is not JSON is 400, however a page reads it', async () => {
   const { site, get } = smallSite()
   site.page(
     '/echo/:how/',
@@ -107,11 +107,11 @@ test('a body that is no JSON is 400, however a page reads it', async () => {
     expect((await get(`/echo/${how}/`, { method: 'POST' })).status).toBe(400)
     expect(await (await get(`/echo/${how}/`, { method: 'POST', body: '[1]' })).json()).toEqual([1])
   }
-  // Which has no body.
+  // This request has no body.
   expect((await get('/echo/context/')).status).toBe(400)
 })
 
-test('a verb that is not there is 405 with Allow', async () => {
+test('an unsupported verb is 405 with Allow', async () => {
   const { site, get } = smallSite()
   site.page('/counter/', Counter)
   site.page('/page/', (c) => c.text(''))
@@ -121,7 +121,7 @@ test('a verb that is not there is 405 with Allow', async () => {
   expect((await get('/page/', { method: 'POST' })).headers.get('allow')).toBe('GET, HEAD, OPTIONS')
 })
 
-test('HEAD is GET without the body, OPTIONS tells the verbs; a view may say otherwise', async () => {
+test('HEAD is GET without the body, OPTIONS lists the verbs; a view may override both', async () => {
   const { site, get } = smallSite()
   site.page('/plain/', (c) => c.text('12345'))
   site.page(
@@ -149,7 +149,7 @@ test('HEAD is GET without the body, OPTIONS tells the verbs; a view may say othe
   expect((await get('/own/')).status).toBe(405)
 })
 
-test('HEAD lets go of a body that is a stream', async () => {
+test('HEAD cancels a streamed body', async () => {
   const { site, get } = smallSite()
   const cancelled = deferred<string>()
   site.page('/stream/', () => new Response(new ReadableStream({ cancel: () => cancelled.resolve('cancelled') })))
@@ -157,7 +157,7 @@ test('HEAD lets go of a body that is a stream', async () => {
   expect(await cancelled.promise).toBe('cancelled')
 })
 
-test('parameters, query and body come to the page', async () => {
+test('the page gets parameters, query and body', async () => {
   const { site, get } = smallSite()
   site.page('/a/:one/b/:two/', (c) => c.json([c.params.one, c.params.two, c.query.getAll('q'), c.url.pathname]))
   expect(await (await get('/a/x%2Fy/b/%25/?q=1&q=%C3%BC')).json()).toEqual(['x/y', '%', ['1', 'ü'], '/a/x%2Fy/b/%25/'])
@@ -216,7 +216,7 @@ test('every kind of answer', async () => {
   expect(await answers[5]?.json()).toEqual({ error: 'No.', field: 'name' })
 })
 
-test('what fails is an error in JSON, without a stack or a secret, logged and counted', async () => {
+test('a failure gives a JSON error without a stack or a secret, and is logged and counted', async () => {
   const { site, get, logged, worker } = smallSite()
   site.page('/boom/', () => {
     throw new Error('the password is 123')
@@ -252,7 +252,7 @@ test.each([
   expect(answer.headers.has('retry-after')).toBe(status === 503)
 })
 
-test('a page that gives no Response is 500', async () => {
+test('a page that returns no Response is 500', async () => {
   const { site, get, logged } = smallSite()
   const nothing: object = { value: undefined }
   site.page('/nothing/', () => Reflect.get(nothing, 'value'))
@@ -260,7 +260,7 @@ test('a page that gives no Response is 500', async () => {
   expect(JSON.stringify(logged.map(({ message }) => message))).toContain('A page failed.')
 })
 
-test('no page is 404, a URL that cannot be decoded 400, a body too long 413, no JSON 400', async () => {
+test('an unknown page is 404, an undecodable URL 400, a long body 413, invalid JSON 400', async () => {
   const { site, get } = smallSite({ settings: { bodyLimitBytes: 10 } })
   site.page(
     '/:name/in/',
@@ -283,7 +283,7 @@ test('no page is 404, a URL that cannot be decoded 400, a body too long 413, no 
   expect(await status('/a/in/', '[1]')).toEqual([200, [1]])
 })
 
-test('a page that takes too long is 503, its signal aborts, and its late answer is let go', async () => {
+test('a page that takes too long is 503: its signal aborts and its late answer is dropped', async () => {
   const clock = manualClock()
   const { site, get } = smallSite({ clock, settings: { requestTimeoutMs: 1000 } })
   const cancelled = deferred<string>()
@@ -300,7 +300,7 @@ test('a page that takes too long is 503, its signal aborts, and its late answer 
   expect(clock.pending()).toBe(0)
 })
 
-test('the signal aborts when the client leaves and when the worker stops hard', async () => {
+test('the signal aborts when the client disconnects and on a hard stop of the worker', async () => {
   const { site, worker } = smallSite()
   const seen: unknown[] = []
   site.page('/wait/', async ({ signal }) => {
@@ -318,7 +318,7 @@ test('the signal aborts when the client leaves and when the worker stops hard', 
   expect(seen).toEqual([expect.objectContaining({ message: 'gone' }), expect.objectContaining({ message: 'stopped' })])
 })
 
-test('a client that leaves is no failure of the page, but what fails then is told all the same', async () => {
+test('a client that disconnects is no failure of the page, but errors after that are still reported', async () => {
   const small = smallSite()
   const left = new Error('The client is gone.')
   small.site.page(
@@ -359,7 +359,7 @@ test('pages run in the context of the worker that was asked', async () => {
   expect(seen[1]).toBeUndefined()
 })
 
-test('other origins are allowed by the setting only', async () => {
+test('only the setting allows other origins', async () => {
   const asking = {
     origin: 'https://a.example',
     'access-control-request-method': 'POST',
@@ -396,7 +396,7 @@ test('other origins are allowed by the setting only', async () => {
   )
 })
 
-test('definitions that make no sense are refused where they are made', () => {
+test('invalid definitions are refused at once', () => {
   const { site, contexts } = smallSite()
   const refused = (code: string, text: string): object =>
     expect.objectContaining({ code, message: expect.stringContaining(text) })
@@ -413,7 +413,7 @@ test('definitions that make no sense are refused where they are made', () => {
   expect(placed({})).toThrow(refused('DEFINITION_INVALID', "give it { param: 'name' } or { query: 'name' }"))
   expect(placed('word')).toThrow(refused('DEFINITION_INVALID', 'tableRoute of table "words" are "word"'))
   const route = site.tableRoute(textTable('words', contexts), { param: 'wrod' }, (c) => c.text(''))
-  // What the compiler would not let through.
+  // Rejected by the compiler as well.
   const path = ['', 'spelled', ':word', ''].join('/') as '/spelled/:wrod/'
   expect(() => site.page(path, route)).toThrow(refused('DEFINITION_INVALID', '"wrod"'))
   class Routed extends View {

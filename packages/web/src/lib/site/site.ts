@@ -25,20 +25,20 @@ import { Entrance } from './entrance.ts'
 import { PageRegistry } from './page-registry.ts'
 import { RequestHandler } from './request-handler.ts'
 
-/** How long a stop waits for requests that were passed on to other workers. */
+/** How long a stop waits for forwarded requests. */
 const FORWARD_GRACE_MS = 1_000
 
-/** Makes an addition for a site: `dashboard` of `@millrace/dashboard`. */
+/** Creates an addition for a site: `dashboard` of `@millrace/dashboard`. */
 export type AddToSite = (tools: SiteTools) => SiteAddition
 
 /**
- * The pages of an app over web-standard requests: routing, verbs, errors, limits, the built-in pages. It has no server of
- * its own: `webPart` gives it one, and `fetch` puts it under any other. Made by `createSite`.
+ * The pages of an app over web-standard requests: routing, verbs, errors, limits, and the built-in pages. It has no
+ * server: `webPart` gives it one, and `fetch` mounts it in any other. Created by `createSite`.
  */
 export class Site implements PageDeclarations {
   readonly page: PageDeclarations['page']
   readonly tableRoute: PageDeclarations['tableRoute']
-  /** What its servers show, and other workers are shown. */
+  /** The certificates shown to clients and to other workers. */
   readonly certificates: Certificates
   readonly #site: SiteApp
   readonly #workers: SiteWorkers
@@ -47,7 +47,7 @@ export class Site implements PageDeclarations {
   readonly #addresses: PeerAddresses
   readonly #proxy: WorkerProxy
   readonly #addition: SiteAddition | undefined
-  /** Of requests that come from another server. */
+  /** For requests that come from another server. */
   readonly #entrance: Entrance
   readonly #source: () => MetricsSource | undefined
 
@@ -91,7 +91,7 @@ export class Site implements PageDeclarations {
     for (const pages of [statsPages, healthPages, tablePages, routerPages, jobPages]) this.#add(pages(builtIn))
     if (this.#addition !== undefined) this.#add(this.#addition.pages)
     const help =
-      'A form for the token (`web.token`), and what it is sent to, without that header: a session of twelve hours. An address that has sent ten wrong tokens in a minute, here or as bearer tokens, gets 429 for each.'
+      'A form for the token (`web.token`), and its target, which does not need that header: a session of twelve hours. An address that has sent ten wrong tokens in a minute, here or as bearer tokens, gets 429 for each.'
     this.#add({ [SIGN_IN]: { help, page: signInPage(site, access), open: true, always: true } })
   }
 
@@ -103,21 +103,21 @@ export class Site implements PageDeclarations {
   }
 
   /**
-   * The whole site as a function, for mounting into another server. Answered by the first worker of this process. `peer` is
-   * the address at the other end of the connection: without it, and without `web.token`, the built-in pages answer nobody.
+   * The whole site as a function, for mounting into another server. The first worker of this process answers. `peer` is
+   * the remote address of the connection: without it and without `web.token`, the built-in pages refuse everyone.
    */
   fetch(request: Request, peer?: string): Promise<Response> {
     return this.handle(request, this.#workers.all()[0], peer)
   }
 
-  /** A place for requests to come in, with bounds of its own. */
+  /** An entrance for requests, with limits of its own. */
   entrance(pages: 'all' | 'public' = 'all'): Entrance {
     const { surroundings } = this.#site
-    // Settings may still change when a site is made: the command line comes later.
+    // Settings may still change after the site is created: the command line is parsed later.
     return new Entrance({ ...surroundings, most: () => surroundings.settings.web.maxRequests, pages })
   }
 
-  /** Answers for one worker. `peer` is the address at the other end of the connection. Never rejects. */
+  /** Answers for one worker. `peer` is the remote address of the connection. Never rejects. */
   handle(
     request: Request,
     worker: SiteWorker | undefined,
@@ -127,13 +127,13 @@ export class Site implements PageDeclarations {
     return this.#handler.answer({ request, worker, peer, entrance })
   }
 
-  /** Writes what `/metrics` shows of the worker; nothing when none runs in this process. */
+  /** Writes the worker's part of `/metrics`; nothing if no worker runs in this process. */
   writeMetrics(writer: MetricsWriter): void {
     const source = this.#source()
     if (source !== undefined) writeWorkerMetrics(writer, source)
   }
 
-  /** The worker's site is served from now on, until `unwatch`. */
+  /** Called once the worker's site is served, until `unwatch`. */
   watch(worker: SiteWorker): void {
     const address = worker.address()
     const reason = address === undefined ? undefined : this.#addresses.refusal(address)
@@ -147,19 +147,19 @@ export class Site implements PageDeclarations {
     this.#addition?.watch(worker)
   }
 
-  /** Nothing more will be known of the worker: pages that wait for it end. */
+  /** No more statistics of the worker follow: ends pages that wait for them. */
   unwatch(worker: SiteWorker): void {
     this.#addition?.unwatch(worker)
   }
 
-  /** Closes connections to other workers; they are opened again when they are needed. */
+  /** Closes connections to other workers; they are reopened on use. */
   async close(): Promise<void> {
     await this.#proxy.close(FORWARD_GRACE_MS)
   }
 }
 
 /**
- * A site with its built-in pages; without an addition `/` is an index of them.
+ * Creates a site with its built-in pages; without an addition, `/` is an index of them.
  *
  * @example
  * const site = createSite(app, dashboard)

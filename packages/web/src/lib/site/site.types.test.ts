@@ -34,7 +34,7 @@ test('parameters are typed from the path', () => {
   expect(Missing).toBeDefined()
 })
 
-test('a wrong parameter of a table route is an error of the compiler, the key has the type of the table', () => {
+test('a wrong parameter of a table route does not compile, and the key has the table’s type', () => {
   const { site, contexts } = smallSite()
   const words = textTable('words', contexts)
   const numbers = numberTable('numbers', contexts)

@@ -23,7 +23,7 @@ interface Answer {
   readonly body: string
 }
 
-/** Over a new connection, as a client that trusts `ca`. */
+/** Uses a new connection, as a client that trusts `ca`. */
 function get(
   url: string,
   ca: string,
@@ -62,7 +62,7 @@ async function two(first: Tls, second: Tls): Promise<readonly [Running, Running]
   ]
 }
 
-test('requests are passed on to workers over TLS, whatever host name the client has asked for', async () => {
+test('requests are forwarded over TLS, whatever host name the client asked for', async () => {
   const { ca, tls } = await tlsOf()
   const [one, other] = await two(tls, tls)
   const key = keyOf(other)
@@ -74,7 +74,7 @@ test('requests are passed on to workers over TLS, whatever host name the client 
   }
 })
 
-test('another worker is not trusted whose certificate is of another authority, or for another name', async () => {
+test('a worker’s certificate from another authority or for another name is not trusted', async () => {
   const { ca, tls } = await tlsOf()
   const { tls: others } = await tlsOf()
   const [one, other] = await two(tls, others)
@@ -84,7 +84,7 @@ test('another worker is not trusted whose certificate is of another authority, o
   expect((await get(`${named.url}/words/${keyOf(other)}/`, ca, { headers: { host: 'localhost' } })).status).toBe(503)
 })
 
-test('one certificate does for workers that are reached by address, and clients must show one that is asked for', async () => {
+test('one certificate serves workers reached by address, and clients must show one when asked', async () => {
   const { ca, tls } = await tlsOf({ servername: 'orders.example', clientCertificates: true }, ['orders.example'])
   const [one, other] = await two(tls, tls)
   const key = keyOf(other)
@@ -111,7 +111,7 @@ function partWith(
   return { part, site, clock }
 }
 
-test('a certificate that is replaced in its file is shown within a minute; one that does not fit is not', async () => {
+test('a certificate replaced on disk is used within a minute, unless it does not match its key', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-tls-'))
   onTestFinished(() => rmSync(directory, { recursive: true }))
   const [old, renewed] = [await testCertificates(), await testCertificates()]
@@ -143,7 +143,7 @@ test('a certificate that is replaced in its file is shown within a minute; one t
   await expect(get(url, old.ca)).rejects.toThrow(/certificate/)
 })
 
-test('what of web.tls cannot be used is an error that names it', async () => {
+test('an unusable web.tls setting gives an error that names it', async () => {
   const [{ tls }, { tls: others }] = [await tlsOf(), await tlsOf()]
   const key = createPrivateKey(tls.key?.text ?? '')
   const encrypted = pem(
@@ -162,7 +162,7 @@ test('what of web.tls cannot be used is an error that names it', async () => {
   await partWith({ ...tls, key: encrypted, passphrase: 'opens it' }).part.start()
 })
 
-test('a certificate that others do not trust is a warning that says why, also when it expires later', async () => {
+test('an untrusted certificate gives a warning with the reason, also when it expires later', async () => {
   const { tls } = await tlsOf()
   const reasons = async (options: Parameters<typeof partWith>[2], more: Partial<Tls> = {}): Promise<unknown[]> => {
     const { part, site, clock } = partWith({ ...tls, ...more }, nodeHttpDriver(), options)

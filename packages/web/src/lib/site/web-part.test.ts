@@ -25,7 +25,7 @@ function partOf(
   return part
 }
 
-test('it listens from its declaration on, and its address is known when it has started', async () => {
+test('listens from its declaration on, and knows its address once started', async () => {
   const small = smallSite()
   const part = partOf(small)
   expect([part.address(), part.url()]).toEqual([undefined, undefined])
@@ -39,7 +39,7 @@ test('it listens from its declaration on, and its address is known when it has s
   expect((await fetch(`${url}health/ready`)).status).toBe(503)
 })
 
-test('the advertised address is what others are told', async () => {
+test('others get the advertised address', async () => {
   const small = smallSite()
   const part = partOf(small, { advertise: 'outside.example:80' })
   part.declare(small.worker.context, topology)
@@ -60,7 +60,7 @@ test('a port in use fails the worker and the start', async () => {
   expect(part.address()).toBeUndefined()
 })
 
-test('stopping finishes requests in flight; it may be stopped before it has started, and twice', async () => {
+test('stopping finishes requests in flight, and works before the start and twice', async () => {
   const small = smallSite()
   const go = deferred<void>()
   const asked = deferred<void>()
@@ -85,7 +85,7 @@ test('stopping finishes requests in flight; it may be stopped before it has star
   await partOf(smallSite()).stop()
 })
 
-test('a stop while it is opened closes what opens', async () => {
+test('a stop during opening closes what opens', async () => {
   const small = smallSite()
   const part = partOf(small)
   part.declare(small.worker.context, topology)
@@ -93,7 +93,7 @@ test('a stop while it is opened closes what opens', async () => {
   expect(part.url()).toBeUndefined()
 })
 
-test('hostile bytes and large headers come no further than the server, slow pages hold nobody up', async () => {
+test('hostile bytes and large headers do not get past the server, and slow pages block no other', async () => {
   const small = smallSite()
   const part = partOf(small)
   part.declare(small.worker.context, topology)

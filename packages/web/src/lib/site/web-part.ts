@@ -18,31 +18,31 @@ export interface WebPartContext {
 
 export interface WebPartSettings {
   readonly host: string
-  /** 0 takes any free one. */
+  /** 0 takes any free port. */
   readonly port: number
-  /** Of a second listener, which then has the built-in pages, and is where other workers come; 0 takes any free one. */
+  /** Port of a second listener, for the built-in pages and for other workers; 0 takes any free port. */
   readonly adminPort?: number | undefined
   /** Default `host`. */
   readonly adminHost?: string | undefined
   readonly advertise: string | undefined
-  /** What pages that show data ask for; left out, they answer this machine only. */
+  /** The token that pages with data ask for; if omitted, they answer this machine only. */
   readonly token?: string | undefined
   readonly maxConnections: number
-  /** How long requests in flight may take when the worker stops; less when it has less time left. */
+  /** How long requests in flight may take when the worker stops; shorter if the worker has less time left. */
   readonly graceMs: number
 }
 
-/** A worker's web server, or two. */
+/** A worker's web server, or two of them. */
 export interface WebPart extends WorkerPart {
-  /** Host and port for other workers; `undefined` until it listens and after it has stopped. For the worker's `webAddress`. */
+  /** Host and port for other workers; `undefined` while it does not listen. For the worker's `webAddress`. */
   address(): string | undefined
-  /** For a person at this machine; `undefined` likewise. */
+  /** URL for a person at this machine; likewise `undefined` while it does not listen. */
   url(): string | undefined
 }
 
 /**
- * Serves a site for one worker: it listens from `declare` on, so that probes see it live while it connects to the broker,
- * and its address is known before the worker joins. `start` rejects with `PORT_IN_USE` or `SETTING_INVALID`.
+ * Serves a site for one worker. It listens from `declare` on, so that probes see it live while it connects to the
+ * broker, and its address is known before the worker joins. `start` rejects with `PORT_IN_USE` or `SETTING_INVALID`.
  *
  * @example
  * const web = webPart({ site, driver: honoDriver(), worker: () => siteWorker, log }, { ...settings.web, graceMs: 10_000 })
@@ -61,7 +61,7 @@ export function webPart(deps: WebPartContext, settings: WebPartSettings): WebPar
       opening = serving
       serving.then(
         (opened) => {
-          // It may have been stopped meanwhile.
+          // The part may have been stopped in the meantime.
           if (opening === serving) listeners = opened
         },
         (thrown: unknown) => worker.fail(toError(thrown)),
@@ -87,7 +87,7 @@ export function webPart(deps: WebPartContext, settings: WebPartSettings): WebPar
       const close = async (graceMs: number): Promise<void> => {
         await Promise.all([opened?.outer.close(graceMs), opened?.inner.close(graceMs)])
       }
-      // The shortest grace counts.
+      // The shortest grace applies.
       signal?.addEventListener('abort', () => void close(0), { once: true })
       await close(settings.graceMs)
       await site.close()
@@ -103,11 +103,11 @@ export function webPart(deps: WebPartContext, settings: WebPartSettings): WebPar
   }
 }
 
-/** Of one worker. */
+/** The listeners of one worker. */
 interface SiteListeners {
-  /** For everybody. */
+  /** The listener for everyone. */
   readonly outer: SiteListener
-  /** With all pages, for operators and other workers; the same where there is no `adminPort`. */
+  /** The listener with all pages, for operators and other workers; the same as the first without `adminPort`. */
   readonly inner: SiteListener
 }
 
@@ -129,27 +129,27 @@ async function openListeners(context: SiteListenerContext, settings: WebPartSett
   }
 }
 
-/** The worker has failed with it already. */
+/** The worker has already failed with this error. */
 function known(): undefined {
   return undefined
 }
 
-/** Where a worker listens, and what its settings say of how others reach it. */
+/** Where a worker listens, and how its settings say others reach it. */
 export interface BoundAddress {
   readonly host: string
   readonly port: number
   /** Default http. */
   readonly scheme?: 'http' | 'https'
-  /** `web.advertise`. */
+  /** The setting `web.advertise`. */
   readonly advertise: string | undefined
 }
 
 const EVERYWHERE = ['0.0.0.0', '::', '']
 
 /**
- * Where other workers reach this one: as advertised, with the bound port where none is named; else the address it is bound
- * to; else, bound to all of them, the first IPv4 address that is not internal. Host and port, with `https://` before them
- * where that is served.
+ * Where other workers reach this one: the advertised address, with the bound port if it names none; otherwise the bound
+ * address; otherwise, if bound to all addresses, the first IPv4 address that is not internal. Host and port, with
+ * `https://` in front over TLS.
  */
 export function ownAddress(
   { host, port, scheme = 'http', advertise }: BoundAddress,
@@ -165,7 +165,7 @@ export function ownAddress(
   return reached(`${outside?.address ?? '127.0.0.1'}:${port}`)
 }
 
-/** For a person at this machine. */
+/** URL for a person at this machine. */
 export function localUrl({ host, port, scheme = 'http' }: Omit<BoundAddress, 'advertise'>): string {
   return `${scheme}://${EVERYWHERE.includes(host) ? 'localhost' : bracketed(host)}:${port}/`
 }
