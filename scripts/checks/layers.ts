@@ -74,7 +74,7 @@ const FLOORS: ReadonlyMap<string, readonly string[]> = new Map([
     'worker',
     ['contracts', 'environment', 'topics', 'records', 'sending', 'restore', 'task', 'queue', 'group', 'worker'],
   ],
-  ['state', ['memory', 'keys', 'rows', 'locating']],
+  ['state', ['memory', 'keys', 'rows', 'time', 'locating']],
   ['streams', ['events', 'topics', 'asking', 'channels', 'dead-letters', 'errors', 'streams', 'agents']],
 ])
 

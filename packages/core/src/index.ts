@@ -119,7 +119,7 @@ export {
   shownHeaders,
 } from './lib/redaction/redact.ts'
 export { formatByteSize, parseByteSize, type ByteSize } from './lib/units/byte-size.ts'
-export { duration, formatDuration, parseDuration, type Duration } from './lib/units/duration.ts'
+export { duration, formatDuration, parseDuration, readDuration, type Duration } from './lib/units/duration.ts'
 export {
   isLocalBroker,
   parseBrokerUrl,

@@ -7,6 +7,7 @@ export type {
   SendRequest,
   SubscriptionQueue,
 } from './lib/contracts/event.ts'
+export type { EventTime, StampedRecord } from './lib/contracts/event-time.ts'
 export type { AssignmentView, Candidate, Leadership, RoutedTable, TaskOwner, TaskView } from './lib/contracts/group.ts'
 export type {
   AgentHistograms,
@@ -22,11 +23,13 @@ export type {
   StateStats,
   TableStats,
   WaitingStats,
+  WindowStats,
   WorkerStats,
   WorkerStatus,
 } from './lib/contracts/stats.ts'
 export type {
   DueQueue,
+  DueSource,
   OpenState,
   OpenStateOptions,
   OwnedTask,
@@ -55,6 +58,7 @@ export {
   parseSend,
   sendText,
 } from './lib/records/commit-metadata.ts'
+export { timeTexts } from './lib/records/committed-times.ts'
 export { progressTopic, type ReadingPages, withPages } from './lib/records/progress-pages.ts'
 export type { OffsetRange, Progress } from './lib/records/positions.ts'
 export { leaderDeclaration, leaderTopic } from './lib/topics/declared-topology.ts'

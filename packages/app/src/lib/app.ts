@@ -149,9 +149,18 @@ export function createApp(settings: AppSettings, environment: AppEnvironment = {
 function appOver(runtime: AppRuntime): App {
   const { data, deadLetters, definitions, listeners, site, streams, surroundings, tables } = runtime
   const lifecycle = new Lifecycle(runtime)
+  const declared = declareStreams(streams, definitions)
   const app: App = {
-    ...declareStreams(streams, definitions),
-    ...declareTables(tables, definitions),
+    ...declared,
+    ...declareTables(tables, definitions, {
+      onClose: (table, closed, handle) => {
+        // Each view of a table may have one: the first has the short name.
+        const name = [`${table}-close`, `${closed.name}-close`].find((free) => !definitions.agents.has(free))
+        declared.agent(name ?? closed.name, closed, async (windows) => {
+          for await (const window of windows) await handle(window)
+        })
+      },
+    }),
     ...declareJobs(definitions),
     ...declareCommands(definitions),
     page: site.page,

@@ -4,7 +4,7 @@ import type { CommandDefinition } from '@millrace/core/operations'
 import type { WorkerPart } from '@millrace/worker'
 import { schedulerTopics, type Job } from '@millrace/scheduler'
 import { deadLettersOf, Topic, type AnyAgent, type AnyTopic } from '@millrace/streams'
-import { globalTablesPart, SetTable, type AnyGlobalTable, type AnyTable } from '@millrace/tables'
+import { globalTablesPart, SetTable, type AnyGlobalTable, type AnyTable, WindowedTable } from '@millrace/tables'
 
 /** What the app file has declared, by name and in order. Closed once a worker has started. */
 export class Definitions extends DefinedNames {
@@ -35,9 +35,7 @@ export class Definitions extends DefinedNames {
         }
       }),
     tables: () => [
-      ...[...this.tables.values()].map(
-        (table) => ({ kind: table instanceof SetTable ? 'set' : 'table', table }) as const,
-      ),
+      ...[...this.tables.values()].map((table) => ({ kind: kindOf(table), table }) as const),
       ...[...this.globalTables.values()].map(
         (table) => ({ kind: 'global', table, replica: () => globalTablesPart([table]) }) as const,
       ),
@@ -61,6 +59,11 @@ export class Definitions extends DefinedNames {
     ready: () => {},
     stop: async () => {},
   }
+}
+
+function kindOf(table: AnyTable): 'table' | 'set' | 'windowed' {
+  if (table instanceof WindowedTable) return 'windowed'
+  return table instanceof SetTable ? 'set' : 'table'
 }
 
 function isTopic(source: unknown): source is AnyTopic {

@@ -44,7 +44,7 @@ export interface DeclaredAgent {
 }
 
 export type DeclaredTable =
-  | { readonly kind: 'table' | 'set'; readonly table: TaskTable }
+  | { readonly kind: 'table' | 'set' | 'windowed'; readonly table: TaskTable }
   | {
       readonly kind: 'global'
       readonly table: ReadableTable & { readonly source: TopicDeclaration }

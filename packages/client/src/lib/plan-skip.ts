@@ -6,6 +6,7 @@ import {
   encodeCommitMetadata,
   type OffsetRange,
   type Progress,
+  timeTexts,
 } from '@millrace/worker'
 
 /**
@@ -21,7 +22,12 @@ export function planSkip(committed: CommitOffset, range: OffsetRange): CommitOff
   const after = new Map([...before].map(([id, progress]) => [id, withFinished(progress, range)]))
   if ([...before].every(([id, progress]) => sameProgress(progress, after.get(id)))) return undefined
   const lowest = Math.min(...[...after.values()].map(({ position }) => position))
-  const { text, complete } = encodeCommitMetadata(lowest, after, committedSends(committed.metadata))
+  const { text, complete } = encodeCommitMetadata(
+    lowest,
+    after,
+    committedSends(committed.metadata),
+    timeTexts(committed.metadata),
+  )
   if (!complete)
     throw new MillraceError(
       'SKIP_REFUSED',

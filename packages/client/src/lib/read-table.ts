@@ -37,7 +37,7 @@ export async function readTable(connection: Connection, name: string, key: strin
   return withPartition(connection, { table, partitions, partition }, async (store) => {
     const value = table.lookup(key)
     // A default is not a row.
-    const found = kind === 'set' ? isThere(value) : store.get(bytes) !== undefined
+    const found = kind === 'table' ? store.get(bytes) !== undefined : isThere(value)
     return { found, value: found ? value : undefined, partition }
   })
 }

@@ -10,6 +10,7 @@ import {
 import type { Fallback, KeyOf, TableOptions, ValueOf } from './options.ts'
 import { createSetTable, type GlobalSetTable, type SetTable, type SetTableOptions } from './set-table.ts'
 import { type AnyTable, createTable, type Table, type TableOf } from './table.ts'
+import { NO_APP, type ViewDeclarations } from './windows/views.ts'
 
 /** Declarations of an app's tables. */
 export interface TableDeclarations {
@@ -48,11 +49,20 @@ interface TableDefinitions extends DefinedNames {
   readonly globalTables: Map<string, AnyGlobalTable>
 }
 
-export function declareTables(context: StateContext, definitions: TableDefinitions): TableDeclarations {
+/** `onClose`: as `ViewDeclarations` says. */
+export function declareTables(
+  context: StateContext,
+  definitions: TableDefinitions,
+  { onClose }: Pick<ViewDeclarations, 'onClose'> = NO_APP,
+): TableDeclarations {
   const { tables, globalTables } = definitions
   // Tables of all kinds share stores and routes, so they share names.
   const spread = (name: string) => ({ into: tables, besides: globalTables, name, among: 'table' })
   const whole = (name: string) => ({ into: globalTables, besides: tables, name, among: 'table' })
+  const views: ViewDeclarations = {
+    add: (name, make) => definitions.add('windowed table', spread(name), make),
+    onClose,
+  }
   function setTable<KS extends CodecSpec, ES extends CodecSpec>(
     name: string,
     options: SetTableOptions<KS, ES> & { readonly global: true },
@@ -74,7 +84,7 @@ export function declareTables(context: StateContext, definitions: TableDefinitio
         )
   }
   return {
-    table: (name, options) => definitions.add('table', spread(name), () => createTable(context, name, options)),
+    table: (name, options) => definitions.add('table', spread(name), () => createTable(context, name, options, views)),
     globalTable: (name, options) =>
       definitions.add('global table', whole(name), () => createGlobalTable(context, name, options)),
     setTable,

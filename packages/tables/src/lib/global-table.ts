@@ -1,4 +1,4 @@
-import type { CodecSpec, OptionNames } from '@millrace/core'
+import { type CodecSpec, MillraceError, type OptionNames } from '@millrace/core'
 import type { TopicDeclaration } from '@millrace/worker'
 import { codecShape, type StateContext } from '@millrace/state'
 import { GlobalLocator, globalTopic } from './global/global-locator.ts'
@@ -11,10 +11,10 @@ import {
   type Fallback,
   type GivenOf,
   type KeyOf,
+  type TableDefinition,
   type TableOptions,
   type ValueOf,
 } from './options.ts'
-import type { TableDefinition } from './table.ts'
 
 /** How a global table is declared. */
 export interface GlobalTableOptions<
@@ -55,6 +55,24 @@ export class GlobalTable<K, V, G extends V | undefined = V | undefined>
   openReplica(context: ReplicaContext): Promise<Replica> {
     return this.rows.openReplica(context)
   }
+
+  /** A global table has no windows. Throws `WINDOW_GLOBAL`. */
+  tumbling(..._windows: readonly unknown[]): never {
+    throw noWindows(this.keyShape.where)
+  }
+
+  /** A global table has no windows. Throws `WINDOW_GLOBAL`. */
+  hopping(..._windows: readonly unknown[]): never {
+    throw noWindows(this.keyShape.where)
+  }
+}
+
+/** Why a global table has no windows. */
+function noWindows(where: string): MillraceError {
+  return new MillraceError(
+    'WINDOW_GLOBAL',
+    `Windows of ${where}: every worker has all of its rows, from a topic that any of them writes, so that no event time holds for them.`,
+  )
 }
 
 /** A global table or global set table of any type. */

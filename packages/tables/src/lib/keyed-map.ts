@@ -1,16 +1,15 @@
-import { isChangeOfFrozen, MillraceError } from '@millrace/core'
+import { MillraceError } from '@millrace/core'
 import {
   readingEvent,
   writingEvent,
   type CodecKeys,
-  type EntryOwner,
-  type KeyEntry,
   type RowShape,
   type StateContext,
   type StateShape,
 } from '@millrace/state'
 import { KeyedTable, type EncodedRow } from './keyed-table.ts'
 import type { KeyedDefinition } from './options.ts'
+import { TableValues } from './table-values.ts'
 
 /** How to read a key. */
 export interface ReadOptions {
@@ -24,7 +23,7 @@ export interface ReadOptions {
  */
 export abstract class KeyedMap<K, V, G extends V | undefined> extends KeyedTable<K, K, V> {
   readonly #rowShape: RowShape<V>
-  readonly #fallback: (() => V) | undefined
+  readonly #values: TableValues<V, G>
 
   constructor(
     context: StateContext,
@@ -33,7 +32,7 @@ export abstract class KeyedMap<K, V, G extends V | undefined> extends KeyedTable
   ) {
     super(context, shape.keys, definition)
     this.#rowShape = shape.rows
-    this.#fallback = definition.fallback
+    this.#values = new TableValues(definition.fallback)
   }
 
   /**
@@ -50,10 +49,10 @@ export abstract class KeyedMap<K, V, G extends V | undefined> extends KeyedTable
     const event = readingEvent(this.storage)
     if (options?.committed === true) {
       const rows = this.rows.rowsOf(key, event)
-      return this.#given(rows.committed(this.keyShape.encode(key)), rows)
+      return this.#values.given(rows.committed(this.keyShape.encode(key)), rows)
     }
     const entry = event === undefined ? this.rows.outside(key) : this.rows.reading(key, event)
-    return this.#given(entry.read(event), entry.rows)
+    return this.#values.given(entry.read(event), entry.rows)
   }
 
   /** Whether a key has a value of its own; a default does not count. Throws as `get` does. */
@@ -88,7 +87,9 @@ export abstract class KeyedMap<K, V, G extends V | undefined> extends KeyedTable
     const event = writingEvent(this.storage, this.keyShape.where)
     this.uses.addWrite(event.agent)
     let entry = this.rows.writing(key, event)
-    const value = entry.rows.guard(this.#changed(entry, this.#given(entry.view(event), entry.rows), change))
+    const value = entry.rows.guard(
+      this.#values.changed(entry, this.#values.given(entry.view(event), entry.rows), change),
+    )
     if (value === undefined) throw this.#undefinedValue(key, 'update')
     // `change` may have read so much else that the entry has left the cache.
     if (entry.evicted) entry = this.rows.writing(key, event)
@@ -144,24 +145,6 @@ export abstract class KeyedMap<K, V, G extends V | undefined> extends KeyedTable
   encodeRow(key: K, value: V): EncodedRow {
     const bytes = this.keyShape.encode(key)
     return { key: bytes, value: this.#rowShape.encode(value), partitionedBy: this.keyShape.partitionedBy(key, bytes) }
-  }
-
-  #given(value: V | undefined, rows: EntryOwner<V>): G {
-    // G is V exactly when there is a fallback: `createTable` derives both from the same options.
-    return (value === undefined && this.#fallback !== undefined ? rows.guard(this.#fallback()) : value) as G
-  }
-
-  #changed(entry: KeyEntry<V>, value: G, change: (value: G) => V): V {
-    try {
-      return change(value)
-    } catch (thrown) {
-      if (!isChangeOfFrozen(thrown)) throw thrown
-      throw new MillraceError(
-        'VALUE_FROZEN',
-        `The function given to update changes ${entry.show()} in place: ${thrown.message}.`,
-        { cause: thrown },
-      )
-    }
   }
 
   #undefinedValue(key: K, method: string): MillraceError {

@@ -82,6 +82,7 @@ export abstract class KeyedTable<K, R, V> {
       writes,
       writers,
       cachedBytes: opened.reduce((sum, { cachedBytes }) => sum + cachedBytes, 0),
+      late: 0,
     }
   }
 

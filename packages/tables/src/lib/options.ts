@@ -11,7 +11,7 @@ import {
   type OptionNames,
   type OutputOf,
 } from '@millrace/core'
-import type { CodecKeyOptions, PartitionKey } from '@millrace/state'
+import type { CodecKeyOptions, CodecShapeOptions, PartitionKey } from '@millrace/state'
 
 /** A table's value type for a codec spec. */
 export type ValueOf<S extends CodecSpec> = Immutable<InputOf<S>>
@@ -81,6 +81,12 @@ export interface KeyedDefinition<K, V> extends CodecKeyOptions<K> {
   readonly partitions: number | undefined
   readonly standbys: number | undefined
   readonly help: string | undefined
+}
+
+/** A table's options with the codecs resolved. */
+export interface TableDefinition<K, V> extends KeyedDefinition<K, V>, CodecShapeOptions<K, V> {
+  readonly fallback: (() => V) | undefined
+  readonly partitioner: 'key' | 'source'
 }
 
 /** The table to which options belong, for messages. */

@@ -1,6 +1,6 @@
-import type { CodecSpec, OptionNames } from '@millrace/core'
-import type { OpenState, OpenStateOptions, RoutedTable, StateDefinition } from '@millrace/worker'
-import { changelogOf, codecShape, TaskLocator, type CodecShapeOptions, type StateContext } from '@millrace/state'
+import type { CodecSpec, Duration, OptionNames } from '@millrace/core'
+import type { OpenState, OpenStateOptions, RoutedTable, StateDefinition, TableStats } from '@millrace/worker'
+import { changelogOf, codecShape, TaskLocator, type StateContext } from '@millrace/state'
 import { KeyedMap } from './keyed-map.ts'
 import type { ListedTable } from './keyed-table.ts'
 import {
@@ -8,17 +8,14 @@ import {
   readOptions,
   type Fallback,
   type GivenOf,
-  type KeyedDefinition,
   type KeyOf,
+  type TableDefinition,
   type TableOptions,
   type ValueOf,
 } from './options.ts'
-
-/** A table's options with the codecs resolved. */
-export interface TableDefinition<K, V> extends KeyedDefinition<K, V>, CodecShapeOptions<K, V> {
-  readonly fallback: (() => V) | undefined
-  readonly partitioner: 'key' | 'source'
-}
+import { NO_APP, type ViewDeclarations, windowView } from './windows/views.ts'
+import type { WindowOptions } from './windows/window-options.ts'
+import type { WindowedTable } from './windows/windowed-table.ts'
 
 /**
  * A map from keys to values that agents write, split into partitions as its source topics are and kept in a changelog
@@ -35,14 +32,53 @@ export class Table<K, V, G extends V | undefined = V | undefined>
   readonly partitions: number | undefined
   readonly standbys: number | undefined
   protected override readonly rows: TaskLocator<K, V>
+  readonly #declared: { context: StateContext; views: ViewDeclarations; table: TableDefinition<K, V> }
+  readonly #views: WindowedTable<K, V, G>[] = []
 
-  constructor(context: StateContext, definition: TableDefinition<K, V>) {
+  constructor(context: StateContext, definition: TableDefinition<K, V>, views: ViewDeclarations = NO_APP) {
     const shape = codecShape(definition)
     super(context, shape, definition)
+    this.#declared = { context, views, table: definition }
     this.changelog = changelogOf(context.appId, definition.name)
     this.partitions = definition.partitions
     this.standbys = definition.standbys
     this.rows = new TaskLocator({ definition: this, shape, context, anywhere: definition.partitioner === 'source' })
+  }
+
+  /**
+   * The table's values by windows of this size, one after the other on the grid of the epoch. A state of its own, in which
+   * an event counts in the window of its time; the table itself stays as it is.
+   *
+   * @throws `WINDOW_INVALID` for lengths that make no sense, `NAME_TAKEN`, `DEFINITION_LATE`
+   * @example
+   * const minutes = counts.tumbling('1m', { grace: '10s' })
+   */
+  tumbling(size: Duration, options: WindowOptions<K, V> = {}): WindowedTable<K, V, G> {
+    return this.#view({ size, every: undefined }, options)
+  }
+
+  /**
+   * As `tumbling`, with a window of this size every so often: they overlap, and an event counts in each that holds its
+   * time. Throws as `tumbling` does.
+   *
+   * @example
+   * const lastHour = counts.hopping('1h', '5m')
+   */
+  hopping(size: Duration, every: Duration, options: WindowOptions<K, V> = {}): WindowedTable<K, V, G> {
+    return this.#view({ size, every }, options)
+  }
+
+  override stats(): TableStats {
+    return { ...super.stats(), late: this.#views.reduce((sum, { late }) => sum + late, 0) }
+  }
+
+  #view(
+    spans: { readonly size: Duration; readonly every: Duration | undefined },
+    options: WindowOptions<K, V>,
+  ): WindowedTable<K, V, G> {
+    const view = windowView<K, V, G>(this.#declared, spans, options)
+    this.#views.push(view)
+    return view
   }
 
   openState(context: OpenStateOptions): OpenState {
@@ -91,11 +127,13 @@ export function createTable<KS extends CodecSpec, VS extends CodecSpec, D extend
   context: StateContext,
   name: string,
   options: TableOptions<KS, VS, D>,
+  views?: ViewDeclarations,
 ): TableOf<KS, VS, D> {
-  return new Table<KeyOf<KS>, ValueOf<VS>, GivenOf<VS, D>>(context, {
+  const definition = {
     ...readOptions<KS, VS>({ kind: 'table', name }, options, TABLE_OPTIONS),
     fallback: options.default,
     partitioner: options.partitioner ?? 'key',
     migrate: options.migrate,
-  })
+  } as const
+  return new Table<KeyOf<KS>, ValueOf<VS>, GivenOf<VS, D>>(context, definition, views)
 }

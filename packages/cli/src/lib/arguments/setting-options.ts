@@ -47,6 +47,7 @@ const KINDS: Readonly<Record<keyof SettingTypes, Pick<OptionGrammar, 'type' | 'v
   flag: { type: 'boolean' },
   integer: { type: 'number' },
   duration: { type: 'string', valueName: 'duration' },
+  durationOrFalse: { type: 'string', valueName: 'duration' },
   size: { type: 'string', valueName: 'size' },
   broker: { type: 'string', valueName: 'URL' },
   store: { type: 'string', valueName: 'URL' },

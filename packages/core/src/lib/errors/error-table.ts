@@ -134,6 +134,22 @@ const appErrors = {
     fix: 'Nothing to do: let the error pass, and the event that asked is handled again. The request may arrive twice.',
   },
   ASK_FAILED: { title: 'The agent that was asked failed' },
+  TIMESTAMP_INVALID: {
+    title: 'The time of an event is no time',
+    fix: 'Let timestamp of the topic give milliseconds since the epoch, 0 or more, or fix what sends such records. The event is kept as a dead letter.',
+  },
+  TIME_AMBIGUOUS: {
+    title: 'A windowed table was written in a batch of events with different times',
+    fix: 'Say which time counts: update(key, change, { at: event.timestamp }). Or handle the events one by one, without take.',
+  },
+  WINDOW_INVALID: {
+    title: 'The lengths of windows make no sense',
+    fix: 'Give size, every, grace and retention as whole milliseconds or as text with a unit; size and every above 0, and every no longer than size.',
+  },
+  WINDOW_GLOBAL: {
+    title: 'A global table has no windows',
+    fix: 'Give the windows to a table (app.table) that an agent writes; what they come to may go to a global table.',
+  },
   TABLE_PARTIAL: {
     title: 'A job of the leader would read a part of a table only',
     fix: 'Use a global table: every worker has all of its rows. Or leave out onLeader, so that the job runs on every worker, each with its own rows. Or let an agent keep the result as events come (groupBy one key).',

@@ -114,6 +114,18 @@ const appDeclarations = {
     help: 'After which a partition that does not move, though there are records and neither the broker nor the group keeps them from being handled, makes /health/live fail, so that whoever runs the worker starts it anew. Longer than any handler may take. Off when unset.',
   },
 
+  // event time
+  maxFutureSkew: {
+    type: 'duration',
+    default: '1d',
+    help: 'How far the time of an event may be ahead of the clock: one that is further ahead is handled, but moves no watermark.',
+  },
+  idleAfter: {
+    type: 'durationOrFalse',
+    default: '30s',
+    help: 'After which a partition that is at its end holds up no watermark. When all are idle and event time was close to the clock, it follows the clock so far behind; false: event time goes by events alone.',
+  },
+
   // topics
   offsetReset: {
     type: 'choice',

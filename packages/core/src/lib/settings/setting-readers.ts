@@ -45,6 +45,11 @@ export const settingReaders: { readonly [Type in keyof SettingTypes]: SettingRea
       `milliseconds as a number, or text such as '250ms', '10s', '5m', '1h', '1d'${describeBounds(declaration, formatDuration)}`,
     read: (value, declaration) => within(readDuration(value), declaration),
   },
+  durationOrFalse: {
+    accepts: () => "milliseconds as a number, text such as '250ms', '10s', '5m', '1h', '1d', or false",
+    read: (value, declaration) => (value === false ? Infinity : within(readDuration(value), declaration)),
+    fromText: (text) => (NO.includes(text) ? false : text),
+  },
   size: {
     accepts: (declaration) =>
       `bytes as a number, or text such as '512kb', '32mb', '1gb'${describeBounds(declaration, formatByteSize)}`,

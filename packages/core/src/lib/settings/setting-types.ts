@@ -35,6 +35,8 @@ export interface SettingTypes {
   flag: { input: boolean; output: boolean; suffix: '' }
   integer: { input: number; output: number; suffix: '' }
   duration: { input: Duration; output: number; suffix: 'Ms' }
+  /** `false` is resolved to `Infinity`: never. */
+  durationOrFalse: { input: Duration | false; output: number; suffix: 'Ms' }
   size: { input: ByteSize; output: number; suffix: 'Bytes' }
   broker: { input: string | TransportFactory; output: string | TransportFactory; suffix: '' }
   store: { input: string | StoreFactory; output: string | StoreFactory; suffix: '' }

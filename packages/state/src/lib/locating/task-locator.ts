@@ -21,6 +21,8 @@ export interface TaskLocatorOptions<K, V> {
   readonly definition: StateDefinition
   readonly shape: StateShape<K, V>
   readonly context: StateContext
+  /** Makes the rows of a task. Default: a `KeyedPartition`. */
+  readonly make?: (shape: RowShape<V>, context: OpenStateOptions) => KeyedPartition<V>
   /** The source topics are filled by another partitioner: the bytes of a key do not say where it belongs. */
   readonly anywhere: boolean
 }
@@ -39,23 +41,25 @@ export class TaskLocator<K, V> implements RowLocator<K, V> {
   readonly #storage: ContextStorage
   readonly #workers: () => readonly WorkerContext[]
   readonly #anywhere: boolean
+  readonly #make: NonNullable<TaskLocatorOptions<K, V>['make']>
   /** What `open` has given to workers: they hand it back untyped. */
   readonly #opened = new WeakMap<OpenState, KeyedPartition<V>>()
   // The last task and its rows: nearly every call is for the same task as the one before.
   #task: OwnedTask | undefined = undefined
   #rows: KeyedPartition<V> | undefined = undefined
 
-  constructor({ definition, shape, context, anywhere }: TaskLocatorOptions<K, V>) {
+  constructor({ definition, shape, context, anywhere, make }: TaskLocatorOptions<K, V>) {
     this.#definition = definition
     this.#keys = shape.keys
     this.#shape = shape.rows
     this.#storage = context.contexts
     this.#workers = context.workers
     this.#anywhere = anywhere
+    this.#make = make ?? ((rows, opened) => new KeyedPartition(rows, opened))
   }
 
   open(context: OpenStateOptions): KeyedPartition<V> {
-    const rows = new KeyedPartition(this.#shape, context)
+    const rows = this.#make(this.#shape, context)
     this.#opened.set(rows, rows)
     return rows
   }

@@ -133,6 +133,11 @@ export class KeyedPartition<V> extends KeyedRows<V> implements OpenState {
     this.#count()
   }
 
+  /** These rows were deleted by a commit, without an event. */
+  protected removed(rows: number): void {
+    this.#rows -= rows
+  }
+
   #count(): void {
     const bytes = this.#dirtyBytes + this.#takenBytes
     const more = bytes - this.#counted

@@ -230,6 +230,12 @@ export abstract class KeyedRows<V> implements EntryOwner<V>, Readable {
     }
   }
 
+  /** A stored row is deleted without an event: what is cached of it is forgotten. */
+  protected forget(key: Buffer): void {
+    const entry = this.entries.get(this.shape.identify(key))
+    if (entry !== undefined) this.evict(entry)
+  }
+
   /** Forgets a clean entry that no event holds. */
   protected evict(entry: KeyEntry<V>): void {
     entry.evicted = true

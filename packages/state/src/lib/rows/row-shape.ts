@@ -27,7 +27,10 @@ export interface StateShape<K, V> {
   readonly rows: RowShape<V>
 }
 
-export interface CodecShapeOptions<K, V> extends CodecKeyOptions<K> {
+export interface CodecShapeOptions<K, V> extends CodecKeyOptions<K>, ValueShapeOptions<K, V> {}
+
+/** How values are encoded, under keys of type `K`. */
+export interface ValueShapeOptions<K, V> {
   readonly valueCodec: Codec<V>
   /** As it was declared: two built-in codecs have checks that cost less than encoding. */
   readonly valueSpec: CodecSpec
@@ -41,9 +44,10 @@ export function codecShape<K, V>(options: CodecShapeOptions<K, V>): StateShape<K
   return { keys, rows: codecRows(keys, options) }
 }
 
-function codecRows<K, V>(
+/** Rows of any keys, with values that a codec encodes. */
+export function codecRows<K, V>(
   keys: KeyShape<K>,
-  { valueCodec: codec, valueSpec, migrate }: CodecShapeOptions<K, V>,
+  { valueCodec: codec, valueSpec, migrate }: ValueShapeOptions<K, V>,
 ): RowShape<V> {
   const encode = (value: V): Buffer => codec.encode(value)
   return {

@@ -1,3 +1,4 @@
+import type { DueSource } from '@millrace/worker'
 import type { AnyChannel, Channel } from '../channels/channel.ts'
 import type { OnError } from '../errors/error-policy.ts'
 import type { Sink } from '../events/targets.ts'
@@ -9,7 +10,10 @@ import type { KeyInput, KeyOutput, TopicOptions, ValueInput, ValueOutput } from 
 export type HandlerResult<Y = unknown> = Promise<void> | AsyncGenerator<Y, void, undefined>
 
 /** A topic, a channel, several of them, or the schema of a topic that the agent owns. */
-export type AgentSource = AnyTopic | AnyChannel | readonly (AnyTopic | AnyChannel)[] | TopicOptions
+export type AgentSource = AnySource | readonly AnySource[] | TopicOptions
+
+/** A topic, a channel, or what a state has due: the closed windows of a table. */
+export type AnySource = AnyTopic | AnyChannel | DueSource<unknown, unknown>
 
 type SpecIn<S, Name extends 'key' | 'value'> = S extends { readonly [N in Name]: infer Spec }
   ? Extract<Spec, TopicOptions[Name]>
@@ -22,14 +26,16 @@ type TypesOf<S> =
     ? { key: K; value: V; keyInput: KI; valueInput: VI }
     : S extends Channel<infer T>
       ? { key: string | null; value: T; keyInput: string; valueInput: T }
-      : S extends readonly (infer E)[]
-        ? TypesOf<E>
-        : {
-            key: KeyOutput<SpecIn<S, 'key'>>
-            value: ValueOutput<SpecIn<S, 'value'>, TombstonesIn<S>>
-            keyInput: KeyInput<SpecIn<S, 'key'>>
-            valueInput: ValueInput<SpecIn<S, 'value'>>
-          }
+      : S extends DueSource<infer K, infer V>
+        ? { key: K; value: V; keyInput: never; valueInput: never }
+        : S extends readonly (infer E)[]
+          ? TypesOf<E>
+          : {
+              key: KeyOutput<SpecIn<S, 'key'>>
+              value: ValueOutput<SpecIn<S, 'value'>, TombstonesIn<S>>
+              keyInput: KeyInput<SpecIn<S, 'key'>>
+              valueInput: ValueInput<SpecIn<S, 'value'>>
+            }
 
 /** Of several sources, the one that is sent to. */
 type FirstOf<S> = S extends readonly [infer F, ...unknown[]] ? F : S

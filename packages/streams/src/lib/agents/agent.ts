@@ -11,6 +11,7 @@ import { followed } from '../events/trace-headers.ts'
 import type { HandlerRun } from '../streams/handler-run.ts'
 import type { StreamsContext } from '../streams-context.ts'
 import { isRecord, noRecord } from '../topics/send-here.ts'
+import type { DueReader } from '../streams/due-source.ts'
 import { type AnyTopic, Topic } from '../topics/topic.ts'
 import type { RecordToSend } from '../topics/topic-options.ts'
 import type { HandlerResult } from './agent-options.ts'
@@ -31,13 +32,16 @@ export interface AskManyOptions<KI, VI> {
 const ASK_OPTIONS: OptionNames<AskOptions<unknown>> = { key: true, timeout: true }
 const ASK_MANY_OPTIONS: OptionNames<AskManyOptions<unknown, unknown>> = { keyOf: true, timeout: true }
 
+/** Where what is sent to an agent goes; to one that reads what is due, nothing can be sent. */
+export type AgentInbox<KI, VI> = Topic<unknown, unknown, KI, VI> | Channel<VI> | DueReader
+
 export interface AgentShape<KI, VI> {
   readonly name: string
   readonly help: string | undefined
   /** Where its events come from, at least one. */
-  readonly sources: readonly (AnyTopic | AnyChannel)[]
+  readonly sources: readonly (AnyTopic | AnyChannel | DueReader)[]
   /** Where everything sent to the agent goes: its first source. */
-  readonly inbox: Topic<unknown, unknown, KI, VI> | Channel<VI>
+  readonly inbox: AgentInbox<KI, VI>
   /** `undefined`: as many as the settings say. */
   readonly concurrency: number | undefined
   readonly ordering: 'key' | 'none'
@@ -93,7 +97,7 @@ export class Agent<KI, VI, R> {
   }
 
   /** The topic or channel to which everything sent to the agent goes. */
-  get inbox(): Topic<unknown, unknown, KI, VI> | Channel<VI> {
+  get inbox(): AgentInbox<KI, VI> {
     return this.shape.inbox
   }
 

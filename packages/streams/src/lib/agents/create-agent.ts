@@ -1,16 +1,19 @@
 import { checkOptions, MillraceError, type OptionNames, validateName } from '@millrace/core'
-import type { AnyChannel, Channel } from '../channels/channel.ts'
+import type { DueSource } from '@millrace/worker'
+import type { AnyChannel } from '../channels/channel.ts'
 import { DEFAULT_ERROR_POLICY, errorPolicy } from '../errors/error-policy.ts'
 import { deliverTo } from '../events/targets.ts'
+import { DueReader } from '../streams/due-source.ts'
 import { Stream } from '../streams/stream.ts'
 import type { StreamsContext } from '../streams-context.ts'
 import { createTopic } from '../topics/create-topic.ts'
 import { type AnyTopic, Topic } from '../topics/topic.ts'
-import { Agent } from './agent.ts'
+import { Agent, type AgentInbox } from './agent.ts'
 import type {
   AgentHandler,
   AgentOptions,
   AgentSource,
+  AnySource,
   SourceKey,
   SourceKeyInput,
   SourceValue,
@@ -54,7 +57,7 @@ export function createAgent<const S extends AgentSource, Y = never, const T exte
     help,
     sources,
     // The first source takes what the types say: both come from S.
-    inbox: inbox as Topic<unknown, unknown, SourceKeyInput<S>, SourceValueInput<S>> | Channel<SourceValueInput<S>>,
+    inbox: inbox as AgentInbox<SourceKeyInput<S>, SourceValueInput<S>>,
     concurrency,
     ordering,
     tombstones,
@@ -105,12 +108,19 @@ function isSink(sink: unknown): boolean {
   return typeof sink === 'function' || (typeof sink === 'object' && sink !== null && 'relay' in sink)
 }
 
-function sourcesOf(context: StreamsContext, name: string, source: AgentSource): readonly (AnyTopic | AnyChannel)[] {
+function sourcesOf(
+  context: StreamsContext,
+  name: string,
+  source: AgentSource,
+): readonly (AnyTopic | AnyChannel | DueReader)[] {
   if (isPlanned(source)) return [source]
-  if (isList(source)) {
-    for (const each of source) if (!isPlanned(each)) throw noSource(name, each)
-    return source
-  }
+  if (isDue(source)) return [new DueReader(name, source)]
+  if (isList(source))
+    return source.map((each) => {
+      if (isPlanned(each)) return each
+      if (isDue(each)) return new DueReader(name, each)
+      throw noSource(name, each)
+    })
   if (typeof source !== 'object' || source === null) throw noSource(name, source)
   return [createTopic(context, `${context.appId}-${name}`, source)]
 }
@@ -119,11 +129,15 @@ function isPlanned(source: unknown): source is AnyTopic | AnyChannel {
   return typeof source === 'object' && source !== null && 'planFor' in source
 }
 
+function isDue(source: unknown): source is DueSource<unknown, unknown> {
+  return typeof source === 'object' && source !== null && 'due' in source && 'readBy' in source
+}
+
 function noSource(agent: string, given: unknown): MillraceError {
   const hint = typeof given === 'string' ? ` Declare the topic: app.topic(${JSON.stringify(given)}, { value: … }).` : ''
   return new MillraceError(
     'DEFINITION_INVALID',
-    `Agent "${agent}" cannot read from ${describe(given)}; its source is a topic, a channel, a list of them, or the { key, value } of a topic of its own.${hint}`,
+    `Agent "${agent}" cannot read from ${describe(given)}; its source is a topic, a channel, the closed windows of a table, a list of them, or the { key, value } of a topic of its own.${hint}`,
   )
 }
 
@@ -133,6 +147,6 @@ function describe(given: unknown): string {
   return typeof given === 'object' && given !== null ? 'an object that is no topic of this app' : String(given)
 }
 
-function isList(source: AgentSource): source is readonly (AnyTopic | AnyChannel)[] {
+function isList(source: AgentSource): source is readonly AnySource[] {
   return Array.isArray(source)
 }

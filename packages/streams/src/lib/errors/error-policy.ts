@@ -39,7 +39,7 @@ export type LastResort = 'deadLetter' | 'skip' | 'stop'
  * `agent.*` say otherwise) and then makes a dead letter of it; the others do not try again.
  *
  * Mistakes of the program (`KEY_NOT_OWNED`, `KEY_CODEC_DIFFERS`, `NOT_COPARTITIONED`, `ASK_IN_TRANSACTION`,
- * `ROW_UNDECODABLE`) would fail most events in the same way: they are not tried again, and stop the worker unless the
+ * `ROW_UNDECODABLE`, `TIME_AMBIGUOUS`) would fail most events in the same way: they are not tried again, and stop the worker unless the
  * action names another end.
  */
 export type ErrorAction = 'retry' | LastResort | RetryOptions
@@ -145,6 +145,7 @@ const PROGRAM_MISTAKES = [
   'ASK_IN_TRANSACTION',
   // The table lacks a `migrate`, or has another codec than its rows were written with.
   'ROW_UNDECODABLE',
+  'TIME_AMBIGUOUS',
 ] as const
 
 /** A mistake of the program rather than of one event: most other events will fail of it too. */

@@ -6,7 +6,7 @@ import { createRepartitionTopic } from '../topics/create-topic.ts'
 import type { OpenSourceOptions, OtherSource, PlannedSource, SourcePlan } from '../topics/source-plan.ts'
 import type { AnyTopic } from '../topics/topic.ts'
 import type { GroupSpec } from './steps.ts'
-import { TopicSource } from './topic-source.ts'
+import { topicSource } from './topic-source.ts'
 
 export interface AgentSourcesOptions extends OpenSourceOptions {
   readonly context: AgentContext
@@ -73,7 +73,7 @@ export class AgentSources {
       const names = topics.map((topic) => topic.name)
       return topology
         .subscribe({ id, topics: names, agent: context.agent, instances, ordering })
-        .map((queue) => new TopicSource(queue, topics, context))
+        .map((queue) => topicSource(queue, topics, context))
     })
   }
 

@@ -1,5 +1,6 @@
 import { type CodecSpec, MillraceError, type Scheduled, toError } from '@millrace/core'
 import type { AnyChannel } from '../channels/channel.ts'
+import type { PlannedSource } from '../topics/source-plan.ts'
 import type { ErrorHandling } from '../errors/error-handling.ts'
 import { currentEvent } from '../events/between-events.ts'
 import type { EventSource } from '../events/source.ts'
@@ -71,7 +72,7 @@ export class HandlerRun {
   }
 
   /** The sources with which the agent was declared. */
-  declared(sources: readonly (AnyTopic | AnyChannel)[]): readonly EventSource[] {
+  declared(sources: readonly PlannedSource<AnyTopic>[]): readonly EventSource[] {
     return this.#instance.sources.declared(sources, this.#instance.index)
   }
 

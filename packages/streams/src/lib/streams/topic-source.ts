@@ -6,33 +6,57 @@ import type { AgentContext } from '../events/agent-context.ts'
 import { isForAnother } from '../events/replay-mark.ts'
 import { type EventSource, type Wakeup, Watchers } from '../events/source.ts'
 import { StreamEvent } from '../events/stream-event.ts'
+import { StampedValue } from '../topics/stamped-value.ts'
 import type { AnyTopic } from '../topics/topic.ts'
 
-/** The topics of one subscription, for one instance. Several readers may wait for it, while the worker knows one at a time. */
-export class TopicSource implements EventSource {
+/** What a queue of the worker gives. */
+export interface QueuedEvents {
+  /** For messages. */
+  readonly where: string
+  /** As of `EventSource`. */
+  readonly valueSpec: CodecSpec | undefined
+  /** By the topic of the event. */
+  readonly origins: ReadonlyMap<string, StreamOrigin>
+}
+
+/** The topics of one subscription, for one instance. */
+export function topicSource(queue: SubscriptionQueue, topics: readonly AnyTopic[], context: AgentContext): QueueSource {
+  const specs = new Set(topics.map((topic) => topic.valueSpec))
+  return new QueueSource(
+    queue,
+    {
+      where: topics.map(({ name }) => `topic "${name}"`).join(', '),
+      valueSpec: specs.size === 1 ? topics[0]?.valueSpec : undefined,
+      origins: new Map(topics.map((topic) => [topic.name, new TopicOrigin(topic, context)])),
+    },
+    context,
+  )
+}
+
+/** A queue of the worker, for one instance. Several readers may wait for it, while the worker knows one at a time. */
+export class QueueSource implements EventSource {
   readonly where: string
   readonly valueSpec: CodecSpec | undefined
   readonly branch: undefined = undefined
   onDrain: () => void = () => {}
   onWanted: () => void = () => {}
   readonly #queue: SubscriptionQueue
-  readonly #only: TopicOrigin | undefined
-  readonly #origins: ReadonlyMap<string, TopicOrigin>
+  readonly #only: StreamOrigin | undefined
+  readonly #origins: ReadonlyMap<string, StreamOrigin>
   readonly #context: AgentContext
   readonly #watchers = new Watchers()
   #isWaiting = false
 
-  constructor(queue: SubscriptionQueue, topics: readonly AnyTopic[], context: AgentContext) {
-    this.where = topics.map(({ name }) => `topic "${name}"`).join(', ')
+  constructor(queue: SubscriptionQueue, { where, valueSpec, origins }: QueuedEvents, context: AgentContext) {
+    this.where = where
+    this.valueSpec = valueSpec
     this.#queue = queue
     queue.onDrain = () => this.onDrain()
     queue.onWanted = () => this.onWanted()
     this.#context = context
-    this.#origins = new Map(topics.map((topic) => [topic.name, new TopicOrigin(topic, context)]))
-    const [first] = this.#origins.values()
-    this.#only = this.#origins.size === 1 ? first : undefined
-    const specs = new Set(topics.map((topic) => topic.valueSpec))
-    this.valueSpec = specs.size === 1 ? topics[0]?.valueSpec : undefined
+    this.#origins = origins
+    const [first] = origins.values()
+    this.#only = origins.size === 1 ? first : undefined
   }
 
   get closed(): boolean {
@@ -85,7 +109,9 @@ class TopicOrigin implements StreamOrigin {
     )
   }
 
-  valueOf({ record: { value } }: InFlight): unknown {
+  valueOf({ record }: InFlight): unknown {
+    if (record instanceof StampedValue) return record.decoded()
+    const { value } = record
     return value === null ? null : this.#topic.value.decode(value)
   }
 

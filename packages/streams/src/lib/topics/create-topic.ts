@@ -9,6 +9,7 @@ import {
   validateName,
 } from '@millrace/core'
 import type { StreamsContext } from '../streams-context.ts'
+import { StampedValue } from './stamped-value.ts'
 import { type AnyTopic, Topic } from './topic.ts'
 import type { KeyInput, KeyOutput, TopicOptions, ValueInput, ValueOutput } from './topic-options.ts'
 
@@ -44,6 +45,7 @@ const OPTIONS: OptionNames<TopicOptions> = {
   create: true,
   retention: true,
   tombstones: true,
+  timestamp: true,
 }
 
 function makeTopic(
@@ -61,6 +63,11 @@ function makeTopic(
     )
   const valueSpec = options.value ?? 'json'
   const key = resolveCodec(options.key ?? 'string', 'key', where)
+  const value = resolveCodec(valueSpec, 'value', where)
+  const { timestamp } = options
+  if (timestamp !== undefined && typeof timestamp !== 'function')
+    throw new MillraceError('DEFINITION_INVALID', `timestamp of ${where} is ${String(timestamp)}; it takes a function.`)
+  const reader = timestamp && { topic: name, decode: (bytes: Buffer): unknown => value.decode(bytes), timestamp }
   return new Topic<unknown, unknown, never, never>(context, {
     declaration: {
       name,
@@ -76,9 +83,10 @@ function makeTopic(
       ...(internal ? { purge: true } : {}),
       // Without a declared key codec the topic may hold any keys: tables are then not checked against it.
       keyCodec: options.key === undefined ? undefined : key.name,
+      ...(reader === undefined ? {} : { stamp: (record) => new StampedValue(record, reader) }),
     },
     key,
-    value: resolveCodec(valueSpec, 'value', where),
+    value,
     valueSpec,
     keyExpected: options.key !== undefined,
     tombstones: options.tombstones ?? false,

@@ -21,6 +21,11 @@ export interface TopicOptions<
   readonly retention?: Duration | undefined
   /** Hand out records without a value, as `null`, instead of passing over them. Default `false`. */
   readonly tombstones?: T
+  /**
+   * The time of an event, in milliseconds since the epoch, where it is in the value. Default: the record's timestamp. A
+   * negative one, or none, makes the record undecodable.
+   */
+  timestamp?(value: ValueOutput<VS, false>): number | Date
 }
 
 /** What reading a key gives: a record may have none where no key was declared. */

@@ -52,6 +52,9 @@ export interface CurrentEvent extends TopicPartition {
   readonly keyCodec: string | undefined
   readonly offset: number
   readonly timestamp: number
+  readonly record: RawRecord
+  /** False when it ends together with events of other timestamps, in one batch. */
+  readonly hasOneTime: boolean
   /** False once it is finished, failed or its task lost. */
   readonly open: boolean
   /** Aborts when the event's partition is lost or the worker stops hard. */
@@ -94,7 +97,6 @@ export interface CurrentEvent extends TopicPartition {
  * When its task was lost, ending it drops its effects and changes nothing else.
  */
 export interface HandedOutEvent extends CurrentEvent {
-  readonly record: RawRecord
   /** How often it was handed out before and failed. */
   readonly attempts: number
   /**

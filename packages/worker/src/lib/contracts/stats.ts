@@ -53,6 +53,22 @@ export interface TableStats {
   readonly writers: Readonly<Record<string, number>>
   /** Rough size of decoded rows in memory, in bytes. */
   readonly cachedBytes: number
+  /** Events that came when all of their windows were closed, since the process started: of a windowed table, or of all views of a table. */
+  readonly late: number
+  /** Of a windowed table, in the partitions that are here. */
+  readonly windows?: WindowStats
+}
+
+/** How far the windows of a table are. Times are those of events. */
+export interface WindowStats {
+  /** The lowest of its partitions; `undefined` before the first event. */
+  readonly watermark: string | undefined
+  /** Windows that have rows and take events. */
+  readonly open: number
+  /** Keys of windows that were closed here and handled by the agent that reads them. */
+  readonly closed: number
+  /** Start of the oldest window that is open. */
+  readonly oldestOpen: string | undefined
 }
 
 export interface RecoveryStats {

@@ -1,5 +1,6 @@
 import type { RawRecord, RecordMetadata } from '@millrace/core'
 import type { Row, StorePartition } from '@millrace/core/driver'
+import type { EventTime } from './event-time.ts'
 
 /** Partition `partition` of everything that has `partitions` partitions: the unit of assignment, commit, rollback and recovery. */
 export interface TaskRef {
@@ -27,6 +28,8 @@ export interface StateDefinition {
   readonly partitions: number | undefined
   /** Warm copies to keep on other workers; `undefined` follows the worker's settings. */
   readonly standbys?: number | undefined
+  /** It keeps to event time: `OpenStateOptions.time` is given. Default false. */
+  readonly eventTime?: boolean
   /** Called when a task is opened and its store has been recovered. */
   openState(context: OpenStateOptions): OpenState
 }
@@ -48,6 +51,10 @@ export interface OpenStateOptions {
   readonly maxRowBytes: number
   /** Freeze values given out, so that a change in place is found. */
   readonly freeze: boolean
+  /** Of a state with `eventTime`. */
+  readonly time?: EventTime
+  /** What `note` of the state was at the last commit; empty before the first. */
+  readonly note?: string
 }
 
 /**
@@ -57,6 +64,11 @@ export interface OpenStateOptions {
 export interface OpenState {
   /** Rows changed by finished events since the last call, each encoded once. */
   takeRows(): readonly Row[]
+  /**
+   * A short text of a state with `eventTime` that is committed with the offsets, for the next owner. Read just before
+   * `takeRows`. At least once, rows may be on the broker whose commit came to nothing: what it says is of commits only.
+   */
+  readonly note?: string
   /** The rows taken are on the broker and in the store. */
   rowsStored(): void
   /** The commit failed: the rows taken count as changed again. */
@@ -82,8 +94,21 @@ export interface DueQueue {
   next(): RawRecord | undefined
   /** Its event has finished: it is gone from the rows that the next `takeRows` gives. */
   finish(record: RawRecord): void
+  /** Where its records have event times: no record to come is older, and all that are older have finished. */
+  time?(): number
   /** Set by the worker. To be called when `next` may give something after it has given nothing. */
   onDue: () => void
+}
+
+/** What a state has due, as the source of an agent. Implemented by descriptors of states. */
+export interface DueSource<K, V> {
+  /** Of the state. */
+  readonly name: string
+  readonly due: StateDefinition
+  /** An agent reads it. Throws `DEFINITION_INVALID` when another one does already. */
+  readBy(agent: string): void
+  keyOf(record: Pick<RawRecord, 'key'>): K
+  valueOf(record: Pick<RawRecord, 'key' | 'value' | 'headers'>): V
 }
 
 /** What a `send` within an event resolves to. */

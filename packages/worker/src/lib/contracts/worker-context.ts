@@ -1,6 +1,7 @@
 import type { AsyncLocalStorage } from 'node:async_hooks'
-import type { Clock, Logger, RecordMetadata, Redact, Sensor } from '@millrace/core'
+import type { Clock, Logger, RawRecord, RecordMetadata, Redact, Sensor } from '@millrace/core'
 import type { Isolation, Reader, TopicSpec } from '@millrace/core/driver'
+import type { StampedRecord } from './event-time.ts'
 import type { SubscriptionQueue, SendRequest, CurrentEvent } from './event.ts'
 import type { Candidate } from './group.ts'
 import type { OpenState, StateDefinition, TaskRef } from './task.ts'
@@ -62,6 +63,8 @@ export interface TopicDeclaration {
   readonly purge?: boolean
   /** `Codec.name` of its keys, for the check against tables; `undefined` when nobody declared one. */
   readonly keyCodec: string | undefined
+  /** Gives its records the times of their events. Called once for each record, in the order of its partition. Default: their own. */
+  readonly stamp?: (record: RawRecord) => StampedRecord
 }
 
 export interface SubscriptionSpec {

@@ -1,4 +1,5 @@
 import { type CommitOffset, MillraceError, partitionKey, refuseNewer } from '@millrace/core'
+import { isTimeText } from './committed-times.ts'
 import type { OffsetRange, Progress } from './positions.ts'
 
 /** What Kafka keeps with an offset by default (`offset.metadata.max.bytes`). */
@@ -45,17 +46,26 @@ const RADIX = 36
  *
  * Text: `m1 {id}:{position - offset}[,{gap}+{length}]… …`, ids URI-encoded, numbers in base 36, each gap counted from
  * the end before it. A subscription that stands exactly at the offset needs no room but its id, and has what is left: so
- * that it can be seen from outside who reads the partition. `sends` come last, as far as there is room.
+ * that it can be seen from outside who reads the partition. `times` (`committed-times.ts`) come before everything else, and
+ * `sends` last, as far as there is room.
  */
 export function encodeCommitMetadata(
   offset: number,
   progress: ReadonlyMap<string, Progress>,
   sends: CommittedSends = NO_SENDS,
+  times: readonly string[] = [],
 ): CommitMetadata {
   const ahead = [...progress].filter(([, { position, finished }]) => position > offset || finished.length > 0)
-  if (progress.size === 0 && sends.size === 0) return { text: '', complete: true }
+  if (progress.size === 0 && sends.size === 0 && times.length === 0) return { text: '', complete: true }
   const entries: { text: string; readonly finished: readonly OffsetRange[]; end: number; next: number }[] = []
   let room = MAX_METADATA_BYTES - SHORT.length
+  const texts: string[] = []
+  for (const text of times) {
+    if (text.length + 1 > room) continue
+    room -= text.length + 1
+    texts.push(text)
+  }
+  const hasTimes = texts.length === times.length
   for (const [id, { position, finished }] of ahead) {
     const text = `${encodeURIComponent(id)}:${(position - offset).toString(RADIX)}`
     if (text.length + 1 > room) continue
@@ -77,8 +87,9 @@ export function encodeCommitMetadata(
       return true
     })
   }
-  const complete = entries.length === ahead.length && entries.every(({ finished, next }) => next === finished.length)
-  const texts = entries.map((entry) => entry.text)
+  const complete =
+    hasTimes && entries.length === ahead.length && entries.every(({ finished, next }) => next === finished.length)
+  texts.push(...entries.map((entry) => entry.text))
   const isAhead = new Set(ahead.map(([id]) => id))
   for (const id of progress.keys()) {
     const text = `${encodeURIComponent(id)}:0`
@@ -99,12 +110,13 @@ export function encodeCommitMetadata(
  * All of the progress, however long that is.
  *
  * Text: as that of `encodeCommitMetadata`, with `m2` for `m1`. Readers pass over fields behind the ranges of an entry,
- * `;{name}={value}`: later versions may add some, a watermark for example, without a new format.
+ * `;{name}={value}`: later versions may add some without a new format.
  */
 export function encodeProgress(
   offset: number,
   progress: ReadonlyMap<string, Progress>,
   sends: CommittedSends = NO_SENDS,
+  times: readonly string[] = [],
 ): string {
   const texts = [...progress].map(([id, { position, finished }]) => {
     let end = position
@@ -115,7 +127,7 @@ export function encodeProgress(
     })
     return `${encodeURIComponent(id)}:${(position - offset).toString(RADIX)}${ranges.join('')}`
   })
-  return [LONG, ...texts, ...sends].join(' ')
+  return [LONG, ...texts, ...times, ...sends].join(' ')
 }
 
 /**
@@ -136,7 +148,7 @@ export function decodeCommitMetadata(committed: CommitOffset): ReadonlyMap<strin
     return progress
   }
   for (const entry of entries) {
-    if (parseSend(entry) !== undefined) continue
+    if (parseSend(entry) !== undefined || isTimeText(entry)) continue
     const decoded = decodeEntry(offset, version === LONG ? withoutFields(entry) : entry)
     if (decoded === undefined && version === LONG)
       throw new MillraceError(

@@ -1,5 +1,6 @@
 import type { RawRecord, RecordBatch } from '@millrace/core'
 import { NOT_NOW } from '../environment/not-now.ts'
+import { EventTimes, RecordClock, type RecordClockOptions } from '../records/event-times.ts'
 import type { FlowControl } from '../records/flow-control.ts'
 import { AckTracker, type Progress, ResumePoint } from '../records/positions.ts'
 import type { SourcePartition, SourceReader } from '../records/source-partition.ts'
@@ -17,6 +18,13 @@ export interface CursorOptions {
   readonly limits: OriginLimits
   /** Refusals of events that are read again because their task was opened again. */
   readonly refusals: Refusals | undefined
+  /** Where records get their times from, and where a state of the task keeps to event time: how far that has come. */
+  readonly time?: CursorTime | undefined
+}
+
+export interface CursorTime extends Omit<RecordClockOptions, 'times'> {
+  /** As of the position; `undefined` where no state keeps to event time. */
+  readonly finished: number | undefined
 }
 
 const NO_RECORDS: readonly RawRecord[] = []
@@ -31,9 +39,11 @@ export class PartitionCursor implements EventOrigin, SourceReader {
   readonly limits: OriginLimits
   readonly refusals: Refusals | undefined
   readonly tracker: AckTracker<EventInFlight>
+  readonly times: EventTimes | undefined
   /** Reasons of `NOT_NOW` for which no record is taken here; together with those of its task and of the worker. */
   blocked: number = NOT_NOW.empty
   readonly #flow: FlowControl
+  readonly #clock: RecordClock | undefined
   #resume: ResumePoint | undefined
   #records = NO_RECORDS
   #index = 0
@@ -42,7 +52,8 @@ export class PartitionCursor implements EventOrigin, SourceReader {
   /** `tracker.passed` as of the last commit. */
   #committed = 0
 
-  constructor({ task, source, subscription, keyCodec, flow, limits, refusals }: CursorOptions, progress: Progress) {
+  constructor(options: CursorOptions, progress: Progress) {
+    const { task, source, subscription, keyCodec, flow, limits, refusals, time } = options
     this.task = task
     this.source = source
     this.subscription = subscription
@@ -51,6 +62,8 @@ export class PartitionCursor implements EventOrigin, SourceReader {
     this.limits = limits
     this.refusals = refusals
     this.tracker = new AckTracker(progress.position)
+    this.times = time?.finished === undefined ? undefined : new EventTimes(this.tracker, time.finished)
+    this.#clock = time === undefined ? undefined : new RecordClock({ ...time, times: this.times })
     this.#flow = flow
     this.#resume = new ResumePoint(progress)
     source.attach(this)
@@ -114,7 +127,8 @@ export class PartitionCursor implements EventOrigin, SourceReader {
         continue
       }
       this.#index++
-      if (this.#resume === undefined || !this.#passOver(record)) return record
+      if (this.#resume !== undefined && this.#passOver(record)) continue
+      return this.#clock === undefined ? record : this.#clock.stamp(record, this.tracker.handed)
     }
   }
 
@@ -125,6 +139,12 @@ export class PartitionCursor implements EventOrigin, SourceReader {
 
   finished(number: number): void {
     this.tracker.finish(number)
+    if (this.times !== undefined) this.times.check()
+  }
+
+  /** Everything that was fetched is finished. */
+  get isAtEnd(): boolean {
+    return !this.hasMore && this.tracker.position >= this.source.position
   }
 
   /** What is finished, including what earlier owners have finished beyond the offsets that were read here. */
@@ -165,7 +185,10 @@ export class PartitionCursor implements EventOrigin, SourceReader {
     }
     if (!resume.isFinished(record.offset)) return false
     // An offset beyond the position must stay known as finished until the position has passed it.
-    if (record.offset >= resume.position) this.tracker.finish(this.tracker.hand(record.offset))
+    if (record.offset >= resume.position) {
+      this.#clock?.stamp(record, this.tracker.handed)
+      this.tracker.finish(this.tracker.hand(record.offset))
+    }
     this.task.touch()
     return true
   }

@@ -1,6 +1,7 @@
 import type { RawRecord } from '@millrace/core'
 import type { DueQueue, StateDefinition } from '../contracts/task.ts'
 import { NOT_NOW } from '../environment/not-now.ts'
+import type { OriginTimes } from '../records/event-times.ts'
 import { AckTracker } from '../records/positions.ts'
 import type { EventOrigin, OriginLimits, OriginReader, Refusals } from './event-origin.ts'
 import type { EventInFlight } from './event-in-flight.ts'
@@ -32,6 +33,7 @@ export class DueEvents implements EventOrigin {
   readonly keyCodec: string | undefined
   readonly refusals: Refusals | undefined
   readonly tracker: AckTracker<EventInFlight> = new AckTracker(0)
+  readonly times: OriginTimes | undefined
   blocked = 0
   readonly #due: DueQueue
   /** `tracker.passed` as of the last commit. */
@@ -47,6 +49,7 @@ export class DueEvents implements EventOrigin {
     this.keyCodec = due.keyCodec
     this.refusals = refusals
     this.#due = due
+    this.times = due.time === undefined ? undefined : new DueTimes(due)
     due.onDue = () => this.#arrived()
   }
 
@@ -80,6 +83,7 @@ export class DueEvents implements EventOrigin {
   finished(number: number, record: RawRecord): void {
     this.tracker.finish(number)
     this.#due.finish(record)
+    this.task.time?.check()
   }
 
   committed(passed: number): void {
@@ -105,5 +109,23 @@ export class DueEvents implements EventOrigin {
     if (this.task.closed) return
     this.blocked &= ~NOT_NOW.empty
     this.task.handOut.wake()
+  }
+}
+
+/** Its events go by the time up to which all of them have finished. */
+class DueTimes implements OriginTimes {
+  readonly idle = false
+  readonly #due: DueQueue
+
+  constructor(due: DueQueue) {
+    this.#due = due
+  }
+
+  get finished(): number {
+    return this.#due.time?.() ?? Infinity
+  }
+
+  stampedAt(): number {
+    return this.finished
   }
 }

@@ -104,6 +104,11 @@ export class EventInFlight implements HandedOutEvent, SendOrigin {
     return this.record.timestamp
   }
 
+  get hasOneTime(): boolean {
+    const { timestamp } = this.record
+    return this.#joined === undefined || this.#joined.every(({ record }) => record.timestamp === timestamp)
+  }
+
   get task(): Task {
     return this.origin.task
   }

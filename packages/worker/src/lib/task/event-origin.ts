@@ -1,6 +1,7 @@
 import type { RawRecord } from '@millrace/core'
 import type { SubscriptionSpec } from '../contracts/worker-context.ts'
 import type { WorkerSettings } from '../environment/worker-environment.ts'
+import type { OriginTimes } from '../records/event-times.ts'
 import type { AckTracker } from '../records/positions.ts'
 import type { EventInFlight } from './event-in-flight.ts'
 import type { SubscriptionCounters } from './subscription-counters.ts'
@@ -54,6 +55,8 @@ export interface EventOrigin {
   readonly refusals: Refusals | undefined
   /** Numbers the events that were handed out, and keeps those with effects. */
   readonly tracker: AckTracker<EventInFlight>
+  /** How far event time has come in it; `undefined` where nothing of the task keeps to event time. */
+  readonly times: OriginTimes | undefined
   /** Reasons of `NOT_NOW` for which no record is taken here; together with those of its task and of the worker. */
   readonly blocked: number
   /** Whether there are records that were not taken. */

@@ -2,6 +2,7 @@ import { byPartition, MillraceError, NO_HEADERS, partitionKey, type TopicPartiti
 import type { StorePartition } from '@millrace/core/driver'
 import type { StateDefinition } from '../contracts/task.ts'
 import { ANY_SUBSCRIPTION, committedSends } from '../records/commit-metadata.ts'
+import { committedTimes } from '../records/committed-times.ts'
 import { SourcePartition } from '../records/source-partition.ts'
 import { recordSize } from '../sending/outgoing.ts'
 import type { Facts } from './broker-facts.ts'
@@ -106,7 +107,7 @@ async function openStates(
       `Table ${filled.definition.name} has ${filled.store.rows} rows in partition ${task.partition}, but nothing was ever committed for ${task.assigned.map(partitionKey).join(', ')}.`,
     )
   }
-  return restored.map((state) => ({ ...state, open: openState(task, state, tasks) }))
+  return restored.map((state) => ({ ...state, open: openState(task, state, { tasks, facts }) }))
 }
 
 type RestoredState = Omit<TaskState, 'open'>
@@ -119,7 +120,7 @@ async function restore(task: Task, definition: StateDefinition, { tasks, facts }
   return { definition, store, changelog, changelogId: tasks.topics.changelogId(definition), tail }
 }
 
-function openState(task: Task, { definition, store }: RestoredState, tasks: Tasks): TaskState['open'] {
+function openState(task: Task, { definition, store }: RestoredState, { tasks, facts }: Opening): TaskState['open'] {
   const { environment, topics, changedRows } = tasks
   const { settings, freeze } = environment
   const open = [...topics.groups].reduce((sum, [partitions, { parts }]) => sum + partitions * parts.length, 0)
@@ -127,7 +128,11 @@ function openState(task: Task, { definition, store }: RestoredState, tasks: Task
   const cacheBytes = Math.floor(settings.cacheBytes / Math.max(open, 1))
   const maxRowBytes = settings.maxRecordBytes - recordSize({ key: null, value: null, headers: NO_HEADERS })
   const countChanged = (bytes: number): void => changedRows.count(bytes)
-  return definition.openState({ task, store, cacheBytes, countChanged, maxRowBytes, freeze })
+  const options = { task, store, cacheBytes, countChanged, maxRowBytes, freeze }
+  if (definition.eventTime !== true || task.time === undefined) return definition.openState(options)
+  const known = task.assigned.map((partition) => committedTimes(metadataOf(partition, facts)))
+  const time = task.time.open(definition, known)
+  return definition.openState({ ...options, time, note: time.note })
 }
 
 async function closeStores(
@@ -146,7 +151,10 @@ function sourceOf(
   const offset = start?.offset ?? 0
   const source = new SourcePartition(partition, offset, flow)
   source.committed = start?.origin === 'committed' ? offset : undefined
-  source.sends = committedSends(facts.committed.get(partitionKey(partition))?.metadata ?? '')
+  const metadata = metadataOf(partition, facts)
+  source.sends = committedSends(metadata)
+  const { finished } = committedTimes(metadata)
+  const stamp = tasks.stampOf(partition.topic)
   const cursors = subscriptions
     .filter(({ spec }) => spec.topics.includes(partition.topic))
     .map((subscription) => {
@@ -155,12 +163,20 @@ function sourceOf(
       const progress = start?.progress.get(id) ?? start?.progress.get(ANY_SUBSCRIPTION) ?? atStart
       const keyCodec = tasks.keyCodecOf(partition.topic)
       const refusals = refusedEvents.from(id, partition, offset)
+      const { clock, settings } = environment
+      const known = task.time === undefined ? undefined : (finished.get(id) ?? -Infinity)
+      const isTimed = stamp !== undefined || known !== undefined
+      const time = isTimed ? { stamp, finished: known, clock, maxFutureSkewMs: settings.maxFutureSkewMs } : undefined
       return new PartitionCursor(
-        { task, source, subscription, keyCodec, flow, limits: environment.settings, refusals },
+        { task, source, subscription, keyCodec, flow, limits: settings, refusals, time },
         progress,
       )
     })
   return { source, cursors }
+}
+
+function metadataOf(partition: TopicPartition, { committed }: Facts): string {
+  return committed.get(partitionKey(partition))?.metadata ?? ''
 }
 
 /** What a state has due goes to whoever subscribes to it. */

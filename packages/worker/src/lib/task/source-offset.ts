@@ -2,6 +2,7 @@ import { encodeCommitMetadata, encodeProgress } from '../records/commit-metadata
 import type { SourcePartition } from '../records/source-partition.ts'
 import type { PartitionCursor } from './cursor.ts'
 import { seenSends } from './seen-sends.ts'
+import type { TaskTime } from './task-time.ts'
 
 /** A source partition of a task with everybody who reads it. */
 export interface TaskSource {
@@ -19,21 +20,34 @@ export interface SourceOffset {
   readonly overflow: string | undefined
 }
 
+/** What goes into a commit beside positions. */
+export interface CommitContent {
+  readonly appId: string
+  /** Nothing that is finished may be left out. */
+  readonly complete: boolean
+  /** Where a state of the task keeps to event time. */
+  readonly time?: Pick<TaskTime, 'finishedTexts'> | undefined
+  /** Of those states. */
+  readonly stateTexts?: readonly string[]
+}
+
 /**
  * What has changed in these partitions since their last commit. The offset of a partition is the lowest position of those
- * who read it; each one's own goes into the metadata. `complete`: nothing that is finished may be left out. Without that,
- * the next owner handles again what had no room.
+ * who read it; each one's own goes into the metadata. What has no room there is handled again by the next owner, unless
+ * `complete` asks for all of it.
  */
 export function changedOffsets(
   sources: readonly TaskSource[],
-  { appId, complete }: { readonly appId: string; readonly complete: boolean },
+  { appId, complete, time, stateTexts = [] }: CommitContent,
 ): readonly SourceOffset[] {
-  return sources.flatMap(({ source, cursors }) => {
+  return sources.flatMap(({ source, cursors }, nth) => {
     source.sends = seenSends(source.sends, cursors, appId)
     const progress = new Map(cursors.map((cursor) => [cursor.subscription.spec.id, cursor.progress()]))
     const offset = Math.min(...[...progress.values()].map(({ position }) => position))
-    const { text: metadata, complete: fits } = encodeCommitMetadata(offset, progress, source.sends)
-    const overflow = fits || !complete ? undefined : encodeProgress(offset, progress, source.sends)
+    // States have one place among the partitions: there their entries change with the commit that they belong to.
+    const times = time === undefined ? [] : [...(nth === 0 ? stateTexts : []), ...time.finishedTexts(cursors)]
+    const { text: metadata, complete: fits } = encodeCommitMetadata(offset, progress, source.sends, times)
+    const overflow = fits || !complete ? undefined : encodeProgress(offset, progress, source.sends, times)
     const isSame = source.committed === offset && source.committedMetadata === (overflow ?? metadata)
     return isSame ? [] : [{ source, offset, metadata, overflow }]
   })

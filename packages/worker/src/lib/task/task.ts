@@ -15,6 +15,7 @@ import type { ProgressTopic } from './progress-topic.ts'
 import { ReadLog } from './read-log.ts'
 import { changedOffsets, type SourceOffset, type TaskSource } from './source-offset.ts'
 import { sendRows, type TaskCommit, type TaskState } from './task-state.ts'
+import { TaskTime } from './task-time.ts'
 import type { Tasks } from './tasks.ts'
 
 /**
@@ -33,6 +34,8 @@ export class Task implements OwnedTask, TransactionTask {
   /** What its events in flight have read of its tables. */
   readonly reads: ReadLog = new ReadLog()
   readonly committable: Committable = new Committable()
+  /** Where a state of it keeps to event time. */
+  readonly time: TaskTime | undefined
   /** The log may have grown past the position since: only this shows that other records are there now. */
   readonly foundEnds: ReadonlyMap<string, number>
   /** Reasons of `NOT_NOW`; read before each event. */
@@ -62,6 +65,8 @@ export class Task implements OwnedTask, TransactionTask {
     // Each event in flight may listen to it.
     setMaxListeners(0, this.#abort.signal)
     this.output = tasks.outputOf(this, failures)
+    const isTimed = tasks.topics.statesWith(partitions).some(({ eventTime }) => eventTime === true)
+    this.time = isTimed ? new TaskTime(this, tasks.environment, tasks.admin) : undefined
   }
 
   /** Lost: nothing of it counts any more. */
@@ -106,6 +111,7 @@ export class Task implements OwnedTask, TransactionTask {
     this.#origins = [...sources.flatMap(({ cursors }) => cursors), ...due]
     for (const state of states) this.#states.set(state.definition, state)
     for (const { source } of sources) this.#tasks.flow.add(source)
+    this.time?.attach(this.#origins)
   }
 
   /** Its partitions are fetched from where they stand, and its events are handed out. */
@@ -180,7 +186,10 @@ export class Task implements OwnedTask, TransactionTask {
 
   /** Positions that have changed since the last commit, within one turn of the event loop. */
   changedOffsets(): readonly SourceOffset[] {
-    return changedOffsets(this.#sources, { appId: this.#tasks.environment.appId, complete: this.output.transactional })
+    const { appId } = this.#tasks.environment
+    const { time } = this
+    const stateTexts = time === undefined ? [] : time.stateTexts(this.states)
+    return changedOffsets(this.#sources, { appId, complete: this.output.transactional, time, stateTexts })
   }
 
   /**
@@ -214,6 +223,7 @@ export class Task implements OwnedTask, TransactionTask {
       source.committedMetadata = overflow ?? metadata
     }
     for (const { origin, passed: count } of passed) origin.committed(count)
+    this.time?.committed()
     for (const { state } of states) state.open.rowsStored()
   }
 
@@ -282,6 +292,7 @@ export class Task implements OwnedTask, TransactionTask {
     const { consumer, flow, stores } = this.#tasks
     const error = new MillraceError('NOT_ASSIGNED', `Task ${this.id} is no longer here: ${reason}.`)
     this.blocked |= NOT_NOW.closed
+    this.time?.close()
     for (const { tracker } of this.#origins) for (const event of tracker.kept()) event.lose()
     this.#abort.abort(error)
     this.output.abandon(error)

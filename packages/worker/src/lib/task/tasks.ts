@@ -2,7 +2,7 @@ import { isMillraceError, partitionKey, toError, type TopicPartition } from '@mi
 import type { Admin, Consumer, LostPosition, Producer } from '@millrace/core/driver'
 import type { HandedOutEvent } from '../contracts/event.ts'
 import type { TaskRef } from '../contracts/task.ts'
-import type { WaitForTask } from '../contracts/worker-context.ts'
+import type { TopicDeclaration, WaitForTask } from '../contracts/worker-context.ts'
 import type { HandOut } from '../environment/hand-out.ts'
 import type { Lease } from '../environment/lease.ts'
 import { NOT_NOW } from '../environment/not-now.ts'
@@ -113,6 +113,11 @@ export class Tasks implements CollectorOwner {
   /** `Codec.name` of a topic's keys, as declared. */
   keyCodecOf(topic: string): string | undefined {
     return this.#owner.topology.topics.get(topic)?.keyCodec
+  }
+
+  /** What gives the records of a topic their times, as declared. */
+  stampOf(topic: string): TopicDeclaration['stamp'] {
+    return this.#owner.topology.topics.get(topic)?.stamp
   }
 
   /** Where the sends and rows of a new task go. `failures`: as `TaskOutput.failures` of the same task before. */

@@ -1,0 +1,166 @@
+import { createHash } from 'node:crypto'
+import type { RawRecord } from '@millrace/core'
+import type { StorePartition } from '@millrace/core/driver'
+import type { DueQueue } from '@millrace/worker'
+import type { ClosedRows } from './close-progress.ts'
+import { keyIn, startOf, windowRow } from './window-keys.ts'
+
+/** The header of a closed window's record, and of a late record in its sink: `{start}/{end}`, in milliseconds since the epoch. */
+export const WINDOW_HEADER = 'millrace-window'
+
+const ROWS_PER_CHUNK = 500
+/** No more windows are given while so many characters of row keys are closed behind one that is not: their list is in one row. */
+const MOST_BEYOND = 64 * 1024
+const ZERO = Buffer.alloc(1)
+
+interface GivenRow {
+  readonly key: Buffer
+  isClosed: boolean
+}
+
+export interface CloseQueueOptions {
+  readonly store: Pick<StorePartition, 'range'>
+  readonly keyCodec: string
+  /** As of the last commit. */
+  readonly closed: ClosedRows
+  /** When a window ends that starts then. */
+  readonly endOf: (start: number) => number
+  /** More is closed than the last commit knows of. */
+  readonly onProgress: () => void
+}
+
+/**
+ * The windows of one partition as they become due, in the order of their rows. They are read from the store: what is due
+ * is due by the committed watermark, so its rows are committed, too, and are not written any more.
+ */
+export class CloseQueue implements DueQueue {
+  readonly keyCodec: string
+  onDue: () => void = () => {}
+  /** Windows that were closed here. */
+  count = 0
+  readonly #store: Pick<StorePartition, 'range'>
+  readonly #endOf: (start: number) => number
+  readonly #onProgress: () => void
+  /** Closed before, beyond the position; reading comes to them again. */
+  readonly #before: Set<string>
+  /** Given and not passed by the position, in order. */
+  #given: GivenRow[] = []
+  readonly #byRecord = new Map<RawRecord, GivenRow>()
+  #position: string
+  #beyond = 0
+  #from: Buffer
+  #chunk: readonly (readonly [key: Buffer, value: Buffer])[] = []
+  #at = 0
+  /** Windows that start before it are due. */
+  #bound = -Infinity
+
+  constructor({ store, keyCodec, closed, endOf, onProgress }: CloseQueueOptions) {
+    this.keyCodec = keyCodec
+    this.#store = store
+    this.#endOf = endOf
+    this.#onProgress = onProgress
+    this.#before = new Set(closed.beyond)
+    this.#position = closed.position
+    this.#from = closed.position === '' ? windowRow(0) : behind(Buffer.from(closed.position, 'latin1'))
+  }
+
+  /** What is closed by now. */
+  get closed(): ClosedRows {
+    const beyond = this.#given.filter(({ isClosed }) => isClosed).map(({ key }) => key.toString('latin1'))
+    return { position: this.#position, beyond: [...beyond, ...this.#before], to: Math.max(0, this.closedTo) }
+  }
+
+  /** All windows that start before it are closed. */
+  get closedTo(): number {
+    const [first] = this.#given
+    if (first !== undefined) return startOf(first.key)
+    const next = this.#fill() ? this.#chunk[this.#at] : undefined
+    return next === undefined ? this.#bound : startOf(next[0])
+  }
+
+  /** Windows that start before `bound` are due from now on. */
+  extend(bound: number): void {
+    if (bound <= this.#bound) return
+    this.#bound = bound
+    if (this.#fill()) this.onDue()
+  }
+
+  next(): RawRecord | undefined {
+    while (this.#beyond < MOST_BEYOND && this.#fill()) {
+      const row = this.#chunk[this.#at++]
+      if (row === undefined) return undefined
+      const [key, value] = row
+      const given: GivenRow = { key, isClosed: this.#before.delete(key.toString('latin1')) }
+      this.#given.push(given)
+      if (given.isClosed) {
+        this.#pass()
+        continue
+      }
+      const record = this.#record(key, value)
+      this.#byRecord.set(record, given)
+      return record
+    }
+    return undefined
+  }
+
+  finish(record: RawRecord): void {
+    const given = this.#byRecord.get(record)
+    if (given === undefined) return
+    this.#byRecord.delete(record)
+    const wasFull = this.#beyond >= MOST_BEYOND
+    given.isClosed = true
+    this.count++
+    this.#beyond += given.key.length
+    this.#pass()
+    this.#onProgress()
+    if (wasFull && this.#beyond < MOST_BEYOND) this.onDue()
+  }
+
+  time(): number {
+    const { closedTo } = this
+    return closedTo === -Infinity ? -Infinity : this.#endOf(closedTo) - 1
+  }
+
+  /** Whether there is a row to give; reads the next ones where it must. */
+  #fill(): boolean {
+    if (this.#at < this.#chunk.length) return true
+    if (this.#bound === -Infinity || this.#bound <= 0) return false
+    const to = windowRow(this.#bound)
+    if (Buffer.compare(this.#from, to) >= 0) return false
+    this.#chunk = this.#store.range({ from: this.#from, to, limit: ROWS_PER_CHUNK })
+    this.#at = 0
+    const last = this.#chunk.at(-1)
+    this.#from = last === undefined ? to : behind(last[0])
+    return last !== undefined
+  }
+
+  /** The position passes what is closed without a gap. */
+  #pass(): void {
+    let passed = 0
+    for (const { key, isClosed } of this.#given) {
+      if (!isClosed) break
+      passed++
+      this.#beyond -= key.length
+      this.#position = key.toString('latin1')
+    }
+    if (passed > 0) this.#given.splice(0, passed)
+    if (this.#given.length === 0) this.#beyond = 0
+  }
+
+  #record(key: Buffer, value: Buffer): RawRecord {
+    const start = startOf(key)
+    const end = this.#endOf(start)
+    const headers = [[WINDOW_HEADER, Buffer.from(`${start}/${end}`)]] as const
+    return { offset: identityOf(key), key: keyIn(key), value, headers, timestamp: end - 1 }
+  }
+}
+
+/** The first key behind this one. */
+function behind(key: Buffer): Buffer {
+  return Buffer.concat([key, ZERO])
+}
+
+/** A number for a row, the same after every restart: the event's offset. 48 bits of a digest. */
+function identityOf(key: Buffer): number {
+  return createHash('sha1').update(key).digest().readUIntBE(0, 6)
+}

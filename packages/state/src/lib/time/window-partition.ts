@@ -1,0 +1,213 @@
+import type { Row } from '@millrace/core/driver'
+import type { CurrentEvent, EventTime, OpenStateOptions } from '@millrace/worker'
+import type { KeyEntry } from '../rows/key-entry.ts'
+import { KeyedPartition } from '../rows/keyed-partition.ts'
+import type { RowShape } from '../rows/row-shape.ts'
+import { CloseProgress, PROGRESS_KEY } from './close-progress.ts'
+import { CloseQueue } from './close-queue.ts'
+import { StartIndex } from './start-index.ts'
+import { startOf, windowRow } from './window-keys.ts'
+
+/** The windows of a state, by their starts. */
+export interface WindowRules {
+  readonly keyCodec: string
+  readonly sizeMs: number
+  /** How long after its end a window still takes events. */
+  readonly graceMs: number
+  /** How long after its end a window is kept; at least `graceMs`. */
+  readonly retentionMs: number
+  /** Somebody reads the closed windows. */
+  readonly isClosing: boolean
+}
+
+/** Rows that one commit deletes because their time is over, at most. */
+const MOST_EXPIRED = 10_000
+
+const NOTHING_EXPIRED = { rows: 0, before: -Infinity }
+
+/** For looking at rows from outside, where no events are. */
+const NO_TIME: EventTime = {
+  watermark: -Infinity,
+  committed: -Infinity,
+  at: () => -Infinity,
+  writtenBy: () => {},
+  wakeAt: () => {},
+}
+
+/**
+ * The rows of one windowed state in one task. Windows close, and their rows are deleted, by the committed watermark: a
+ * crash may take the running one back.
+ */
+export class WindowPartition<V> extends KeyedPartition<V> {
+  readonly time: EventTime
+  readonly due: CloseQueue
+  /** Finished events that no window has taken, because event time had passed all of theirs. */
+  late = 0
+  readonly #rules: WindowRules
+  readonly #starts: StartIndex
+  readonly #progress: CloseProgress
+  /** What `time` was asked for last. */
+  #alarm = Infinity
+  #isProgressed = false
+  /** Tombstones in the commit under way, and the windows before which all is deleted then. */
+  #expired = NOTHING_EXPIRED
+  /** The row of the progress is in the store: it is no row of the state. */
+  #hasProgress: boolean
+
+  constructor(shape: RowShape<V>, context: OpenStateOptions, rules: WindowRules) {
+    super(shape, context)
+    const { store, time = NO_TIME, note = '' } = context
+    this.time = time
+    this.#rules = rules
+    const progress = store.get(PROGRESS_KEY)
+    this.#hasProgress = progress !== undefined
+    this.#starts = new StartIndex(store, PROGRESS_KEY)
+    this.#progress = new CloseProgress(progress, note)
+    this.due = new CloseQueue({
+      store,
+      keyCodec: rules.keyCodec,
+      closed: this.#progress.committed,
+      endOf: (start) => start + rules.sizeMs,
+      onProgress: () => void (this.#isProgressed = true),
+    })
+    this.#advance()
+  }
+
+  override get rows(): number {
+    return super.rows - (this.#hasProgress ? 1 : 0)
+  }
+
+  get note(): string {
+    return this.#progress.note(this.#isProgressed)
+  }
+
+  /** The starts of windows that have rows, ascending. */
+  get starts(): readonly number[] {
+    return this.#starts.all
+  }
+
+  /** Those from `from`, included, to `to`, excluded, whose time is not over. */
+  startsBetween(from: number, to: number): readonly number[] {
+    return this.#starts.between(Math.max(from, this.#firstKept(this.time.watermark)), to)
+  }
+
+  /** Whether the rows of a window are still there for readers. */
+  isKept(start: number): boolean {
+    return start >= this.#firstKept(this.time.watermark)
+  }
+
+  /** When a window that starts then takes no events any more. */
+  closeOf(start: number): number {
+    return start + this.#rules.sizeMs + this.#rules.graceMs
+  }
+
+  /** The first window that is still open, of those that have rows. */
+  get oldestOpen(): number | undefined {
+    return this.#starts.between(this.#firstOpen(this.time.watermark), Infinity)[0]
+  }
+
+  /** Windows that have rows and are still open. */
+  get open(): number {
+    return this.#starts.between(this.#firstOpen(this.time.watermark), Infinity).length
+  }
+
+  override changed(entry: KeyEntry<V>, before: V | undefined): void {
+    super.changed(entry, before)
+    if (before !== undefined || entry.value === undefined || this.closed) return
+    const start = startOf(entry.key)
+    this.#starts.add(start)
+    this.#wakeFor(start)
+  }
+
+  override takeRows(): readonly Row[] {
+    const rows = super.takeRows()
+    const expired = this.#expire()
+    const progress = this.#isProgressed ? [this.#progress.prepare(this.due.closed)] : []
+    this.#isProgressed = false
+    if (progress.length > 0) this.#hasProgress = true
+    return expired.length + progress.length === 0 ? rows : [...rows, ...expired, ...progress]
+  }
+
+  override rowsStored(): void {
+    super.rowsStored()
+    this.#progress.stored()
+    this.removed(this.#expired.rows)
+    this.#starts.dropBefore(this.#expired.before)
+    this.#expired = NOTHING_EXPIRED
+    this.#advance()
+  }
+
+  override rowsReturned(): void {
+    super.rowsReturned()
+    if (this.#progress.returned()) this.#isProgressed = true
+    this.#expired = NOTHING_EXPIRED
+  }
+
+  override peek(key: Buffer, stored: Buffer | undefined, event: CurrentEvent | undefined): V | undefined {
+    return key.equals(PROGRESS_KEY) ? undefined : super.peek(key, stored, event)
+  }
+
+  #firstOpen(time: number): number {
+    return Math.max(0, time - this.#rules.sizeMs - this.#rules.graceMs + 1)
+  }
+
+  #firstKept(time: number): number {
+    return Math.max(0, time - this.#rules.sizeMs - this.#rules.retentionMs + 1)
+  }
+
+  /** What is due as of the last commit, and when to look again. */
+  #advance(): void {
+    if (this.#rules.isClosing) {
+      const bound = this.#firstOpen(this.time.committed)
+      const first = this.#starts.first
+      // A row that is not stored yet would be passed over.
+      if (bound > 0)
+        this.due.extend(first === undefined || first >= bound ? bound : Math.min(bound, this.#firstUnstored()))
+    }
+    const { sizeMs, retentionMs } = this.#rules
+    const first = this.#starts.first
+    const next = this.#rules.isClosing ? this.#starts.from(this.#firstOpen(this.time.committed)) : undefined
+    const expiry = first === undefined ? Infinity : first + sizeMs + retentionMs
+    // Where something keeps rows whose time is over, they go with a later commit.
+    const isHeld = expiry <= this.time.committed && (first ?? 0) >= this.#expiryBound()
+    this.#alarm = Math.min(isHeld ? Infinity : expiry, next === undefined ? Infinity : this.closeOf(next))
+    this.time.wakeAt(this.#alarm)
+  }
+
+  /** A commit is to be made when this window, which has its first row, can close, or when its rows can be deleted. */
+  #wakeFor(start: number): void {
+    const { sizeMs, retentionMs, isClosing } = this.#rules
+    const wanted = isClosing ? this.closeOf(start) : start + sizeMs + retentionMs
+    if (wanted >= this.#alarm) return
+    this.#alarm = wanted
+    this.time.wakeAt(wanted)
+  }
+
+  #firstUnstored(): number {
+    let first = Infinity
+    for (const key of this.unstoredKeys()) first = Math.min(first, startOf(key))
+    return first
+  }
+
+  /** Windows that start before it are over, closed, and have no row that is not stored. */
+  #expiryBound(): number {
+    const first = this.#starts.first
+    const over = this.#firstKept(this.time.committed)
+    if (first === undefined || first >= over) return 0
+    const closedTo = this.#rules.isClosing ? this.#progress.committed.to : Infinity
+    return Math.min(over, closedTo, this.#firstUnstored())
+  }
+
+  #expire(): readonly Row[] {
+    const to = this.#expiryBound()
+    if ((this.#starts.first ?? Infinity) >= to) return []
+    const found = this.store.range({ from: windowRow(0), to: windowRow(to), limit: MOST_EXPIRED })
+    const last = found.at(-1)
+    const before = found.length < MOST_EXPIRED || last === undefined ? to : startOf(last[0])
+    this.#expired = { rows: found.length, before }
+    return found.map(([key]) => {
+      this.forget(key)
+      return { key, value: null }
+    })
+  }
+}

@@ -1,0 +1,91 @@
+import { MillraceError } from '@millrace/core'
+import type { DueSource, WorkerContext } from '@millrace/worker'
+import type { AgentContext } from '../events/agent-context.ts'
+import type { StreamOrigin, InFlight } from '../events/in-flight.ts'
+import type { EventSource } from '../events/source.ts'
+import type { OpenSourceOptions, OtherSource, PlannedSource, SourcePlan } from '../topics/source-plan.ts'
+import { QueueSource } from './topic-source.ts'
+
+/** What a state has due, as an agent reads it. Nothing can be sent there. */
+export class DueReader implements PlannedSource<never>, OtherSource {
+  readonly name: string
+  readonly source: DueSource<unknown, unknown>
+  readonly #agent: string
+
+  constructor(agent: string, source: DueSource<unknown, unknown>) {
+    this.name = source.name
+    this.source = source
+    this.#agent = agent
+    source.readBy(agent)
+  }
+
+  planFor(plan: SourcePlan<never>): void {
+    plan.other(`due ${this.name}`, this)
+  }
+
+  open(context: AgentContext, { topology, instances, ordering }: OpenSourceOptions): readonly EventSource[] {
+    const { agent } = context
+    const origins = new Map([[this.name, new DueOrigin(this.source, context)]])
+    return topology
+      .subscribe({ id: `${agent}-due-${this.name}`, topics: [], agent, instances, ordering, due: this.source.due })
+      .map(
+        (queue) =>
+          new QueueSource(queue, { where: `what is due in "${this.name}"`, valueSpec: undefined, origins }, context),
+      )
+  }
+
+  /** The worker closes its queues. */
+  close(_worker: WorkerContext): void {}
+
+  readonly relay = (): never => {
+    throw this.#nowhere()
+  }
+
+  readonly forwardFrom = (): never => {
+    throw this.#nowhere()
+  }
+
+  async send(): Promise<never> {
+    throw this.#nowhere()
+  }
+
+  async post(): Promise<never> {
+    throw this.#nowhere()
+  }
+
+  #nowhere(): MillraceError {
+    return new MillraceError(
+      'DEFINITION_INVALID',
+      `Nothing can be sent to agent "${this.#agent}": it reads what is due in "${this.name}", and no topic.`,
+    )
+  }
+}
+
+/** What is due in one state, for one agent. */
+class DueOrigin implements StreamOrigin {
+  readonly context: AgentContext
+  readonly valueSpec: undefined = undefined
+  readonly tombstones = false
+  readonly #source: DueSource<unknown, unknown>
+
+  constructor(source: DueSource<unknown, unknown>, context: AgentContext) {
+    this.context = context
+    this.#source = source
+  }
+
+  keyOf({ record }: InFlight): unknown {
+    return this.#source.keyOf(record)
+  }
+
+  valueOf({ record }: InFlight): unknown {
+    return this.#source.valueOf(record)
+  }
+
+  requestOf(): undefined {
+    return undefined
+  }
+
+  isForAnother(): boolean {
+    return false
+  }
+}

@@ -1,0 +1,58 @@
+import { type Duration, parseDuration } from '@millrace/core'
+import type { WindowValue } from './window-options.ts'
+
+/** A stretch of time, in milliseconds since the epoch: `from` belongs to it, `to` does not. */
+export interface TimeRange {
+  readonly from?: number | undefined
+  readonly to?: number | undefined
+}
+
+/** What a view reads for a key. */
+export interface KeyReader<V, G> {
+  /** For messages. */
+  readonly where: string
+  /** Of the current event, or else how far event time has come. */
+  eventTime(): number
+  wallTime(): number
+  at(time: number): G
+  windows(range: TimeRange): WindowValue<V>[]
+}
+
+/**
+ * One key of a windowed table, through time. Of hopping windows that overlap, `current`, `now`, `delta` and `at` read the one
+ * that began last. In an agent with the changes of the current event; a window whose retention is over reads as if it had
+ * never been.
+ */
+export class KeyWindows<V, G extends V | undefined> {
+  readonly #reader: KeyReader<V, G>
+
+  constructor(reader: KeyReader<V, G>) {
+    this.#reader = reader
+  }
+
+  /** In the window of the current event's time; outside events, in that of the time up to which events have come. */
+  current(): G {
+    return this.#reader.at(this.#reader.eventTime())
+  }
+
+  /** In the window of the clock's time. */
+  now(): G {
+    return this.#reader.at(this.#reader.wallTime())
+  }
+
+  /** In the window so long before that of `current`. */
+  delta(before: Duration): G {
+    const beforeMs = parseDuration(before, `delta of ${this.#reader.where}`)
+    return this.#reader.at(this.#reader.eventTime() - beforeMs)
+  }
+
+  /** In the window of this time, in milliseconds since the epoch. */
+  at(time: number | Date): G {
+    return this.#reader.at(Number(time))
+  }
+
+  /** All windows that have a value and lie in the range at least in part, the oldest first. */
+  windows(range: TimeRange = {}): WindowValue<V>[] {
+    return this.#reader.windows(range)
+  }
+}

@@ -1,0 +1,41 @@
+import { type Duration, MillraceError } from '@millrace/core'
+import type { StateContext } from '@millrace/state'
+import type { DueSource } from '@millrace/worker'
+import type { TableDefinition } from '../options.ts'
+import { type ClosedWindow, readWindows, type WindowOptions } from './window-options.ts'
+import { WindowedTable } from './windowed-table.ts'
+
+/** Where the views of an app's tables are declared. */
+export interface ViewDeclarations {
+  /** As `DefinedNames.add`. */
+  add<K, V, G extends V | undefined>(name: string, make: () => WindowedTable<K, V, G>): WindowedTable<K, V, G>
+  /** An agent that calls `handle` with each closed window of a view of `table`. */
+  onClose<K, V>(
+    table: string,
+    closed: DueSource<K, ClosedWindow<K, V>>,
+    handle: (closed: ClosedWindow<K, V>) => unknown,
+  ): void
+}
+
+/** Of a table that belongs to no app. */
+export const NO_APP: ViewDeclarations = {
+  add: (_name, make) => make(),
+  onClose: (table) => {
+    throw new MillraceError(
+      'DEFINITION_INVALID',
+      `onWindowClose of table "${table}" needs the agents of an app: make the table with app.table.`,
+    )
+  },
+}
+
+/** A view of a table by windows; `every` is `undefined` for tumbling windows. Throws what `table.tumbling` says. */
+export function windowView<K, V, G extends V | undefined>(
+  { context, views, table }: { context: StateContext; views: ViewDeclarations; table: TableDefinition<K, V> },
+  spans: { readonly size: Duration; readonly every: Duration | undefined },
+  options: WindowOptions<K, V>,
+): WindowedTable<K, V, G> {
+  const windows = readWindows(table.name, spans, options)
+  const view = views.add(windows.name, () => new WindowedTable<K, V, G>(context, table, windows))
+  if (windows.onWindowClose !== undefined) views.onClose(table.name, view.closed, windows.onWindowClose)
+  return view
+}

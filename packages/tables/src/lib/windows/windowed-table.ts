@@ -1,0 +1,316 @@
+import { MillraceError } from '@millrace/core'
+import {
+  changelogOf,
+  CodecKeys,
+  codecRows,
+  type KeyEntry,
+  readingEvent,
+  type StateContext,
+  TaskLocator,
+  type WindowKey,
+  WindowKeys,
+  WindowPartition,
+  writingEvent,
+} from '@millrace/state'
+import type {
+  CurrentEvent,
+  DueSource,
+  OpenState,
+  OpenStateOptions,
+  RoutedTable,
+  StateDefinition,
+  TableStats,
+} from '@millrace/worker'
+import { KeyedTable } from '../keyed-table.ts'
+import type { TableDefinition } from '../options.ts'
+import { TableValues } from '../table-values.ts'
+import { ClosedWindows } from './closed-windows.ts'
+import { type KeyReader, KeyWindows, type TimeRange } from './key-windows.ts'
+import { LateEvent, type MissedWindow, sendLate } from './late-event.ts'
+import { type ClosedWindow, newestStart, startsAt, type WindowDefinition, type WindowValue } from './window-options.ts'
+
+/** How a window is written. */
+export interface WindowWriteOptions {
+  /** The time that says which windows. Default: that of the current event. */
+  readonly at?: number | undefined
+}
+
+/**
+ * A table's values by windows of event time: a state of its own, with a changelog of its own. Made by `table.tumbling` and
+ * `table.hopping`.
+ *
+ * @example
+ * const minutes = counts.tumbling('1m', { grace: '10s' })
+ * minutes.update(word, (n) => n + 1)
+ * minutes.get(word).current()
+ */
+export class WindowedTable<K, V, G extends V | undefined = V | undefined>
+  extends KeyedTable<K, WindowKey<K>, V>
+  implements StateDefinition, RoutedTable
+{
+  readonly changelog: StateDefinition['changelog']
+  readonly partitions: number | undefined
+  readonly standbys: number | undefined
+  readonly eventTime: boolean = true
+  /**
+   * Each key's value once its window takes no events any more, as the source of an agent: `{ key, window, value }`, with the
+   * window's last moment as timestamp. Each once, in the order in which windows end; one agent reads it.
+   */
+  readonly closed: DueSource<K, ClosedWindow<K, V>>
+  protected override readonly rows: TaskLocator<WindowKey<K>, V>
+  readonly #windows: WindowDefinition<K, V>
+  readonly #values: TableValues<V, G>
+  readonly #context: StateContext
+  #late = 0
+
+  constructor(context: StateContext, table: TableDefinition<K, V>, windows: WindowDefinition<K, V>) {
+    const where = `table "${windows.name}"`
+    const definition = { ...table, name: windows.name, where }
+    const keys = new CodecKeys<K>(definition)
+    super(context, keys, definition)
+    const windowKeys = new WindowKeys(keys)
+    // The key of a row that an older version wrote is that of the table.
+    const { migrate } = table
+    const rows = codecRows<WindowKey<K>, V>(windowKeys, {
+      ...definition,
+      migrate: migrate === undefined ? undefined : (raw, { key }) => migrate(raw, key),
+    })
+    this.changelog = changelogOf(context.appId, windows.name)
+    this.partitions = table.partitions
+    this.standbys = table.standbys
+    this.#context = context
+    this.#windows = windows
+    this.#values = new TableValues(table.fallback)
+    const closed = new ClosedWindows(this, { keys, rows })
+    this.closed = closed
+    const rules = { ...windows, keyCodec: table.keyCodec.name }
+    this.rows = new TaskLocator({
+      definition: this,
+      shape: { keys: windowKeys, rows },
+      context,
+      anywhere: table.partitioner === 'source',
+      make: (shape, options) => new WindowPartition(shape, options, { ...rules, isClosing: closed.isRead }),
+    })
+  }
+
+  /** When a window that starts then takes no events any more, in event time. */
+  closeOf(start: number): number {
+    return start + this.#windows.sizeMs + this.#windows.graceMs
+  }
+
+  /** When a window ends that starts then. */
+  endOf(start: number): number {
+    return start + this.#windows.sizeMs
+  }
+
+  /**
+   * Changes a key's value, or the default, in every window that holds the event's time and is open, as an effect of the current event.
+   * Returns in how many: 0 when the event is too late for all of them. It is counted as late then, and goes to the `late` topic.
+   *
+   * @throws as `set` of a table; `TIME_AMBIGUOUS` in a batch of `take` whose events have different times, without `at`
+   * @example
+   * minutes.update(word, (n) => n + 1)
+   */
+  update(key: K, change: (value: G) => V, options: WindowWriteOptions = {}): number {
+    return this.#write(key, options, (entry, event) => {
+      const value = this.#values.changed(entry, this.#values.given(entry.view(event), entry.rows), change)
+      if (value === undefined)
+        throw new MillraceError(
+          'VALUE_UNDEFINED',
+          `The function given to update returned undefined for ${entry.show()}.`,
+        )
+      return value
+    })
+  }
+
+  /** As `update`, with a value. */
+  set(key: K, value: V, options: WindowWriteOptions = {}): number {
+    return this.#write(key, options, (entry) => {
+      if (value === undefined)
+        throw new MillraceError('VALUE_UNDEFINED', `set was given undefined for ${entry.show()}.`)
+      return value
+    })
+  }
+
+  /** A key's windows; what is asked of it is read then. */
+  get(key: K): KeyWindows<V, G> {
+    return new KeyWindows(this.#readerOf(key))
+  }
+
+  /** The windows of the partitions that are here, each with its value, in the order of their starts within a partition. */
+  async *entries(): AsyncGenerator<readonly [key: K, window: WindowValue<V>], undefined, undefined> {
+    for await (const [row, value] of this.scan((bytes, found) => [bytes, found] as const)) {
+      const { start, key } = this.#keyOfRow(row)
+      yield [key, { start, end: this.endOf(start), value }]
+    }
+  }
+
+  /** The windows of a key typed as text, for pages and commands. Throws as `get` does, and `KEY_INVALID`. */
+  lookup(text: string, range: TimeRange & { readonly at?: number | undefined } = {}): unknown {
+    const windows = this.get(this.keyOf(text)).windows(range)
+    if (range.at === undefined) return windows.length === 0 ? undefined : windows
+    const start = newestStart(this.#windows, range.at)
+    return windows.find((window) => window.start === start)
+  }
+
+  override stats(): TableStats {
+    const opened = this.#partitions()
+    const oldest = opened.flatMap(({ oldestOpen }) => oldestOpen ?? [])
+    const watermarks = opened.map(({ time }) => time.watermark).filter((time) => time !== -Infinity)
+    return {
+      ...super.stats(),
+      late: this.#late,
+      windows: {
+        watermark: watermarks.length === 0 ? undefined : new Date(Math.min(...watermarks)).toISOString(),
+        open: opened.reduce((sum, { open }) => sum + open, 0),
+        closed: opened.reduce((sum, { due }) => sum + due.count, 0),
+        oldestOpen: oldest.length === 0 ? undefined : new Date(Math.min(...oldest)).toISOString(),
+      },
+    }
+  }
+
+  /** Late events so far, in this process. */
+  get late(): number {
+    return this.#late
+  }
+
+  openState(context: OpenStateOptions): OpenState {
+    return this.rows.open(context)
+  }
+
+  parseKey(text: string): Buffer {
+    return this.keyShape.parse(text)
+  }
+
+  /** Throws `DEFINITION_INVALID` for a table with `partitioner: 'source'`. */
+  partitionOf(key: Buffer): number | undefined {
+    return this.rows.partitionOf(this.keyShape, key)
+  }
+
+  state(partition: number): OpenState | undefined {
+    return this.rows.state(partition)
+  }
+
+  #write(key: K, { at }: WindowWriteOptions, valueFor: (entry: KeyEntry<V>, event: CurrentEvent) => V): number {
+    const event = writingEvent(this.storage, this.keyShape.where)
+    if (at === undefined && !event.hasOneTime)
+      throw new MillraceError(
+        'TIME_AMBIGUOUS',
+        `A write to ${this.keyShape.where} in a batch of events with different times, beginning with ${event.topic}/${event.partition}@${event.offset}.`,
+      )
+    this.uses.addWrite(event.agent)
+    let written = 0
+    const eventTime = at ?? event.timestamp
+    if (!(eventTime >= 0))
+      throw new MillraceError(
+        'TIMESTAMP_INVALID',
+        `The event ${event.topic}/${event.partition}@${event.offset} has the time ${eventTime}, which is in no window of ${this.keyShape.where}.`,
+      )
+    let missed: MissedWindow | undefined
+    for (const start of startsAt(this.#windows, eventTime)) {
+      let entry = this.rows.writing({ start, key }, event)
+      const { time } = partitionOf(entry)
+      time.writtenBy(event)
+      const lateByMs = time.at(event) - this.closeOf(start)
+      if (lateByMs >= 0) {
+        missed = { start, end: this.endOf(start), lateByMs }
+        continue
+      }
+      const value = entry.rows.guard(valueFor(entry, event))
+      // `change` may have read so much else that the entry has left the cache.
+      if (entry.evicted) entry = this.rows.writing({ start, key }, event)
+      this.rows.write(entry, event, value)
+      written++
+    }
+    if (written === 0 && missed !== undefined) this.#holdLate(event, missed)
+    return written
+  }
+
+  #holdLate(event: CurrentEvent, missed: MissedWindow): void {
+    const { topic, partition, offset, timestamp } = event
+    event.hold(
+      new LateEvent(() => {
+        if (this.#late++ > 0) return
+        const { late } = this.#windows
+        this.#context
+          .workers()[0]
+          ?.log.warn(
+            { table: this.name, topic, partition, offset, ...missed },
+            `The event ${topic}/${partition}@${offset} of ${new Date(timestamp).toISOString()} came ${missed.lateByMs} ms after ${this.keyShape.where} had closed the last window for it (grace). ${late === undefined ? 'It is dropped' : `It goes to topic "${late.name}"`}, and so are others; they are counted as late.`,
+          )
+      }),
+    )
+    if (this.#windows.late !== undefined) sendLate(this.#windows.late, event, missed)
+  }
+
+  #readerOf(key: K): KeyReader<V, G> {
+    return {
+      where: this.keyShape.where,
+      eventTime: () => {
+        const event = readingEvent(this.storage)
+        if (event !== undefined) return event.timestamp
+        const { watermark } = partitionOf(this.rows.outside({ start: 0, key })).time
+        return watermark === -Infinity ? this.#wallTime() : watermark
+      },
+      wallTime: () => this.#wallTime(),
+      at: (time) => this.#at(key, time),
+      windows: (range) => this.#windowsOf(key, range),
+    }
+  }
+
+  #at(key: K, time: number): G {
+    this.uses.reads++
+    const event = readingEvent(this.storage)
+    const entry = this.#entry({ start: Math.max(0, newestStart(this.#windows, time)), key }, event)
+    const isThere = time >= 0 && partitionOf(entry).isKept(newestStart(this.#windows, time))
+    return this.#values.given(isThere ? entry.read(event) : undefined, entry.rows)
+  }
+
+  #windowsOf(key: K, { from = 0, to = Infinity }: TimeRange): WindowValue<V>[] {
+    this.uses.reads++
+    const event = readingEvent(this.storage)
+    const { sizeMs } = this.#windows
+    const partition = partitionOf(this.#entry({ start: 0, key }, event))
+    const found: WindowValue<V>[] = []
+    const starts = new Set(partition.startsBetween(Math.max(0, from - sizeMs + 1), to))
+    for (const start of event === undefined ? starts : this.#withPending(starts, event, { from, to }))
+      if (partition.isKept(start)) {
+        const value = this.#entry({ start, key }, event).read(event)
+        if (value !== undefined) found.push({ start, end: this.endOf(start), value })
+      }
+    return found
+  }
+
+  /** Windows that only the current event has written are not known to the partition yet. */
+  #withPending(starts: ReadonlySet<number>, event: CurrentEvent, { from, to }: Required<TimeRange>): readonly number[] {
+    const own = startsAt(this.#windows, event.timestamp).filter(
+      (start) => start < (to ?? Infinity) && this.endOf(start) > (from ?? 0),
+    )
+    return [...new Set([...starts, ...own])].sort((a, b) => a - b)
+  }
+
+  #entry(key: WindowKey<K>, event: CurrentEvent | undefined): KeyEntry<V> {
+    return event === undefined ? this.rows.outside(key) : this.rows.reading(key, event)
+  }
+
+  #wallTime(): number {
+    const worker = this.storage.getStore()?.client ?? this.#context.workers()[0]
+    if (worker === undefined)
+      throw new MillraceError('NO_WORKER', `A read of ${this.keyShape.where} in a process that runs no worker.`)
+    return worker.clock.now()
+  }
+
+  #keyOfRow(row: Buffer): WindowKey<K> {
+    return new WindowKeys(this.keyShape).decode(row)
+  }
+
+  #partitions(): readonly WindowPartition<V>[] {
+    return this.rows.opened().flatMap((rows) => (rows instanceof WindowPartition ? [rows] : []))
+  }
+}
+
+/** The rows of a view are made by it. */
+function partitionOf<V>({ rows }: KeyEntry<V>): WindowPartition<V> {
+  if (rows instanceof WindowPartition) return rows
+  throw new Error(`The rows of ${rows.where} have no windows.`)
+}

@@ -1,0 +1,60 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { decodeCommitMetadata, encodeCommitMetadata, encodeProgress } from './commit-metadata.ts'
+import { committedTimes, finishedText, stateText } from './committed-times.ts'
+
+const time = fc.oneof(fc.constant(-Infinity), fc.nat({ max: Number.MAX_SAFE_INTEGER }))
+const name = fc.string({ unit: 'binary', minLength: 1, maxLength: 20 }).filter((text) => !/\p{Surrogate}/u.test(text))
+
+test('times come back as they were committed, beside the progress', () => {
+  fc.assert(
+    fc.property(
+      fc.dictionary(name, fc.nat()),
+      fc.dictionary(
+        name,
+        fc.record({
+          watermark: time,
+          note: fc.stringMatching(/^[0-9a-z.]{0,8}$/),
+          writers: fc.array(name, { maxLength: 3 }),
+        }),
+      ),
+      (finished, states) => {
+        const texts = [
+          ...Object.entries(finished).flatMap(([id, at]) => finishedText(id, at) ?? []),
+          ...Object.entries(states).map(([state, known]) => stateText(state, known)),
+        ].slice(0, 8)
+        const progress = new Map([['count', { position: 7, finished: [{ from: 9, to: 12 }] }]])
+        for (const metadata of [
+          encodeCommitMetadata(5, progress, new Set(), texts).text,
+          encodeProgress(5, progress, new Set(), texts),
+        ]) {
+          const known = committedTimes(metadata)
+          for (const [id, at] of known.finished) expect(at).toBe(finished[id])
+          for (const [state, found] of known.states) expect(found).toEqual(states[state])
+          expect(known.finished.size + known.states.size).toBe(texts.length)
+          expect(decodeCommitMetadata({ topic: 't', partition: 0, offset: 5, metadata })).toEqual(progress)
+        }
+      },
+    ),
+    { numRuns: 200 },
+  )
+})
+
+test('a worker of an earlier release takes each entry for a subscription that it does not know', () => {
+  // As it has always read entries: an id, how far it is beyond the offset, and ranges.
+  const known = /^([^:]+):([0-9a-z]+)((?:,[0-9a-z]+\+[0-9a-z]+)*)$/
+  const texts = [
+    finishedText('count', 1_700_000_000_000),
+    stateText('counts-tumbling-1m', { watermark: 5, note: '1.a', writers: ['count', 'a:b c'] }),
+  ]
+  for (const text of texts) expect(text).toMatch(known)
+})
+
+test('times have their room before ranges, which then are handled again', () => {
+  const finished = Array.from({ length: 2000 }, (_, n) => ({ from: 10 + 2 * n, to: 11 + 2 * n }))
+  const texts = [finishedText('count', 1_700_000_000_000) ?? '']
+  const { text, complete } = encodeCommitMetadata(5, new Map([['count', { position: 5, finished }]]), new Set(), texts)
+  expect(complete).toBe(false)
+  expect(text.length).toBeLessThanOrEqual(4096)
+  expect(committedTimes(text).finished.get('count')).toBe(1_700_000_000_000)
+})

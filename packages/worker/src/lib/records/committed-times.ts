@@ -1,0 +1,82 @@
+/** What a commit keeps of event time: how far each subscription has finished a partition, and what each state has. */
+export interface CommittedTimes {
+  /** By subscription: `EventTimes.finished` of this partition. */
+  readonly finished: ReadonlyMap<string, number>
+  /** By name. */
+  readonly states: ReadonlyMap<string, CommittedState>
+}
+
+/** A state that keeps to event time, as of a commit. */
+export interface CommittedState {
+  readonly watermark: number
+  /** What the state itself keeps there, as it gave it. */
+  readonly note: string
+  /** Ids of the subscriptions that write it. */
+  readonly writers: readonly string[]
+}
+
+const RADIX = 36
+const NO_TIMES: CommittedTimes = { finished: new Map(), states: new Map() }
+
+/**
+ * One entry of the metadata: `<{subscription}<{time}:0`, times in base 36. A worker of an earlier release takes it for a
+ * subscription that it does not know, and passes over it. No subscription is written like this: `<` in its id would be
+ * escaped. `undefined` while there is no time.
+ */
+export function finishedText(subscription: string, time: number): string | undefined {
+  return time === -Infinity ? undefined : `<${encodeURIComponent(subscription)}<${time.toString(RADIX)}:0`
+}
+
+/** The same for a state: `<<{state}<{watermark, or nothing}<{note}[<{writer}…]:0`. */
+export function stateText(state: string, { watermark, note, writers }: CommittedState): string {
+  const fields = [state, watermark === -Infinity ? '' : watermark.toString(RADIX), note, ...writers]
+  return `<<${fields.map(encodeURIComponent).join('<')}:0`
+}
+
+/** The entries for event time in a commit's metadata, as they are there. */
+export function timeTexts(metadata: string): readonly string[] {
+  return metadata.includes('<') ? metadata.split(' ').filter(isTimeText) : []
+}
+
+/** Whether an entry of the metadata is one of these. */
+export function isTimeText(entry: string): boolean {
+  return entry.startsWith('<')
+}
+
+/** What was written with an offset. What cannot be read is left out: then event time begins anew there. */
+export function committedTimes(metadata: string): CommittedTimes {
+  const texts = timeTexts(metadata)
+  if (texts.length === 0) return NO_TIMES
+  const finished = new Map<string, number>()
+  const states = new Map<string, CommittedState>()
+  for (const text of texts) {
+    if (!text.endsWith(':0')) continue
+    const fields = fieldsOf(text)
+    if (fields === undefined) continue
+    if (text.startsWith('<<')) {
+      const [state = '', watermark = '', note = '', ...writers] = fields
+      states.set(state, { watermark: timeOf(watermark), note, writers })
+    } else {
+      const [subscription = '', time = ''] = fields
+      finished.set(subscription, timeOf(time))
+    }
+  }
+  return { finished, states }
+}
+
+function fieldsOf(text: string): readonly string[] | undefined {
+  try {
+    return text
+      .slice(text.startsWith('<<') ? 2 : 1, -2)
+      .split('<')
+      .map(decodeURIComponent)
+  } catch {
+    // A malformed escape: not written by this.
+    return undefined
+  }
+}
+
+function timeOf(text: string): number {
+  const time = text === '' ? Number.NaN : Number.parseInt(text, RADIX)
+  return Number.isSafeInteger(time) ? time : -Infinity
+}

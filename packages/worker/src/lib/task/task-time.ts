@@ -1,0 +1,192 @@
+import { partitionKey, type Scheduled, toError } from '@millrace/core'
+import type { Admin } from '@millrace/core/driver'
+import type { StateDefinition } from '../contracts/task.ts'
+import type { WorkerEnvironment } from '../environment/worker-environment.ts'
+import { type CommittedTimes, finishedText, stateText } from '../records/committed-times.ts'
+import { PartitionCursor } from './cursor.ts'
+import type { EventOrigin } from './event-origin.ts'
+import { StateTime, type StateTimeOwner } from './state-time.ts'
+import type { TaskState } from './task-state.ts'
+
+/** How soon idle partitions are looked at again, at the earliest. */
+const LEAST_WAIT_MS = 1000
+
+/** What it asks of its task. */
+export interface TimedTask {
+  readonly closed: boolean
+  touch(): void
+  commitSoon(): void
+}
+
+/**
+ * Event time in one task, for those of its states that keep to it. A partition is idle when its broker says that it is at
+ * its end, everything is finished, and nothing has come for `idleAfter`: a time-out alone would pass over records that
+ * only could not be fetched.
+ */
+export class TaskTime implements StateTimeOwner {
+  origins: readonly EventOrigin[] = []
+  readonly #task: TimedTask
+  readonly #environment: WorkerEnvironment
+  readonly #admin: Pick<Admin, 'offsets'>
+  readonly #states = new Map<StateDefinition, StateTime>()
+  /** When each cursor was last seen to move, and where it was. */
+  readonly #still = new Map<PartitionCursor, { position: number; sinceMs: number }>()
+  #timer: Scheduled | undefined = undefined
+  #isAsking = false
+
+  constructor(task: TimedTask, environment: WorkerEnvironment, admin: Pick<Admin, 'offsets'>) {
+    this.#task = task
+    this.#environment = environment
+    this.#admin = admin
+  }
+
+  /** A state of the task that keeps to event time; `known`: what is committed with its partitions. */
+  open(definition: StateDefinition, known: readonly CommittedTimes[]): StateTime {
+    const found = known.flatMap(({ states }) => states.get(definition.name) ?? [])
+    const newest = found.toSorted((a, b) => b.watermark - a.watermark)[0]
+    const time = new StateTime(this, newest)
+    this.#states.set(definition, time)
+    return time
+  }
+
+  attach(origins: readonly EventOrigin[]): void {
+    this.origins = origins
+    for (const origin of origins) if (origin instanceof PartitionCursor) this.#listen(origin)
+    for (const state of this.#states.values()) state.attach()
+    this.alarmSet()
+  }
+
+  /** The time of a state; `undefined` for one that does not keep to it. */
+  of(definition: StateDefinition): StateTime | undefined {
+    return this.#states.get(definition)
+  }
+
+  /** Some origin has finished more. */
+  check(): void {
+    let reached = false
+    for (const state of this.#states.values()) if (state.check()) reached = true
+    if (reached) this.alarmSet()
+  }
+
+  alarmSet(): void {
+    let alarm = Infinity
+    for (const state of this.#states.values()) alarm = Math.min(alarm, state.alarm)
+    for (const origin of this.origins)
+      if (origin instanceof PartitionCursor && origin.times !== undefined) origin.times.alarm = alarm
+    if (alarm !== Infinity) this.#watchIdle()
+  }
+
+  touch(): void {
+    this.#task.touch()
+  }
+
+  commitSoon(): void {
+    this.#task.commitSoon()
+  }
+
+  /** The entries of a commit's metadata for the time of these cursors, all of one partition. */
+  finishedTexts(cursors: readonly PartitionCursor[]): readonly string[] {
+    return cursors.flatMap(({ subscription, times }) =>
+      times === undefined ? [] : (finishedText(subscription.spec.id, times.finished) ?? []),
+    )
+  }
+
+  /** The entries of a commit's metadata for the states. */
+  stateTexts(states: readonly TaskState[]): readonly string[] {
+    return states.flatMap(({ definition, open }) => {
+      const time = this.#states.get(definition)
+      return time === undefined ? [] : stateText(definition.name, time.prepare(open.note ?? ''))
+    })
+  }
+
+  /** The commit that was prepared last is made. */
+  committed(): void {
+    for (const state of this.#states.values()) state.prepared()
+    this.check()
+  }
+
+  close(): void {
+    this.#timer?.cancel()
+    this.#timer = undefined
+  }
+
+  #listen({ times }: PartitionCursor): void {
+    if (times === undefined) return
+    times.onAlarm = () => this.check()
+    times.onBusy = () => {
+      for (const state of this.#states.values()) state.endIdle()
+    }
+  }
+
+  /** Looks at the partitions again when they may be idle, or when the clock has come to what is waited for. */
+  #watchIdle(): void {
+    const { clock, settings } = this.#environment
+    if (this.#timer !== undefined || this.#isAsking || this.#task.closed) return
+    if (settings.idleAfterMs === Infinity) return
+    this.#timer = clock.schedule(this.#waitMs(), () => {
+      this.#timer = undefined
+      void this.#lookAtIdle()
+    })
+  }
+
+  #waitMs(): number {
+    const { clock, settings } = this.#environment
+    const [now, monotonic] = [clock.now(), clock.monotonic()]
+    let waitMs = Infinity
+    for (const state of this.#waiting()) {
+      const still = Math.max(0, ...state.origins.map((origin) => this.#stillUntil(origin, monotonic)))
+      // Its windows close when the clock is so far; before it is known to be live, that is looked at as soon as it is idle.
+      const due = state.isIdle ? state.alarm + settings.idleAfterMs - now : 0
+      waitMs = Math.min(waitMs, Math.max(still, due))
+    }
+    return Math.max(waitMs === Infinity ? settings.idleAfterMs : waitMs, LEAST_WAIT_MS)
+  }
+
+  /** In how many milliseconds an origin may be idle. */
+  #stillUntil(origin: EventOrigin, monotonicMs: number): number {
+    if (!(origin instanceof PartitionCursor)) return 0
+    const position = origin.source.position
+    const known = this.#still.get(origin)
+    if (known === undefined || known.position !== position) this.#still.set(origin, { position, sinceMs: monotonicMs })
+    const since = this.#still.get(origin)?.sinceMs ?? monotonicMs
+    return since + this.#environment.settings.idleAfterMs - monotonicMs
+  }
+
+  #waiting(): readonly StateTime[] {
+    return [...this.#states.values()].filter(({ alarm }) => alarm !== Infinity)
+  }
+
+  async #lookAtIdle(): Promise<void> {
+    const { clock, settings, log } = this.#environment
+    if (this.#task.closed) return
+    const monotonic = clock.monotonic()
+    const asked = [...new Set(this.#waiting().flatMap(({ origins }) => origins))].filter(
+      (origin): origin is PartitionCursor =>
+        origin instanceof PartitionCursor && origin.isAtEnd && this.#stillUntil(origin, monotonic) <= 0,
+    )
+    this.#isAsking = true
+    try {
+      const found =
+        asked.length === 0
+          ? []
+          : await this.#admin.offsets(
+              asked.map(({ source }) => source),
+              settings.isolation,
+            )
+      const ends = new Map(found.map((one) => [partitionKey(one), one.end]))
+      for (const cursor of asked)
+        if (cursor.times !== undefined)
+          cursor.times.idle =
+            cursor.isAtEnd && (ends.get(partitionKey(cursor.source)) ?? Infinity) <= cursor.source.position
+      for (const state of this.#waiting()) state.follow(clock.now(), settings.idleAfterMs)
+    } catch (thrown) {
+      // The broker may be gone for a while; the other parts of the transport say so.
+      log.debug({ error: toError(thrown).message }, 'The broker did not say where partitions end that may be idle.')
+    } finally {
+      this.#isAsking = false
+    }
+    if (this.#task.closed) return
+    this.check()
+    this.alarmSet()
+  }
+}
