@@ -18,12 +18,22 @@ import type {
   WorkerStats,
 } from '@millrace/worker'
 
+/** Times in milliseconds since the epoch: the window that holds `at`, or the windows that overlap a range. */
+export interface AskedWindows {
+  readonly at?: number | undefined
+  readonly from?: number | undefined
+  readonly to?: number | undefined
+}
+
 /** What a site asks of a table, whatever the table's types. */
 export interface SiteTable {
   readonly name: string
   stats(): TableStats
-  /** The value of a key typed as text; `undefined` if there is none. Throws `KEY_INVALID`, `PARTITION_NOT_LOCAL`. */
-  lookup(text: string): unknown
+  /**
+   * The value of a key typed as text; `undefined` if there is none. Of a windowed table: its windows, all or those asked
+   * for. Throws `KEY_INVALID`, `PARTITION_NOT_LOCAL`.
+   */
+  lookup(text: string, windows?: AskedWindows): unknown
 }
 
 /** A table whose rows are spread over the workers. */

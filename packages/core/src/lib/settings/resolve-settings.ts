@@ -167,7 +167,7 @@ function groupAt(groups: Map<string, Tree>, path: string): Tree {
 
 function resolvedName(name: SettingName, last: string): string {
   const { type } = declarationOf(name)
-  const suffix = type === 'duration' ? 'Ms' : type === 'size' ? 'Bytes' : ''
+  const suffix = type === 'duration' || type === 'durationOrFalse' ? 'Ms' : type === 'size' ? 'Bytes' : ''
   return last.endsWith(suffix) ? last : `${last}${suffix}`
 }
 

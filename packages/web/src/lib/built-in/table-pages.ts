@@ -1,6 +1,6 @@
 import { PageError } from '../pages/page-error.ts'
 import type { PageContext } from '../pages/page-context.ts'
-import type { PartitionedTable, SiteTable } from '../site-app.ts'
+import type { AskedWindows, PartitionedTable, SiteTable } from '../site-app.ts'
 import { jsonPage, type BuiltInTools, type BuiltInPages } from './site-tools.ts'
 
 interface TableListing {
@@ -29,7 +29,7 @@ export function tablePages(deps: BuiltInTools): BuiltInPages {
       },
     },
     '/table/:name/:key/': {
-      help: 'The value of a key as JSON, from the worker that has it; 404 if the key has no value.',
+      help: 'The value of a key as JSON, from the worker that has it; 404 if the key has no value. Of a windowed table: its windows; with `?at=`, or `?from=` and `?to=`, those of a time, in milliseconds since the epoch or as ISO text.',
       page: (c) => lookup(deps, c, c.params['key'] ?? ''),
     },
   }
@@ -44,14 +44,24 @@ export function partitionedTable({ site }: Pick<BuiltInTools, 'site'>, name: str
 
 async function lookup(deps: BuiltInTools, c: PageContext, text: string): Promise<Response> {
   const name = c.params['name'] ?? ''
+  const windows: AskedWindows = { at: timeIn(c, 'at'), from: timeIn(c, 'from'), to: timeIn(c, 'to') }
   const answer = (table: SiteTable): Response => {
-    const value = table.lookup(text)
+    const value = table.lookup(text, windows)
     return value === undefined ? c.error(404, `Table "${name}" has nothing under this key.`) : c.json(value)
   }
   const whole = deps.site.definitions.globalTables.get(name)
   if (whole !== undefined) return answer(whole)
   const table = partitionedTable(deps, name)
   return deps.route.serve({ table, text, c, answer: () => answer(table) })
+}
+
+/** Throws a `PageError` 400. */
+function timeIn(c: PageContext, name: string): number | undefined {
+  const text = c.query.get(name)
+  if (text === null) return undefined
+  const time = /^\d+$/.test(text) ? Number(text) : Date.parse(text)
+  if (Number.isFinite(time)) return time
+  throw new PageError(400, `?${name}=${text} is no time: give milliseconds since the epoch, or ISO text.`)
 }
 
 function describeTable(deps: BuiltInTools, name: string): TableListing {

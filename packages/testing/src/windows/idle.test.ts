@@ -1,0 +1,68 @@
+import { createApp } from '@millrace/app'
+import { expect, test } from 'vitest'
+import { testApp } from '../index.ts'
+
+const MINUTE = 60_000
+const NOW = new Date('2026-01-01T00:00:00Z').getTime()
+
+function sessionsApp(idleAfter: '30s' | false) {
+  const app = createApp({ id: 'visits', idleAfter })
+  const visits = app.topic('visits', { key: 'string', value: 'number', partitions: 2, timestamp: (at) => at })
+  const counts = app.table('counts', { key: 'string', value: 'number', default: () => 0 })
+  const closed: string[] = []
+  const minutes = counts.tumbling('1m', {
+    onWindowClose: ({ key, window, value }) => void closed.push(`${key} ${(window.start - NOW) / MINUTE} ${value}`),
+  })
+  app.agent('count', visits, async (stream) => {
+    for await (const { key } of stream.events()) minutes.update(key, (n) => n + 1)
+  })
+  return { app, visits, closed, minutes }
+}
+
+test('when nothing comes any more, the last window closes with the clock', async () => {
+  const { app, visits, closed, minutes } = sessionsApp('30s')
+  await using t = await testApp(app)
+  await t.send(visits, { key: 'a', value: NOW + 1000 })
+  await t.settle()
+  await t.clock.advance('1m')
+  expect(closed).toEqual([])
+  expect(minutes.get('a').now()).toBe(0)
+  await t.clock.advance('40s')
+  expect(closed).toEqual(['a 0 1'])
+  await t.send(visits, { key: 'a', value: NOW + 2000 })
+  await t.settle()
+  expect(minutes.stats().late).toBe(1)
+  await t.send(visits, { key: 'a', value: t.clock.now() })
+  await t.settle()
+  expect(minutes.get('a').current()).toBe(1)
+})
+
+test('a backfill that pauses closes nothing', async () => {
+  const { app, visits, closed } = sessionsApp('30s')
+  await using t = await testApp(app)
+  await t.send(visits, { key: 'a', value: NOW - 60 * MINUTE })
+  await t.settle()
+  await t.clock.advance('10m')
+  expect(closed).toEqual([])
+})
+
+test('without idleAfter, event time goes by events alone', async () => {
+  const { app, visits, closed } = sessionsApp(false)
+  await using t = await testApp(app)
+  await t.send(visits, { key: 'a', value: NOW })
+  await t.settle()
+  await t.clock.advance('1h')
+  expect(closed).toEqual([])
+})
+
+test('a time that is no time makes a dead letter at once, and one far ahead moves no watermark', async () => {
+  const { app, visits, minutes, closed } = sessionsApp(false)
+  await using t = await testApp(app)
+  await t.send(visits, { key: 'a', value: -5 })
+  await t.send(visits, { key: 'a', value: NOW + 30 * 24 * 60 * MINUTE })
+  await t.send(visits, { key: 'a', value: NOW })
+  await t.settle()
+  expect(await t.deadLetters.list({ agent: 'count' })).toMatchObject([{ waiting: 1 }])
+  expect(minutes.stats()).toMatchObject({ late: 0, windows: { watermark: new Date(NOW).toISOString(), open: 2 } })
+  expect(closed).toEqual([])
+})
