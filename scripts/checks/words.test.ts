@@ -43,6 +43,7 @@ describe('an old name or a home-made word is named with its place, and with what
     ['packages/cli/src/some.ts', 'export const figures = 1'],
     ['packages/core/src/lib/some.test.ts', 'const cut = 1'],
     [engine, "// A bare line feed, in './input-feed.ts'."],
+    [engine, '// Hop-by-hop headers, as HTTP calls them.'],
     ['decisions/001-the-outbox.md', 'The outbox.'],
     ['packages/worker/src/lib/group/own-data.ts', 'const { suspects } = fields'],
   ])('but not in %s: %s', (path, text) => {

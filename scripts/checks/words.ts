@@ -22,7 +22,7 @@ const WORDS: readonly Word[] = [
   { pattern: /\bmaxOutboxBytes\b/g, better: 'maxPendingSendBytes' },
   { pattern: /\b\w*outbox(?:_bytes)?\b/gi, better: 'pending sends' },
   { pattern: /\blanes?\b/gi, better: 'broker, as in brokerOf' },
-  { pattern: /(?<!-)\bhops?\b/gi, better: 'forwarded request' },
+  { pattern: /(?<!-)\bhops?\b(?!-by-hop)/gi, better: 'forwarded request' },
   { pattern: /(?<!\bline |-)\bfeeds?\b/gi, better: 'queue, or input' },
   { pattern: /\binlets?\b/gi, better: 'source' },
   { pattern: /\bdesks?\b/gi, better: 'what it is: a server, a queue', inNames: true },
