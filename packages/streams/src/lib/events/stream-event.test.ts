@@ -210,6 +210,21 @@ it('with several values of which some are taken together counts these once, whoe
   expect(came).toEqual(['finished 0'])
 })
 
+it('counts a value once that was shown twice and is acked both times', async () => {
+  const { next, came } = await source()
+  const event = await next()
+  const [a, b] = [event.withValue('a'), event.withValue('b')]
+  event.done()
+  const shown = a.show()
+  a.current = 'mapped'
+  const again = a.show()
+  again.ack()
+  shown.ack()
+  expect([came, event.over]).toEqual([[], false])
+  b.ack()
+  expect(came).toEqual(['finished 0'])
+})
+
 it('with several values ends at once where it is deferred or lost', async () => {
   for (const end of ['deferred', 'lost'] as const) {
     const { next, lose, came, counters } = await source()

@@ -1,12 +1,6 @@
-import { type Clock, type Logger, manualClock, type ManualClock } from '@millrace/core'
-import type { ConsumerOptions } from '@millrace/core/driver'
+import { type Clock, manualClock, type ManualClock } from '@millrace/core'
 import { expect, test } from 'vitest'
-import { LogTransport } from '../clients/log-transport.ts'
-import { Lifespan } from '../log/lifespan.ts'
-import { createMemoryLog, type MemoryLog } from '../memory/memory-log.ts'
-
-const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
-const SESSION_MS = 10_000
+import { logWithTopic, member, processOn, SESSION_MS } from './sessions.fixture.ts'
 
 /** A clock of the machine's: its timers stand still while the machine sleeps, and the time goes on. */
 class MachineClock {
@@ -32,47 +26,11 @@ class MachineClock {
   }
 }
 
-/** A process of its own on a log, whose members have sessions as on the embedded log. */
-function processOn(log: MemoryLog, clock: Clock, host: string): LogTransport {
-  return new LogTransport(
-    { name: 'memory with sessions', durable: false, shared: true, uncommittedVisible: false, sessions: true },
-    {
-      backend: log.backend,
-      clock,
-      log: silent,
-      lifespan: new Lifespan('transport'),
-      host,
-      isHostDead: () => false,
-    },
-  )
-}
-
-function member(happened: string[]): ConsumerOptions {
-  return {
-    groupId: 'group',
-    topics: ['t'],
-    instanceId: undefined,
-    assignor: { name: 'nothing', assign: () => ({ assignments: new Map(), groupData: Buffer.alloc(0) }) },
-    memberData: () => Buffer.alloc(0),
-    sessionTimeoutMs: SESSION_MS,
-    rebalanceTimeoutMs: 60_000,
-    heartbeatIntervalMs: 3_000,
-    isolation: 'read-committed',
-    maxPartitionBytes: 1_000,
-    listener: {
-      onRevoke: async () => {},
-      onAssign: async ({ generation }) => void happened.push(`generation ${generation}`),
-      onLost: async () => void happened.push('lost'),
-    },
-  }
-}
-
 test('when a machine wakes up, the process that is first does not take the others for dead', async () => {
-  const log = createMemoryLog()
+  const log = await logWithTopic(new MachineClock().clock)
   const machine = new MachineClock()
   const happened: string[] = []
-  const processes = ['a', 'b'].map((host) => processOn(log, machine.clock, host))
-  await processes[0]?.admin().createTopics([{ name: 't', partitions: 1, replicationFactor: -1, config: {} }])
+  const processes = ['a', 'b'].map((host) => processOn(log, { clock: machine.clock, host }))
   for (const process of processes) await process.consumer(member(happened)).start()
   await machine.timers.advance(5_000)
   const before = [...happened]
@@ -87,11 +45,10 @@ test('when a machine wakes up, the process that is first does not take the other
 })
 
 test('a member that stays silent is out after its session, also beside one that has slept', async () => {
-  const log = createMemoryLog()
+  const log = await logWithTopic(new MachineClock().clock)
   const machine = new MachineClock()
   const happened: string[] = []
-  const [awake, dead] = ['a', 'b'].map((host) => processOn(log, machine.clock, host))
-  await awake?.admin().createTopics([{ name: 't', partitions: 1, replicationFactor: -1, config: {} }])
+  const [awake, dead] = ['a', 'b'].map((host) => processOn(log, { clock: machine.clock, host }))
   await awake?.consumer(member(happened)).start()
   await dead?.consumer(member([])).start()
   await machine.timers.advance(5_000)

@@ -1,0 +1,187 @@
+import { deferred, manualClock, type ManualClock, type Logger } from '@millrace/core'
+import { afterEach, expect, test } from 'vitest'
+import type { LogTransport } from '../clients/log-transport.ts'
+import { stepGroup } from '../log/group-state.ts'
+import { HeardBackend } from '../memory/heard-backend.ts'
+import type { MemoryLog } from '../memory/memory-log.ts'
+import {
+  DisturbedBackend,
+  HEARTBEAT_MS,
+  logWithTopic,
+  member,
+  processOn,
+  type ProcessOptions,
+  SESSION_MS,
+} from './sessions.fixture.ts'
+
+/** Processes on one log, under one clock. */
+class Machine {
+  readonly clock: ManualClock = manualClock()
+  readonly log: MemoryLog
+  readonly warnings: object[] = []
+  readonly dead = new Set<string>()
+  readonly #processes: LogTransport[] = []
+
+  private constructor(log: MemoryLog) {
+    this.log = log
+  }
+
+  static async start(): Promise<Machine> {
+    return new Machine(await logWithTopic(manualClock()))
+  }
+
+  process(host: string, options: Partial<ProcessOptions> = {}): LogTransport {
+    const { clock, dead, warnings } = this
+    const log: Logger = {
+      debug: () => {},
+      info: () => {},
+      error: () => {},
+      warn: (fields) => void warnings.push(Object(fields)),
+    }
+    const process = processOn(this.log, { clock, host, log, isHostDead: (name) => dead.has(name), ...options })
+    this.#processes.push(process)
+    return process
+  }
+
+  /** The members of the group, by their hosts. */
+  get hosts(): readonly string[] {
+    return [...this.log.group('group').members.values()].map(({ host }) => host)
+  }
+
+  idOf(host: string): string {
+    const found = [...this.log.group('group').members].find(([, one]) => one.host === host)
+    if (found === undefined) throw new Error(`${host} is not in the group.`)
+    return found[0]
+  }
+
+  /** How often the member of a process was heard of. */
+  beatsOf(host: string): number {
+    const id = this.idOf(host)
+    return this.log.backend.read((log) => log.beats('group', id))
+  }
+
+  /** Somebody says that the member of a process has left. */
+  async throwOut(host: string): Promise<void> {
+    const memberId = this.idOf(host)
+    await this.log.backend.write('groups', (log) =>
+      log.putGroup('group', stepGroup(log.group('group'), { type: 'leave', memberId }).state),
+    )
+  }
+
+  async close(): Promise<void> {
+    for (const process of this.#processes) process.kill()
+  }
+}
+
+let machine: Machine | undefined
+async function start(): Promise<Machine> {
+  return (machine = await Machine.start())
+}
+afterEach(() => machine?.close())
+
+test('a member is heard of as often as its options say, until it is closed', async () => {
+  const machine = await start()
+  const process = machine.process('a')
+  const consumer = process.consumer(member([]))
+  await consumer.start()
+  // One at once, with the first look at the others.
+  await machine.clock.advance(200 + 3 * HEARTBEAT_MS)
+  expect(machine.beatsOf('a')).toBe(4)
+  const sentMs = machine.clock.monotonic()
+  expect(consumer.lastHeartbeatMs()).toBe(sentMs)
+  await machine.clock.advance(HEARTBEAT_MS - 1)
+  expect([machine.beatsOf('a'), consumer.lastHeartbeatMs()]).toEqual([4, sentMs])
+  const id = machine.idOf('a')
+  process.kill()
+  await machine.clock.advance(4 * HEARTBEAT_MS)
+  expect(machine.log.backend.read((log) => log.beats('group', id))).toBe(4)
+})
+
+test('members of a process that has ended are out within half a second, however rare heartbeats are', async () => {
+  const machine = await start()
+  await machine.process('a').consumer(member([])).start()
+  const ended = machine.process('b')
+  await ended.consumer(member([])).start()
+  await machine.clock.advance(1_000)
+  const memberId = machine.idOf('b')
+  ended.kill()
+  machine.dead.add('b')
+  await machine.clock.advance(500)
+  expect(machine.hosts).toEqual(['a'])
+  expect(machine.warnings).toContainEqual({ groupId: 'group', memberId, why: 'dead' })
+})
+
+test('a heartbeat that cannot be written is tried again with the next look, and the member stays', async () => {
+  const machine = await start()
+  const backend = new DisturbedBackend(machine.log.backend)
+  const happened: string[] = []
+  const consumer = machine.process('a', { backend }).consumer(member(happened))
+  await consumer.start()
+  backend.fails = true
+  await machine.clock.advance(1_000)
+  // At each look, and not only when the next heartbeat would be due.
+  expect(machine.warnings).toHaveLength(5)
+  expect(machine.warnings[0]).toMatchObject({ groupId: 'group', err: { message: 'The disk is full.' } })
+  expect(machine.beatsOf('a')).toBe(0)
+  backend.fails = false
+  await machine.clock.advance(200)
+  expect(machine.beatsOf('a')).toBeGreaterThan(0)
+  expect(happened).toEqual(['generation 1'])
+})
+
+test('a member that was heard of between the look and the throwing out stays', async () => {
+  const machine = await start()
+  const slow = new DisturbedBackend(machine.log.backend)
+  const beating = new DisturbedBackend(machine.log.backend)
+  await machine.process('a', { backend: slow }).consumer(member([])).start()
+  await machine.process('b', { backend: beating }).consumer(member([])).start()
+  await machine.clock.advance(1_000)
+  beating.fails = true
+  const gate = deferred()
+  slow.before = gate.promise
+  const before = slow.disturbed
+  await machine.clock.advance(SESSION_MS + HEARTBEAT_MS)
+  expect(slow.disturbed).toBe(before + 1)
+  beating.fails = false
+  await machine.clock.advance(HEARTBEAT_MS)
+  gate.resolve()
+  await machine.clock.advance(1_000)
+  expect(machine.hosts).toEqual(['a', 'b'])
+})
+
+test('a member learns from its heartbeat that it is out of the group', async () => {
+  const machine = await start()
+  const heard = new HeardBackend(machine.log.backend)
+  const happened: string[] = []
+  await machine.process('a', { backend: heard }).consumer(member(happened)).start()
+  await machine.clock.advance(1_000)
+  const listen = heard.deafen()
+  await machine.throwOut('a')
+  await machine.clock.advance(HEARTBEAT_MS)
+  expect(happened).toEqual(['generation 1', 'lost'])
+  listen()
+  await machine.clock.advance(1_000)
+  expect(machine.hosts).toEqual(['a'])
+  expect(happened).toHaveLength(3)
+})
+
+test('a member that is out of the group throws nobody out', async () => {
+  const machine = await start()
+  const cleaned = deferred()
+  const { listener } = member([])
+  await machine
+    .process('a')
+    .consumer(member([], { listener: { ...listener, onLost: () => cleaned.promise } }))
+    .start()
+  const silent = machine.process('b')
+  await silent.consumer(member([])).start()
+  await machine.clock.advance(1_000)
+  await machine.throwOut('a')
+  silent.kill()
+  machine.dead.add('b')
+  await machine.clock.advance(2 * SESSION_MS)
+  expect(machine.hosts).toEqual(['b'])
+  cleaned.resolve()
+  await machine.clock.advance(SESSION_MS)
+  expect(machine.hosts).toEqual(['a'])
+})
