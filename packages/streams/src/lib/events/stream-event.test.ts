@@ -6,11 +6,17 @@ import { takingWorker } from '../fixtures/taking-worker.fixture.ts'
 import { AgentCounters, type AgentContext } from './agent-context.ts'
 import { BetweenEvents, currentEvent } from './between-events.ts'
 import { HandlingTimes } from './handling-times.ts'
-import type { StreamOrigin } from './in-flight.ts'
+import type { ReplyRequest, StreamOrigin } from './in-flight.ts'
 import { StreamEvent } from './stream-event.ts'
 
+/** Who has asked with one of the events. */
+interface Asking {
+  readonly offset: number
+  readonly request: ReplyRequest
+}
+
 /** Events of one agent, without a stream around them. */
-async function source({ isChannel = false } = {}) {
+async function source({ isChannel = false, asking }: { readonly isChannel?: boolean; readonly asking?: Asking } = {}) {
   const { engine, taker } = await takingWorker(15)
   const { context: worker } = engine.worker
   const counters = new AgentCounters()
@@ -36,7 +42,7 @@ async function source({ isChannel = false } = {}) {
       if (offset === 13) throw new Error('no value')
       return `value ${offset}`
     },
-    requestOf: () => undefined,
+    requestOf: ({ offset }) => (asking?.offset === offset ? asking.request : undefined),
     isForAnother: () => false,
   }
   /** What has become of the effects of its events. */
@@ -115,6 +121,25 @@ it('counts a batch by its records, and acks it as a whole by any of its members'
   expect(members.map((member) => member.over)).toEqual([true, true, true])
   expect(counters).toMatchObject({ processed: 3, active: 0 })
   expect(came).toEqual(['finished 0', 'finished 1', 'finished 2'])
+})
+
+it('answers each asker with the yield of its place, in a batch that was itself batched', async () => {
+  const answers: unknown[] = []
+  const request: ReplyRequest = {
+    answer: (value) => void answers.push(value),
+    close: (_event, isAnswered) => void answers.push(isAnswered),
+    refuse: () => {},
+  }
+  const { next } = await source({ isChannel: true, asking: { offset: 3, request } })
+  const members = [await next(), await next(), await next(), await next()]
+  for (const member of members) member.decode()
+  const [first, , , last] = members
+  if (first === undefined || last === undefined) throw new Error('Four events.')
+  first.lead(members.slice(0, 3), [])
+  first.lead([first, last], [])
+  for (const value of ['a', 'b', 'c', 'd']) first.replies?.yielded(value)
+  first.finish()
+  expect(answers).toEqual(['d', true])
 })
 
 it('knows whose error it was, in a batch too', async () => {

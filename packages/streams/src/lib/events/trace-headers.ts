@@ -27,11 +27,10 @@ function lastNamed(headers: RawHeaders, name: string): RawHeaders[number] | unde
   return undefined
 }
 
-/** The event is followed from now on, where somebody asks for that. */
-export function beginTrace(event: StreamEvent): void {
+/** The event is followed from now on. */
+export function beginTrace(event: StreamEvent, tracing: Tracing): void {
   const { inFlight, origin } = event
-  const { agent, worker, tracing } = origin.context
-  if (tracing === undefined) return
+  const { agent, worker } = origin.context
   const { topic, partition, offset, attempts, record } = inFlight
   event.trace = tracing.eventStarted({
     topic,

@@ -132,7 +132,8 @@ export class Pipeline {
           current.finish('leftToOthers')
           return undefined
         }
-        if (origin.context.tracing !== undefined) beginTrace(current)
+        const { tracing } = origin.context
+        if (tracing !== undefined) beginTrace(current, tracing)
         const { refused } = inFlight
         // Decoding may be what has blocked the event loop.
         if (refused !== undefined && isMillraceError(refused, 'EVENT_BLOCKED')) return this.#fail(current, refused)

@@ -136,8 +136,9 @@ test('a member that was heard of between the look and the throwing out stays', a
   await machine.process('a', { backend: slow }).consumer(member([])).start()
   await machine.process('b', { backend: beating }).consumer(member([])).start()
   await machine.clock.advance(1_000)
+  const id = machine.idOf('b')
   beating.fails = true
-  const gate = deferred()
+  const gate = deferred<void>()
   slow.before = gate.promise
   const before = slow.disturbed
   await machine.clock.advance(SESSION_MS + HEARTBEAT_MS)
@@ -146,7 +147,34 @@ test('a member that was heard of between the look and the throwing out stays', a
   await machine.clock.advance(HEARTBEAT_MS)
   gate.resolve()
   await machine.clock.advance(1_000)
-  expect(machine.hosts).toEqual(['a', 'b'])
+  expect(machine.idOf('b')).toBe(id)
+})
+
+test('a member that has joined between the look and the throwing out stays', async () => {
+  const machine = await start()
+  const rebalanceTimeoutMs = 2_000
+  const slow = new DisturbedBackend(machine.log.backend)
+  const late = new DisturbedBackend(machine.log.backend)
+  const first = machine.process('a', { backend: slow }).consumer(member([], { rebalanceTimeoutMs }))
+  await first.start()
+  await machine.process('b', { backend: late }).consumer(member([], { rebalanceTimeoutMs })).start()
+  await machine.clock.advance(1_000)
+  const id = machine.idOf('b')
+  const [gate, joins] = [deferred<void>(), deferred<void>()]
+  late.before = joins.promise
+  first.rejoin()
+  await machine.clock.advance(200)
+  expect(machine.log.group('group').phase).toBe('preparing')
+  slow.before = gate.promise
+  const before = slow.disturbed
+  await machine.clock.advance(2 * rebalanceTimeoutMs)
+  expect(slow.disturbed).toBe(before + 1)
+  joins.resolve()
+  await machine.clock.advance(200)
+  gate.resolve()
+  await machine.clock.advance(1_000)
+  expect(machine.idOf('b')).toBe(id)
+  expect(machine.log.group('group').phase).toBe('stable')
 })
 
 test('a member learns from its heartbeat that it is out of the group', async () => {
@@ -167,7 +195,7 @@ test('a member learns from its heartbeat that it is out of the group', async () 
 
 test('a member that is out of the group throws nobody out', async () => {
   const machine = await start()
-  const cleaned = deferred()
+  const cleaned = deferred<void>()
   const { listener } = member([])
   await machine
     .process('a')
