@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 
 const read = (path: string): string => readFileSync(new URL(path, import.meta.url), 'utf8')
 
-/** What a file imports as types, which is what its signatures name. */
+/** Type imports of a file, which are the types named by its signatures. */
 function namedIn(path: string): readonly string[] {
   return [...read(path).matchAll(/import (type )?\{([^}]*)\} from '[^']+'/g)].flatMap(([, isType, names]) =>
     (names ?? '')
@@ -14,7 +14,7 @@ function namedIn(path: string): readonly string[] {
   )
 }
 
-test('every type that the signatures of an app name can be imported with it', () => {
+test('exports every type that an app’s signatures name', () => {
   const exported = new Set(read('./index.ts').match(/\w+/g))
   const declared = [
     'streams/src/lib/declare-streams',
@@ -24,7 +24,7 @@ test('every type that the signatures of an app name can be imported with it', ()
   const surface = ['app/src/lib/app', 'app/src/lib/app-events', 'web/src/lib/site/declare-pages', ...declared]
   const named = surface.flatMap((file) => namedIn(`../../${file}.ts`))
   expect(named.length).toBeGreaterThan(60)
-  // What makes the declarations, and nobody is given.
+  // Types internal to the declarations, which no user receives.
   const inside = [
     'OptionNames',
     'DefinedNames',

@@ -39,7 +39,7 @@ describe('the command line of an app', () => {
     while (totals.get(key, { committed: true }) !== total) await new Promise((resolve) => setImmediate(resolve))
   }
 
-  it('sends what is typed, encoded and checked as the topic declares, and reads tables back from their changelogs', async () => {
+  it('sends typed text, encoded and checked as the topic declares, and reads tables back from their changelogs', async () => {
     expect(await send('orders', 'ann', '{"total":5}')).toMatchObject({ topic: 'orders' })
     await send('@sum', 'ann', '{"total":7}')
     await counted('ann', 12)
@@ -65,7 +65,7 @@ describe('the command line of an app', () => {
     return records
   }
 
-  it('reads records of a topic as it declares them, from where it is told, and only those of a key', async () => {
+  it('reads a topic’s records as declared, from the given start, and only those of a key', async () => {
     const before = await read('orders')
     await send('orders', 'eve', '{"total":1}')
     const { partition, offset } = await send('orders', 'eve', '{"total":2}')
@@ -82,12 +82,12 @@ describe('the command line of an app', () => {
     expect(await read('orders', { from: { timestampMs: Date.now() + 60_000 } })).toEqual([])
   })
 
-  it('goes on with records that come later, until its signal aborts', async () => {
+  it('continues with later records until its signal aborts', async () => {
     const abort = new AbortController()
     const records = client.records('orders', { from: 'end', follow: true, key: 'zoe', signal: abort.signal })
     const iterator = records[Symbol.asyncIterator]()
     const first = iterator.next()
-    // Where the end is was settled at some time: sent again until it is seen.
+    // The end is determined at an unknown moment, so send until a record is seen.
     let seen = false
     void first.then(() => (seen = true))
     while (!seen) await send('orders', 'zoe', '{"total":9}')
@@ -111,13 +111,13 @@ describe('the command line of an app', () => {
     ])
   })
 
-  it('suggests the nearest name for a topic that is not there', async () => {
+  it('suggests the nearest name for a missing topic', async () => {
     await expect(read('ordres')).rejects.toThrow(/TOPIC_MISSING.*"ordres".*Did you mean "orders"/s)
     await expect(send('ordres', 'ann', 'x')).rejects.toThrow(/TOPIC_MISSING.*"ordres".*Did you mean "orders"/s)
     await expect(read('orders', { partition: 99 })).rejects.toThrow(/PARTITION_MISSING.*99/s)
   })
 
-  it('refuses what is wrong, naming it', async () => {
+  it('refuses wrong usage and names it', async () => {
     await expect(send('orders', 'ann', '{"total":')).rejects.toThrow(/ENCODE_FAILED.*topic "orders"/s)
     await expect(send('@own', undefined, 'seven')).rejects.toThrow(/ENCODE_FAILED.*shop-own/s)
     await expect(send('@summ', 'ann', '{}')).rejects.toThrow(/COMMAND_USAGE.*"summ".*"sum"/s)

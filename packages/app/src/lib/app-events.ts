@@ -1,6 +1,6 @@
 import type { TopicPartition } from '@millrace/core'
 
-/** What `app.on` notifies of. Assigned and lost come after the rebalance, when they are known. */
+/** The events of `app.on`. Assigned and lost partitions are reported after the rebalance, once they are known. */
 export interface AppEvents {
   /** The worker has joined and recovered. */
   started: []
@@ -13,7 +13,7 @@ export interface AppEvents {
       readonly gained: readonly TopicPartition[]
     },
   ]
-  /** `stop` was called; events in flight are still to finish. */
+  /** `stop` was called; events in flight still have to finish. */
   beforeStop: []
   /** The error that ended the worker. */
   error: [error: Error]

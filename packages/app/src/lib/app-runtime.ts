@@ -42,33 +42,33 @@ import { APP_EVENTS, type AppEvents } from './app-events.ts'
 import { Definitions } from './definitions.ts'
 import { Drivers } from './drivers.ts'
 
-/** What an app takes from outside beside its settings, when it does not run on its own. */
+/** What an app takes from outside besides its settings, if it does not run by itself. */
 export interface AppEnvironment {
   /** Default: the machine's clock. */
   readonly clock?: Clock | undefined
-  /** Default: warnings and errors on the error output, one JSON object a line. `millrace worker` logs through pino. */
+  /** Default: warnings and errors on standard error, one JSON object a line. `millrace worker` logs through pino. */
   readonly log?: Logger | undefined
-  /** Notified of what the workers observe. */
+  /** Notified of events on the workers. */
   readonly sensor?: Sensor | undefined
-  /** False leaves the page at `/` out, and the JSON that only it needs: an index of the pages is there instead. Default true. */
+  /** False replaces the page at `/`, and the JSON that only it needs, by an index of the pages. Default true. */
   readonly dashboard?: boolean | undefined
 }
 
-/** How one worker is launched. */
+/** Options to launch one worker. */
 export interface Launch {
   readonly workerId: string
-  /** Instead of those that the settings name. */
+  /** Replaces those that the settings name. */
   readonly drivers?: { readonly transport: Transport; readonly store: StoreDriver }
 }
 
-/** A worker of this process, with the parts that are asked for by name. */
+/** A worker of this process, with its named parts. */
 export interface RunningWorker {
   readonly worker: Worker
   readonly store: StoreDriver
   readonly scheduler: SchedulerPart
-  /** As its web site sees it. */
+  /** The worker as its web site sees it. */
   readonly site: ReturnType<typeof siteWorker>
-  /** `undefined` when it serves none. */
+  /** `undefined` if it serves none. */
   readonly web: WebPart | undefined
 }
 
@@ -88,7 +88,7 @@ export class AppRuntime implements ClientApp, LocalApp, SiteApp {
   readonly streams: StreamsDeps
   readonly tables: TablesDeps
   readonly #argument: AppSettings
-  /** Of the command line. */
+  /** Options of the command line. */
   #options: Readonly<Record<string, string>> = {}
   readonly #running: RunningWorker[] = []
 
@@ -125,7 +125,7 @@ export class AppRuntime implements ClientApp, LocalApp, SiteApp {
     this.site = createSite(this, environment.dashboard === false ? undefined : dashboard)
   }
 
-  /** Takes options of the command line. Throws as `createApp` does. */
+  /** Applies options of the command line. Throws as `createApp` does. */
   configure(options: Readonly<Record<string, string>>): void {
     this.#options = options
     this.surroundings.settings = resolveSettings({ options, env: process.env, argument: this.#argument })
@@ -140,7 +140,10 @@ export class AppRuntime implements ClientApp, LocalApp, SiteApp {
     }
   }
 
-  /** The context of a call made here: that of the work under way, else the first running worker's, else a client of its own. */
+  /**
+   * The context of a call made here: that of the current work, otherwise that of the first running worker, otherwise a
+   * client of the app's own.
+   */
   async context(): Promise<ClientContext> {
     return this.contexts.getStore()?.client ?? this.#running[0]?.worker.context ?? (await this.client.sender())
   }
@@ -166,7 +169,7 @@ export class AppRuntime implements ClientApp, LocalApp, SiteApp {
     this.#rest()
   }
 
-  /** Over the client's connection. */
+  /** Uses the client's connection. */
   readonly deadLetters: DeadLetters = {
     list: async (options) => (await this.#letters({ toRead: true })).list(options),
     show: async (agent, which, options) => (await this.#letters({ toRead: true })).show(agent, which, options),
@@ -192,12 +195,12 @@ export class AppRuntime implements ClientApp, LocalApp, SiteApp {
     return this.#running.map(({ site }) => site)
   }
 
-  /** The workers of this process, in the order started. */
+  /** The workers of this process, in the order of their start. */
   get running(): readonly RunningWorker[] {
     return this.#running
   }
 
-  /** Makes a worker; the caller starts it. It counts as running until it has finished. */
+  /** Creates a worker; the caller starts it. It counts as running until it has finished. */
   async launch({ workerId, drivers }: Launch): Promise<RunningWorker> {
     this.definitions.close()
     if (drivers === undefined)
@@ -256,15 +259,15 @@ export class AppRuntime implements ClientApp, LocalApp, SiteApp {
     return running
   }
 
-  /** The worker does not count as running any more: it has finished, or a test has killed it. */
+  /** The worker no longer counts as running: it has finished, or a test has killed it. */
   forget(running: RunningWorker): void {
     const at = this.#running.indexOf(running)
     if (at >= 0) this.#running.splice(at, 1)
   }
   /**
-   * Leaves nothing behind once no worker runs. Node hands what a storage holds on to every promise of the process, and
-   * keeps the storage, until it is disabled: a process that makes app after app would become slower with each of them.
-   * The next event, page or job enables it again.
+   * Frees the storages once no worker runs. Until a storage is disabled, Node keeps it and passes its value to every
+   * promise of the process, so a process that creates app after app would become slower with each. The next event, page
+   * or job enables it again.
    */
   #rest(): void {
     if (this.#running.length === 0) this.contexts.disable()

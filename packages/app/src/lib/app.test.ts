@@ -9,7 +9,7 @@ async function typeAt(app: App, path: string): Promise<readonly [status: number,
   return [answer.status, answer.headers.get('content-type')]
 }
 
-it('has the page at / unless it is left out; then an index of the pages is there, and nothing that only it needs', async () => {
+it('serves the dashboard at / by default; without it, an index of the pages and none of its JSON', async () => {
   const html = [200, 'text/html; charset=utf-8']
   const json = 'application/json'
   const whole = createApp({ id: 'shop', broker: 'memory:' })

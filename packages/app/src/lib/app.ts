@@ -27,7 +27,7 @@ import { type AppEnvironment, AppRuntime } from './app-runtime.ts'
 import { Lifecycle } from './lifecycle.ts'
 
 /**
- * An app: what it declares, and how it is started. Made by `createApp`.
+ * An app: its declarations and its start. Created by `createApp`.
  *
  * Topics, agents and tables are descriptors: they may be declared at the top of modules, before anything runs, and the
  * same app may run several workers in one process.
@@ -44,7 +44,7 @@ export interface App
   /** Next and last runs of tasks, timers and cron jobs; `trigger`, `pause`, `resume`. */
   readonly scheduler: AppScheduler
   /**
-   * What agents have given up: `list`, `show`, `replay`, as `millrace dlq` does. They need no worker: without one they
+   * Dead letters of the agents: `list`, `show`, `replay`, as `millrace dlq` does. They need no worker: without one they
    * connect by themselves, until `app.stop()`.
    *
    * @example
@@ -54,41 +54,42 @@ export interface App
   readonly deadLetters: DeadLetters
 
   /**
-   * The site: `fetch` is the whole of it as a function, for mounting into another server (`peer` is the address of the
-   * client: built-in pages that show data answer nobody else without `web.token`); `url` is where this process
-   * serves it, for a person at this machine (`undefined` when no worker runs or `web.enabled` is off).
+   * The site. `fetch` is the whole site as a function, for mounting into another server; `peer` is the address of the
+   * client, and without it and without `web.token`, built-in pages with data refuse every caller. `url` is where this
+   * process serves the site, for a person at this machine; `undefined` if no worker runs or `web.enabled` is off.
    */
   readonly web: { fetch(request: Request, peer?: string): Promise<Response>; readonly url: string | undefined }
 
   /**
-   * The time that the app runs by: the machine's, or in a test that of the test kit, where `Date.now()` would be the
-   * machine's still. `app.clock.now()` is in milliseconds since the epoch.
+   * The app's clock: the machine's or, in a test, the test kit's, which `Date.now()` does not follow. `app.clock.now()`
+   * is in milliseconds since the epoch.
    *
    * @example
    * if (app.clock.now() - order.placedAt > 60_000) await late.send({ value: order })
    */
   readonly clock: Clock
 
-  /** Calls `fn` each time; the function returned ends that. */
+  /** Calls `fn` each time; the returned function unsubscribes. */
   on<E extends keyof AppEvents>(event: E, fn: (...given: AppEvents[E]) => void): () => void
 
   /**
-   * Runs a worker in this process, without signals and exit codes. Resolves when it has joined its group and recovered.
+   * Runs a worker in this process, without handling signals or setting exit codes. Resolves when it has joined its
+   * group and recovered.
    *
-   * @throws `BROKER_UNREACHABLE` after `connectTimeout`, and whatever makes the topology impossible
+   * @throws `BROKER_UNREACHABLE` after `connectTimeout`, and errors of an impossible topology
    */
   start(): Promise<void>
 
-  /** Drains, commits, leaves the group and closes all connections; with `hard` nothing more is committed. */
+  /** Drains, commits, leaves the group and closes all connections; with `hard`, commits nothing more. */
   stop(options?: { readonly hard?: boolean }): Promise<void>
 
   /**
-   * Copies what the app keeps on this machine into a directory that is empty or missing: the embedded log, and the store
-   * of the worker that runs in this process, or that nobody has open. The worker goes on meanwhile. Live files must not be
-   * copied by other means; `millrace restore` puts a backup back.
+   * Copies the app's data on this machine into an empty or missing directory: the embedded log, and the store, if the
+   * worker of this process has it or no process does. The worker continues meanwhile. Do not copy live files by other
+   * means; `millrace restore` restores a backup.
    *
-   * @throws `BACKUP_REFUSED` when the directory is not empty, or there is nothing to keep; `STORE_IN_USE` when another process
-   * has the store: only that one can copy it
+   * @throws `BACKUP_REFUSED` if the directory is not empty or the app has no data here; `STORE_IN_USE` if another
+   * process has the store, because only that process can copy it
    * @example
    * app.crontab('0 3 * * *', () => app.backup(`/backups/${Date.now()}`))
    */
@@ -97,12 +98,12 @@ export interface App
   /** Settles when the worker has ended: resolves after `stop`, rejects with the error that ended it. */
   finished(): Promise<void>
 
-  /** Statistics of the worker; `undefined` when none runs. */
+  /** Statistics of the worker; `undefined` if none runs. */
   stats(): WorkerStats | undefined
 
   /**
-   * Writes the metrics of the worker, those of `/metrics` under the same names; nothing when none runs. For what carries
-   * metrics elsewhere: `observeMetrics` of `@millrace/sensor-otel` is one such.
+   * Writes the worker's metrics under the names of `/metrics`; nothing if no worker runs. For exporters such as
+   * `observeMetrics` of `@millrace/sensor-otel`.
    *
    * @example
    * app.writeMetrics({ gauge: (name, help, samples) => console.log(name, samples), counter: () => {}, histogram: () => {} })
@@ -110,7 +111,7 @@ export interface App
   writeMetrics(writer: MetricsWriter): void
 
   /**
-   * Makes the module a command: does nothing unless it is the program that Node was told to run. Last line of an app file.
+   * Makes the module a command; does nothing unless it is the program that Node runs. The last line of an app file.
    *
    * @example
    * await app.main(import.meta)
@@ -123,7 +124,9 @@ export interface App
 
 const RUNTIME: unique symbol = Symbol('runtime')
 
-/** The running side of an app, for test kits. Throws `DEFINITION_INVALID` when `app` was made by another copy of this package. */
+/**
+ * The running side of an app, for test kits. Throws `DEFINITION_INVALID` if another copy of this package created `app`.
+ */
 export function runtimeOf(app: App): AppRuntime {
   if (RUNTIME in app) return app[RUNTIME]
   throw new MillraceError('DEFINITION_INVALID', 'The app was made by another copy of @millrace/app.')
@@ -132,7 +135,7 @@ export function runtimeOf(app: App): AppRuntime {
 const ENVIRONMENT: OptionNames<AppEnvironment> = { clock: true, log: true, sensor: true, dashboard: true }
 
 /**
- * Makes an app. Starts nothing and connects to nothing.
+ * Creates an app. Starts nothing and connects to nothing.
  *
  * @throws `SETTING_UNKNOWN`, `SETTING_INVALID`, `BROKER_URL_INVALID`, `STORE_URL_INVALID`
  * @example
@@ -145,7 +148,7 @@ export function createApp(settings: AppSettings, environment: AppEnvironment = {
   return appOver(new AppRuntime(settings, home, environment))
 }
 
-/** What each package declares, over one runtime, and how a worker of it is run. */
+/** The declarations of each package over one runtime, and how one of its workers runs. */
 function appOver(runtime: AppRuntime): App {
   const { data, deadLetters, definitions, listeners, site, streams, surroundings, tables } = runtime
   const lifecycle = new Lifecycle(runtime)
@@ -178,7 +181,7 @@ function appOver(runtime: AppRuntime): App {
       return surroundings.clock
     },
     on: (event, fn) => listeners.on(event, fn),
-    // Mistakes of the caller reject, too.
+    // The caller's mistakes reject, too.
     start: async () => lifecycle.start(),
     stop: (options = {}) => lifecycle.stop(options),
     backup: async (directory) => data.backup(directory, { logOnly: false }),
@@ -195,7 +198,7 @@ function appOver(runtime: AppRuntime): App {
   return app
 }
 
-/** What `millrace -A` sees of an app. */
+/** The app as `millrace -A` sees it. */
 function appCommandLine(runtime: AppRuntime, lifecycle: Lifecycle): CommandLineApp {
   const { client, data, definitions, drivers, surroundings } = runtime
   return {

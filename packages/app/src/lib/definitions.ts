@@ -6,7 +6,7 @@ import { schedulerTopics, type Job } from '@millrace/scheduler'
 import { deadLettersOf, Topic, type AnyAgent, type AnyTopic } from '@millrace/streams'
 import { globalTablesPart, SetTable, type AnyGlobalTable, type AnyTable, WindowedTable } from '@millrace/tables'
 
-/** What the app file has declared, by name and in order. Closed once a worker has started. */
+/** The declarations of the app file, by name and in order. Closed once a worker has started. */
 export class Definitions extends DefinedNames {
   readonly topics: Map<string, AnyTopic> = new Map()
   readonly agents: Map<string, AnyAgent> = new Map()
@@ -48,7 +48,7 @@ export class Definitions extends DefinedNames {
       leads: [...this.jobs.values()].some(({ onLeader }) => onLeader),
     }),
   }
-  /** Declares topics and tables to a worker, which does everything else about them. */
+  /** Declares topics and tables to a worker, which does everything else with them. */
   readonly part: WorkerPart = {
     name: 'definitions',
     declare: (_worker, topology) => {

@@ -5,7 +5,7 @@ import type { RunningEnvironment } from '@millrace/core/operations'
 import type { MemoryLog } from '@millrace/transport-embedded'
 import type { LocalFiles } from '@millrace/client'
 
-/** The drivers that the settings name, each loaded when it is needed. */
+/** The drivers that the settings name, each loaded on first use. */
 export class Drivers {
   readonly #surroundings: Surroundings
   /** Shared by all transports of the app on `memory:`. */
@@ -30,7 +30,7 @@ export class Drivers {
       : embedded.createEmbeddedTransport({ directory }, { clock, log })
   }
 
-  /** A log without records, where the app's is to be on this machine and nobody has made it yet: what only reads need not make it. */
+  /** An empty stand-in for a local log that does not exist yet, so that readers do not create one. */
   async emptyLog(): Promise<Transport | undefined> {
     const { logDirectory } = this.place()
     if (logDirectory === undefined) return undefined
@@ -46,18 +46,18 @@ export class Drivers {
     return (await import('@millrace/store-lmdb')).createLmdbStore({ directory })
   }
 
-  /** The server under the site. */
+  /** The server of the site. */
   async web(): Promise<WebDriver> {
     const { driver } = this.#surroundings.settings.web
     return typeof driver === 'string' ? (await import('@millrace/web-hono')).honoDriver() : driver()
   }
 
-  /** What of this machine a worker would use. */
+  /** What a worker would use of this machine. */
   place(): RunningEnvironment {
     return runningEnvironment(this.#surroundings.settings, this.#surroundings.home)
   }
 
-  /** What knows the files of the embedded log and of the store. */
+  /** Knows the files of the embedded log and of the store. */
   async files(): Promise<LocalFiles> {
     const { copyLog, exportLog, importLog } = await import('@millrace/transport-embedded')
     const { backupStore, findOtherFormats, hasStore, removeOtherFormat } = await import('@millrace/store-lmdb')

@@ -10,7 +10,7 @@ const OPEN = { guard: (): void => {} }
 const LIMIT = { timeout: 90_000 }
 const poll = { timeout: 30_000, interval: 50 }
 
-describeKafka('transactions of others, at least once', (brokers) => {
+describeKafka('other clients’ transactions, at least once', (brokers) => {
   const opened: Transport[] = []
   let names = 0
   const broker = `kafka://${brokers.join(',')}`
@@ -56,7 +56,7 @@ describeKafka('transactions of others, at least once', (brokers) => {
     await app.stop()
   })
 
-  test('rows of an aborted transaction are not restored, and recovery waits for one that is open', LIMIT, async () => {
+  test('recovery skips rows of an aborted transaction, and waits for an open one', LIMIT, async () => {
     const id = newId()
     const app = createApp({ id, broker, topicPartitions: 1, web: false }, { log: quiet })
     const topic = app.topic(`${id}-in`, { key: 'string', value: 'string' })

@@ -5,7 +5,7 @@ import { createApp } from './app.ts'
 
 const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 
-/** A worker that serves its site, and the command that asks it. */
+/** A worker that serves its site, and the command that calls it. */
 function smallApp(admin: boolean | undefined): { readonly app: ReturnType<typeof createApp>; readonly ran: string[] } {
   const ran: string[] = []
   const web = { host: '127.0.0.1', port: 0, admin }
@@ -46,7 +46,7 @@ describe('jobs run, pause and resume ask a running worker', () => {
   })
   const at = (of: typeof app): readonly string[] => ['--worker', of.web.url ?? 'no site']
 
-  it('runs a job and says what came of it', async () => {
+  it('runs a job and prints its outcome', async () => {
     expect(await run(app, 'jobs', 'run', 'yearly', ...at(app))).toMatchObject({
       code: 0,
       stdout: expect.stringContaining('Job "yearly": '),
@@ -56,7 +56,7 @@ describe('jobs run, pause and resume ask a running worker', () => {
     expect([failed.code, failed.stderr]).toEqual([1, expect.stringContaining('no luck today')])
   })
 
-  it('lists jobs with the last run and the pause that the worker tells, and says so when none answers', async () => {
+  it('lists jobs with their last run and pause from the worker, and says if no worker answers', async () => {
     await run(app, 'jobs', 'pause', 'failing', ...at(app))
     const { code, stdout, stderr } = await run(app, 'jobs', ...at(app))
     expect([code, stderr]).toEqual([0, expect.stringMatching(/^Last runs are those of worker \S+ at http:/)])
@@ -79,7 +79,7 @@ describe('jobs run, pause and resume ask a running worker', () => {
     expect([named.code, named.stderr]).toEqual([1, expect.stringContaining('WORKER_UNREACHABLE')])
   })
 
-  it('pauses and resumes it', async () => {
+  it('pauses and resumes a job', async () => {
     const isPaused = (): unknown => app.scheduler.jobs().find(({ name }) => name === 'yearly')?.state
     const before = isPaused()
     expect(await run(app, 'jobs', 'pause', 'yearly', ...at(app))).toMatchObject({
@@ -91,7 +91,7 @@ describe('jobs run, pause and resume ask a running worker', () => {
     expect(isPaused()).toBe(before)
   })
 
-  it('says why when actions are off, the site is of another app, or nothing answers', async () => {
+  it('names the reason if actions are off, the site belongs to another app, or nothing answers', async () => {
     const off = await run(guarded, 'jobs', 'pause', 'yearly', ...at(guarded))
     expect([off.code, off.stderr]).toEqual([1, expect.stringMatching(/ACTION_REFUSED.*403.*web\.admin/s)])
     const other = createApp({ id: 'other', broker: 'memory:' }, { log: quiet })
@@ -107,7 +107,7 @@ describe('jobs run, pause and resume ask a running worker', () => {
     expect([none.code, none.stderr]).toEqual([1, expect.stringContaining('web.enabled is off')])
   })
 
-  it('refuses a job that is not there, and arguments that make no sense', async () => {
+  it('refuses an unknown job and invalid arguments', async () => {
     const typo = await run(app, 'jobs', 'run', 'yaerly')
     expect([typo.code, typo.stderr]).toEqual([2, expect.stringContaining('Did you mean "yearly"?')])
     expect(await run(app, 'jobs', 'run')).toMatchObject({ code: 2, stderr: expect.stringContaining('<name>') })

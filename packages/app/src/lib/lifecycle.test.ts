@@ -4,7 +4,7 @@ import { createApp } from './app.ts'
 const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 
 describe('start and stop', () => {
-  it('tells what happens, stops twice, and starts again', async () => {
+  it('notifies of its life, stops twice, and starts again', async () => {
     const app = createApp({ id: 'shop', broker: 'memory:' }, { log: quiet })
     app.agent('read', { value: 'string' }, async (stream) => {
       for await (const _ of stream);
@@ -22,8 +22,8 @@ describe('start and stop', () => {
     await app.stop()
   })
 
-  it('leaves no storage behind that Node would hand on to every promise of the process', async () => {
-    // Node 24 carries them in a frame instead.
+  it('leaves no async storage enabled for Node to pass to every promise', async () => {
+    // Node 24 stores them in a frame instead.
     const carried = (): number =>
       Object.getOwnPropertySymbols(Promise.resolve()).filter(({ description }) => description === 'kResourceStore')
         .length
@@ -44,7 +44,7 @@ describe('start and stop', () => {
     expect(carried()).toBe(before)
   })
 
-  it('starts and stops whatever listeners fail with, and says so', async () => {
+  it('starts and stops despite failing listeners, and logs their errors', async () => {
     const errors: string[] = []
     const app = createApp(
       { id: 'shop', broker: 'memory:' },
@@ -74,7 +74,7 @@ describe('start and stop', () => {
     expect(await starting).toMatch(/CLOSED/)
   })
 
-  it('starts no worker in production on a broker that nobody has chosen', async () => {
+  it('starts no worker in production on the default broker', async () => {
     process.env['NODE_ENV'] = 'production'
     try {
       const app = createApp({ id: 'shop', web: false }, { log: quiet })
@@ -90,7 +90,7 @@ describe('start and stop', () => {
     }
   })
 
-  it('warns of connections that others can read, or pretend to be the other end of', async () => {
+  it('warns of connections that others can read or impersonate', async () => {
     const warnings: string[] = []
     const log = { ...quiet, warn: (_fields: object, message: string) => warnings.push(message) }
     const login = { mechanism: 'plain', username: 'u', password: 'p' } as const
@@ -108,7 +108,7 @@ describe('start and stop', () => {
     expect(warnings.filter((text) => text.includes('rejectUnauthorized'))).toHaveLength(1)
   })
 
-  it('gives up on a broker that is not there, naming it', async () => {
+  it('gives up on a missing broker and names it', async () => {
     const settings = { broker: 'kafka://127.0.0.1:1', connectTimeout: '300ms', web: { enabled: false } } as const
     const app = createApp({ id: 'shop', ...settings }, { log: quiet })
     app.agent('read', { value: 'string' }, async (stream) => {
@@ -122,10 +122,10 @@ describe('start and stop', () => {
     await app.stop()
   })
 
-  it('sends without a worker, through a client of its own', async () => {
+  it('sends without a worker, through the app’s own client', async () => {
     const app = createApp({ id: 'shop', broker: 'memory:' }, { log: quiet })
     const orders = app.topic('orders', { value: 'string' })
-    // Before any worker has run: the topic is made as a worker would make it.
+    // No worker has run yet: the topic is created as a worker would create it.
     await orders.send({ value: 'one' })
     await app.start()
     await orders.send({ value: 'two' })

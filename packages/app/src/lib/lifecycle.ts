@@ -2,7 +2,7 @@ import { MillraceError, toError } from '@millrace/core'
 import { makeWorkerId } from '@millrace/client'
 import type { AppRuntime, RunningWorker } from './app-runtime.ts'
 
-/** `app.start` and `app.stop`: the one worker that an app runs on its own. */
+/** `app.start` and `app.stop`: the single worker that an app runs by itself. */
 export class Lifecycle {
   readonly #runtime: AppRuntime
   #workerId: string | undefined
@@ -31,7 +31,7 @@ export class Lifecycle {
     const launched = this.#runtime.launch({ workerId: this.#workerId })
     this.#launched = launched
     this.#finished = launched.then(({ worker }) => worker.finished)
-    // Whoever asks for `finished` gets it too.
+    // Callers that wait for `finished` get the error as well.
     this.#finished.catch((error: unknown) => this.#runtime.listeners.notify('error', toError(error)))
     return this.#run(launched)
   }
@@ -53,7 +53,7 @@ export class Lifecycle {
     this.#runtime.listeners.notify('beforeStop')
     try {
       const running = await this.#launched
-      // Side by side: when the broker hangs, both take all the time that they may.
+      // Concurrently: if the broker hangs, both may use their full time.
       await Promise.all([running?.worker.stop({ hard }), this.#runtime.client.close()])
     } finally {
       await this.#runtime.client.close()
@@ -63,7 +63,7 @@ export class Lifecycle {
     }
   }
 
-  /** Of the last worker. Throws `NO_WORKER` when none was started. */
+  /** For the last worker. Throws `NO_WORKER` if none was started. */
   async finished(): Promise<void> {
     if (this.#finished === undefined) throw new MillraceError('NO_WORKER', 'The app was not started.')
     await this.#finished

@@ -30,11 +30,11 @@ interface Machine {
   readonly app: App
   readonly data: LocalData
   send(count: number): Promise<void>
-  /** How often each key was counted, as it is committed. */
+  /** The committed count of each key. */
   counts(): number
 }
 
-/** An app that counts, with all that it keeps in one directory. */
+/** An app that counts, with all its data in one directory. */
 function machine(place: string, settings: Omit<AppSettings, 'id'> = {}): Machine {
   const app = createApp(
     {
@@ -45,7 +45,7 @@ function machine(place: string, settings: Omit<AppSettings, 'id'> = {}): Machine
       topicPartitions: 2,
       processingGuarantee: 'exactly-once',
       commitInterval: '20ms',
-      // Of members that a copy of a log still has.
+      // Members in the copied log.
       sessionTimeout: '1s',
       heartbeatInterval: '100ms',
       web: false,
@@ -100,7 +100,7 @@ async function millrace({ app }: Machine, words: readonly string[], stdin?: Term
   return { code, stdout, stderr }
 }
 
-test('a backup of a worker under load is one moment of it: restored, it counts each record once and reads no row again', async () => {
+test('a backup of a worker under load is consistent: restored, the app counts each record once and reads no row again', async () => {
   const one = machine(newPlace())
   await one.app.start()
   await one.send(200)
@@ -125,14 +125,14 @@ test('a backup of a worker under load is one moment of it: restored, it counts e
   const sent = await records(two)
   expect(sent).toBeGreaterThanOrEqual(before)
   await counted(two, sent)
-  // The store came along: what it lacks is what was committed after it had been copied.
+  // The backup has the store, which only lacks commits made after it was copied.
   expect(restoredRows(two)).toBeLessThan(KEYS * 20)
   await two.send(50)
   await counted(two, sent + 50)
   await two.app.stop()
 })
 
-test('the log alone, beside a running worker, by the command; its stores are built anew', async () => {
+test('the command backs up the log alone beside a running worker; stores are rebuilt', async () => {
   const one = machine(newPlace())
   await one.app.start()
   await one.send(100)
@@ -157,7 +157,7 @@ test('the log alone, beside a running worker, by the command; its stores are bui
   await two.app.stop()
 })
 
-test('of a stopped app, by the command; a backup that has changed, is of another app, or would be laid over data is refused', async () => {
+test('the command backs up a stopped app, and refuses a backup that has changed, is of another app, or would replace data', async () => {
   const one = machine(newPlace())
   await one.app.start()
   await one.send(30)
@@ -175,7 +175,8 @@ test('of a stopped app, by the command; a backup that has changed, is of another
   const file = newPlace()
   writeFileSync(file, '')
   await refused(one, ['backup', join(file, 'below')], 'BACKUP_FAILED')
-  // The log goes back, and then there is no place for the tables: nothing is left, so that it can be done again.
+  // The log is restored, then the tables find no place: everything is removed again, so that the restore can be
+  // repeated.
   const blocked = machine(newPlace(), { store: `lmdb:${join(file, 'tables')}` })
   await refused(blocked, ['restore', backup], 'BACKUP_FAILED')
   expect(readdirSync(blocked.place, { recursive: true, withFileTypes: true }).filter((one) => one.isFile())).toEqual([])
@@ -208,7 +209,7 @@ test('of a stopped app, by the command; a backup that has changed, is of another
   expect(existsSync(three.place)).toBe(false)
 })
 
-test('a log goes through text, a file or a pipe, into another directory, and the app goes on there', async () => {
+test('a log is exported as text to a file or a pipe and imported elsewhere, where the app continues', async () => {
   const one = machine(newPlace())
   await one.app.start()
   await one.send(40)
@@ -258,7 +259,7 @@ test('a log goes through text, a file or a pipe, into another directory, and the
   await three.app.stop()
 })
 
-test('commands that only read make no log where there is none; what sends makes it, and it is read from then on', async () => {
+test('commands that only read create no log; sending creates one, which is then read', async () => {
   const one = machine(newPlace())
   const reading = [
     ...[['topics'], ['lag'], ['table', 'sums'], ['table', 'sums', 'k0'], ['tail', 'orders', '--from', 'beginning']],
@@ -271,7 +272,7 @@ test('commands that only read make no log where there is none; what sends makes 
   }
   expect((await millrace(one, ['topics'])).stdout).toMatch(/orders +missing/)
 
-  // The same client that has read.
+  // The same client that read before.
   const client = await one.app[commandLine].client()
   expect(await client.topics()).toEqual([])
   await client.send('orders', { key: 'k0', value: '1', headers: {}, partition: undefined })

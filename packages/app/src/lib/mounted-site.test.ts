@@ -5,7 +5,7 @@ import { createApp } from './app.ts'
 
 const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 
-test('the site is mounted below a prefix of another server, as the guide says', async () => {
+test('mounts the site under a prefix of another server, as in the guide', async () => {
   const app = createApp({ id: 'shop', broker: 'memory:', web: { enabled: false } }, { log: quiet })
   app.page('/hello/', async (c) => c.json({ said: c.request.method === 'POST' ? await c.request.text() : 'hello' }))
   await app.start()
@@ -26,7 +26,7 @@ test('the site is mounted below a prefix of another server, as the guide says', 
   }
 })
 
-test('a topic that is not there is wrong usage, as a table or a job is', async () => {
+test('a missing topic is wrong usage, like a missing table or job', async () => {
   const app = createApp({ id: 'shop', broker: 'memory:', web: false }, { log: quiet })
   let stderr = ''
   const terminal = { stdout: { write: () => {} }, stderr: { write: (text: string) => void (stderr += text) }, env: {} }

@@ -9,7 +9,7 @@ const LONG_AGO_MS = Date.UTC(2001, 0, 1)
 
 describeKafka('repartition topics, on Kafka', (brokers) => {
   test.each(['at-least-once', 'exactly-once'] as const)(
-    'keep old records until they are read, and nothing afterwards: %s',
+    'keep old records until they are read, and purge them afterwards: %s',
     { timeout: 90_000 },
     async (processingGuarantee) => {
       const id = `purge-${processingGuarantee}-${process.pid}-${Date.now().toString(36)}`
@@ -36,7 +36,7 @@ describeKafka('repartition topics, on Kafka', (brokers) => {
       const partitions = [0, 1].map((partition) => ({ topic, partition }))
       const sum = (): number =>
         [0, 1, 2, 3, 4].reduce((all, value) => all + (sums.get(sizeOf(value), { committed: true }) ?? 0), 0)
-      /** How many went through, and how many are left. */
+      /** How many records went through, and how many remain. */
       const regrouped = async (): Promise<{ readonly sent: boolean; readonly left: number }> => {
         const bounds = await (await runtimeOf(app).client.connect()).admin.offsets(partitions, 'read-committed')
         return {

@@ -10,7 +10,7 @@ const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {}
 const directory = mkdtempSync(join(tmpdir(), 'millrace-reset-'))
 afterAll(() => rmSync(directory, { recursive: true, force: true }))
 
-test('lag is told while a worker runs; a reset is refused then, and afterwards everything begins anew from the sources', async () => {
+test('lag is shown and a reset refused while a worker runs; after a reset everything is read again from the sources', async () => {
   const app = createApp(
     {
       id: 'shop',
@@ -89,7 +89,7 @@ test('lag is told while a worker runs; a reset is refused then, and afterwards e
   await app.stop()
 })
 
-test('lag lists what the steps of a handler read too, and a reset leaves the topics of an app of a similar name alone', async () => {
+test('lag includes topics read by a handler’s steps, and a reset spares the topics of an app with a similar name', async () => {
   const place = mkdtempSync(join(tmpdir(), 'millrace-alike-'))
   const settings = {
     broker: `embedded:${place}`,
@@ -98,7 +98,7 @@ test('lag lists what the steps of a handler read too, and a reset leaves the top
     topicPartitions: 1,
     web: false,
   } as const
-  // Agent `eu` of `shop` and the app `shop-eu` make topics whose names begin alike.
+  // Agent `eu` of `shop` and the app `shop-eu` create topics whose names share a prefix.
   const shop = createApp({ id: 'shop', ...settings }, { log: quiet })
   const orders = shop.topic('orders', { value: 'string' })
   const passed = shop.topic('passed', { value: 'string' })
@@ -136,7 +136,7 @@ test('lag lists what the steps of a handler read too, and a reset leaves the top
     return found === undefined ? 0 : found.end - found.beginning
   }
   await expect.poll(() => records(theirTopic), { timeout: 10_000 }).toBe(2)
-  // It shares its connection with the app, and ends with it.
+  // The client shares the app's connection and closes with it.
   await shop.stop()
   await other.stop()
 
@@ -153,7 +153,7 @@ test('lag lists what the steps of a handler read too, and a reset leaves the top
     'shop-relay-dlq': 'keep',
   })
 
-  // A reset that failed half-way: nothing says any more whose they are, so nothing is deleted.
+  // A reset failed half-way: the owner of these topics is no longer known, so nothing is deleted.
   await (await admin()).deleteGroup('shop')
   const open = await client.resetPlan(plain)
   expect(actions(open)).toMatchObject({ [ourTopic]: 'ask', [theirTopic]: 'ask' })
@@ -164,7 +164,7 @@ test('lag lists what the steps of a handler read too, and a reset leaves the top
   expect([await records(ourTopic), await records(theirTopic)]).toEqual([2, 2])
   await client.close()
 
-  // What was passed over is not read again, and a run makes it known again which topic is the app's.
+  // Skipped records are not read again, and a run restores the knowledge of which topics are the app's.
   await shop.start()
   client = await shop[commandLine].client()
   await expect

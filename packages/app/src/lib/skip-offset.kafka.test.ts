@@ -10,7 +10,7 @@ const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {}
 const LIMIT = { timeout: 90_000 }
 const poll = { timeout: 30_000, interval: 50 }
 
-describeKafka('a batch that no worker gets past', (brokers) => {
+describeKafka('an unreadable batch', (brokers) => {
   const opened: Transport[] = []
   const broker = `kafka://${brokers.join(',')}`
 
@@ -34,7 +34,7 @@ describeKafka('a batch that no worker gets past', (brokers) => {
   })
 
   test.each(['at-least-once', 'exactly-once'] as const)(
-    'is skipped with millrace skip, and what is before and behind it handled once, %s',
+    'is skipped with millrace skip, and records before and after it are handled once, %s',
     LIMIT,
     async (processingGuarantee) => {
       const id = `skip-${processingGuarantee}-${process.pid}-${Date.now().toString(36)}`

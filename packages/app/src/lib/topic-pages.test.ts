@@ -14,7 +14,7 @@ const Order = {
         : { issues: [{ message: 'is no number', path: ['total'] }] },
   },
 }
-/** A codec of the app's own. */
+/** A codec that the app defines. */
 const backwards: Codec<string> = {
   name: 'backwards',
   encode: (text) => Buffer.from(text).reverse(),
@@ -57,7 +57,7 @@ describe('records of topics over HTTP', () => {
     })
   })
 
-  it('sends what the topic declares, and shows it again, the newest first', async () => {
+  it('sends a valid record and shows it again, newest first', async () => {
     expect((await send('orders', { key: '7', value: { total: 3 } })).status).toBe(200)
     expect((await send('orders', { key: '8', value: { total: 4 } })).status).toBe(200)
     expect((await send('notes', { value: 'no JSON' })).status).toBe(200)
@@ -75,9 +75,9 @@ describe('records of topics over HTTP', () => {
   })
 
   it.each([
-    ['a key that is none', 'orders', { key: 'seven', value: { total: 1 } }, 'key', 'seven'],
-    ['a value against the schema', 'orders', { key: '7', value: { total: 'much' } }, 'value', 'total'],
-    ['what the codec does not take', 'notes', { value: { total: 1 } }, 'value', 'string'],
+    ['an invalid key', 'orders', { key: 'seven', value: { total: 1 } }, 'key', 'seven'],
+    ['a value that violates the schema', 'orders', { key: '7', value: { total: 'much' } }, 'value', 'total'],
+    ['a value that the codec refuses', 'notes', { value: { total: 1 } }, 'value', 'string'],
   ])('refuses %s, and names the field', async (_, topic, body, field, words) => {
     const before = (await peek(topic)).records.length
     const response = await send(topic, body)
@@ -86,7 +86,7 @@ describe('records of topics over HTTP', () => {
     expect((await peek(topic)).records).toHaveLength(before)
   })
 
-  it('refuses what is no message, an unknown topic, topics that the app does not declare, and odd numbers of records', async () => {
+  it('refuses an invalid message, unknown and undeclared topics, and invalid numbers of records', async () => {
     for (const body of [{}, null, [], { key: 7, value: 'a' }]) expect((await send('notes', body)).status).toBe(400)
     expect((await send('nowhere', { value: 'a' })).status).toBe(404)
     expect((await send('shop-positions-changelog', { value: 'a' })).status).toBe(404)
@@ -94,7 +94,7 @@ describe('records of topics over HTTP', () => {
       expect((await fetch(new URL(`/topics/notes/records/?last=${last}`, url))).status).toBe(400)
   })
 
-  it('refuses other sites, and names that do not mean this machine', async () => {
+  it('refuses other sites and foreign host names', async () => {
     const body = { value: 'evil' }
     expect((await send('notes', body, { 'content-type': 'application/json' })).status).toBe(403)
     expect((await send('notes', body, { ...ACTION, origin: 'http://evil.example' })).status).toBe(403)
@@ -103,7 +103,7 @@ describe('records of topics over HTTP', () => {
     expect((await peek('notes')).records).not.toContainEqual(expect.objectContaining({ value: 'evil' }))
   })
 
-  it('shows so many as were asked for, and cuts what is long', async () => {
+  it('shows the requested number of records, and shortens long ones', async () => {
     for (let n = 0; n < 30; n++) await notes.send({ value: `note ${n}` })
     await notes.send({ value: 'x'.repeat(100_000) })
     const { records } = await peek('notes', '?last=5')
@@ -118,7 +118,7 @@ describe('records of topics over HTTP', () => {
   })
 })
 
-describe('records of topics that may not be touched', () => {
+describe('records of protected topics', () => {
   it.each([
     ['kafka://127.0.0.1:1', undefined, '127.0.0.1', 'embedded broker only'],
     ['kafka://127.0.0.1:1', undefined, '203.0.113.7', 'web.token'],
@@ -138,7 +138,7 @@ describe('records of topics that may not be touched', () => {
   })
 })
 
-/** A request under another name, which `fetch` does not let one set. */
+/** A request under another host name, which `fetch` does not allow. */
 function statusAs(host: string, url: URL): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
     request(url, { headers: { host } }, (response) => {

@@ -10,7 +10,7 @@ const LIMIT = { timeout: 10_000, interval: 5 }
 const running: App[] = []
 afterEach(() => Promise.all(running.splice(0).map((app) => app.stop({ hard: true }))))
 
-/** Reads, groups, counts, sends, gives up, asks, runs a job of the leader; and may create no topic. */
+/** An app that reads, groups, counts, sends, gives up, asks and runs a leader's job, but may not create topics. */
 function shop(log: MemoryLog) {
   const app = createApp(
     {
@@ -59,7 +59,7 @@ async function missingOf(work: Promise<unknown>): Promise<string> {
   throw new Error('Nothing is missing.')
 }
 
-/** What an operator does with the commands of a message. */
+/** Carries out a message's commands as an operator would. */
 async function obey(log: MemoryLog, message: string): Promise<readonly string[]> {
   const commands = message.split('\n').filter((line) => line.startsWith('  kafka-topics.sh '))
   const specs = commands.map((command) => {
@@ -80,7 +80,7 @@ const namesIn = (log: MemoryLog): readonly string[] =>
     .map(({ name }) => name)
     .sort()
 
-/** What the doctor finds about topics. */
+/** The doctor's findings about topics. */
 async function doctor(app: App): Promise<{ readonly detail: string; readonly fix: string | null } | undefined> {
   let text = ''
   const stdout = { write: (piece: string) => (text += piece) }
@@ -92,7 +92,7 @@ async function doctor(app: App): Promise<{ readonly detail: string; readonly fix
 }
 
 test(
-  'says at once all that is missing, with commands that are enough, and creates nothing',
+  'lists all missing topics at once with commands that suffice, and creates nothing',
   { timeout: 60_000 },
   async () => {
     const log = createMemoryLog()
@@ -101,7 +101,7 @@ test(
     expect(message).toContain('docs/reference/rights.md')
     const found = await doctor(shop(log).app)
     expect(found?.detail).toContain('8 topics are missing')
-    // All but the topic that the handler regroups by, which is known once it runs.
+    // All but the topic that the handler regroups by, which is known only once it runs.
     const told = message.split('\n').filter((line) => line.includes('--create') && !line.includes('-repartition'))
     expect(found?.fix?.split('\n').slice(1).sort()).toEqual(told.sort())
     const commands = await obey(log, message)
@@ -128,14 +128,14 @@ test(
 
     expect((await doctor(shop(log).app))?.detail).toBeUndefined()
     const { app, orders, sums, answer } = shop(log)
-    // What listings and the doctor go by.
+    // The topics that listings and the doctor use.
     expect(app[commandLine].describe().topics.map(({ created }) => created)).toEqual([false, false])
     await app.start()
     await orders.send({ value: 4 })
     await orders.send({ value: -2 })
     await expect.poll(() => sums.get('size 0', { committed: true }), LIMIT).toBe(4)
     await expect.poll(async () => (await app.deadLetters.list())[0]?.letters, LIMIT).toBe(1)
-    // What only some calls want they name when they are made.
+    // Topics that only some calls need are named when those calls are made.
     const replies = await missingOf(answer.ask(1))
     const replays = await missingOf(app.deadLetters.replay('sum', 'all'))
     expect(namesIn(log)).toEqual(names)

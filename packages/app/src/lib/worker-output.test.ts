@@ -34,7 +34,7 @@ async function endedWorker(
   return { code, stdout: stdout.split('\n').slice(0, -1), stderr }
 }
 
-test('a program reads each thing once', async () => {
+test('a program reads each fact once', async () => {
   const { code, stdout, stderr } = await endedWorker([], false)
   expect(code).toBe(1)
   const lines = stdout.map((line): { msg: string; level: string; tasks?: number } => JSON.parse(line))
@@ -49,12 +49,12 @@ test('a program reads each thing once', async () => {
   expect(stderr.match(/no luck/g)).toHaveLength(1)
 })
 
-test('so does a person, with the reason at the end', async () => {
+test('a person reads each fact once, with the reason at the end', async () => {
   const { stdout, stderr } = await endedWorker([], true)
   const after = stdout
     .slice(stdout.indexOf('╰─') + 1)
     .map((line) => line.replace(/^[\d:.]+ /, ''))
-    // An installed Millrace is no place of the user's; here it is, and what it awaits.
+    // Stack frames of an installed Millrace are hidden. Here it is not installed, so its frames are shown.
     .filter((line) => !/\/streams\/src\/|at async Promise\.all/.test(line))
   expect(after.map((line) => line.replace(/ [a-z]+[A-Za-z]*=.*/, ''))).toEqual([
     'INFO  Topics were created.',

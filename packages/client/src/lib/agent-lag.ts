@@ -37,7 +37,7 @@ interface SubscriptionReading {
   readonly topic: string
 }
 
-/** What the agents are declared to read, and what the group has committed beside it: what their steps read. */
+/** The topics that the agents are declared to read, and those where the group committed offsets for their steps. */
 function readings(
   agents: readonly Pick<DeclaredAgent, 'name' | 'topics'>[],
   reads: GroupReads,
@@ -48,7 +48,7 @@ function readings(
   const steps = [...reads].flatMap(([topic, ids]) =>
     [...ids].flatMap((subscription): readonly SubscriptionReading[] => {
       const agent = agentOf(subscription, names)
-      // What an agent read that is no longer there, or under a declaration that has changed, nobody reads.
+      // Ignores topics that no longer exist and subscriptions whose declaration has changed: no agent reads them.
       return agent === undefined || agent === subscription ? [] : [{ agent, subscription, topic }]
     }),
   )
@@ -69,7 +69,10 @@ function readings(
   ]
 }
 
-/** Subscriptions of one topic are at different offsets: the lowest is the committed one, the others are in its metadata. */
+/**
+ * Subscriptions of one topic have different offsets: the lowest is the committed offset, the others are in its
+ * metadata.
+ */
 function positionOf(subscription: string | undefined, saved: CommitOffset | undefined): number | undefined {
   if (saved === undefined || subscription === undefined) return saved?.offset
   return decodeCommitMetadata(saved).get(subscription)?.position ?? saved.offset

@@ -32,13 +32,13 @@ import { skipOffset, skipPlan } from './skip-offset.ts'
 const TO_READ = { toRead: true } as const
 
 /**
- * Broker access of an app outside its workers: it joins no group, connects when it is first needed, and may be closed and
- * used again.
+ * Broker access for an app outside its workers: it joins no group, connects on first use, and can be reused after it
+ * was closed.
  */
 export class AppClient implements CommandLineClient {
   readonly #app: ClientApp
   #connection: Promise<Connection> | undefined
-  /** To what is read in place of a log that is not there yet. */
+  /** Connected to an empty stand-in when no log exists yet. */
   #empty: Promise<Connection> | undefined
   #topicsMade: Promise<void> | undefined
 
@@ -47,8 +47,8 @@ export class AppClient implements CommandLineClient {
   }
 
   /**
-   * Throws `BROKER_UNREACHABLE` after the connect time-out. What is only read from does not come into being by that: in place
-   * of a log that is not there yet an empty one is read.
+   * Throws `BROKER_UNREACHABLE` after the connect timeout. If no log exists yet, reads use an empty stand-in, so that
+   * they do not create one.
    */
   async connect({ toRead = false }: { readonly toRead?: boolean } = {}): Promise<Connection> {
     if (toRead && this.#connection === undefined) {
@@ -64,7 +64,7 @@ export class AppClient implements CommandLineClient {
     }
   }
 
-  /** The client, once the topics that the app declares are there: it may send before any worker has run. */
+  /** The client, once the app's declared topics exist: it may send before any worker has run. */
   async sender(): Promise<Client> {
     const { client, admin } = await this.connect()
     const making = (this.#topicsMade ??= this.#createDeclaredTopics(admin))
@@ -87,7 +87,7 @@ export class AppClient implements CommandLineClient {
     )
   }
 
-  /** Sends a record whose key is typed as text, and whose value is as `topic.send` takes it. */
+  /** Sends a record whose key is typed as text and whose value is as for `topic.send`. */
   async sendValue(
     topic: string,
     record: { readonly key: string | undefined; readonly value: unknown },
@@ -112,7 +112,7 @@ export class AppClient implements CommandLineClient {
     return missingTopics(await this.connect(TO_READ))
   }
 
-  /** Names of the topics that an agent reads, those between its steps among them. */
+  /** Names of the topics that an agent reads, including those between its steps. */
   async topicsReadBy(agent: string): Promise<ReadonlySet<string>> {
     const { declared } = this.#app
     const committed = await committedOffsets(await this.connect(TO_READ))
@@ -200,10 +200,10 @@ export class AppClient implements CommandLineClient {
     return { app: this.#app, client, transport, admin: transport.admin() }
   }
 
-  /** Creates the topics that the app names and may create, as a worker would; those that are there stay as they are. */
+  /** Creates the topics that the app names and may create, as a worker would; existing topics stay unchanged. */
   async #createDeclaredTopics(admin: Admin): Promise<void> {
     const { topicPartitions, replicationFactor, topics } = this.#app.surroundings.settings
-    // What is sent to then says whether it is there.
+    // A send reports whether its topic exists.
     if (!topics.create) return
     const named = this.#app.declared.topics().map(({ declaration }) => declaration)
     const known = new Set((await admin.topics(named.map(({ name }) => name))).map(({ name }) => name))

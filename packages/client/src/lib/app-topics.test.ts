@@ -32,7 +32,7 @@ const readable = {
 
 function table(name: string): DeclaredTable {
   const opens = (): never => {
-    throw new Error('Only its name is asked for.')
+    throw new Error('Only the topic’s name is used here.')
   }
   const changelog = { topic: `shop-${name}-changelog`, config: {} }
   const keys = { parseKey: opens, partitionOf: opens, state: opens }
@@ -41,7 +41,7 @@ function table(name: string): DeclaredTable {
 
 function globalTable(name: string): DeclaredTable {
   const replica = (): never => {
-    throw new Error('Only its name is asked for.')
+    throw new Error('Only the topic’s name is used here.')
   }
   return {
     kind: 'global',
@@ -50,10 +50,10 @@ function globalTable(name: string): DeclaredTable {
   }
 }
 
-test('topics are told apart by what they are to the app; those of others are left out', () => {
+test('classifies topics by their role in the app, and leaves out those of others', () => {
   const [orders, large, own] = [topic('orders'), topic('large'), topic('shop-own')]
   const declared: DeclaredApp = {
-    // The app file has named them: they are its own, whatever they look like.
+    // The app file names these topics, so they are its own, whatever their names look like.
     topics: () => [topic('shop-named-changelog'), orders, topic('extra'), large, own],
     agents: () => [agent('own', own), agent('sort', orders, ['large']), agent('look', large)],
     tables: () => [table('sums'), table('named'), globalTable('rates')],
@@ -82,7 +82,7 @@ test('topics are told apart by what they are to the app; those of others are lef
     reads: reads(['orders', 'sort'], ['shop-own-a-repartition', 'own-a'], ['extra', 'look-merge-extra']),
   })
   expect(Object.fromEntries([...parts].map(([name, { role, owner }]) => [name, [role, owner]]))).toEqual({
-    // Merged into a stream, which only the handler knows, and the group's commits.
+    // Merged into a stream: only the handler and the group's commits know these topics.
     extra: ['source', undefined],
     large: ['between', undefined],
     orders: ['source', undefined],
@@ -106,7 +106,7 @@ test('topics are told apart by what they are to the app; those of others are lef
   ).toEqual(['extra', 'large', 'orders', 'shop-named-changelog'])
 })
 
-describe('an app whose names begin as those of another', () => {
+describe('an app whose names share a prefix with another’s', () => {
   /** App `shop` with agent `eu`; app `shop-eu` has an agent `sort` that groups by `size`. */
   const THEIRS = 'shop-eu-sort-size-repartition'
   const OURS = 'shop-eu-by-repartition'
@@ -125,15 +125,15 @@ describe('an app whose names begin as those of another', () => {
     return Object.fromEntries([...parts].map(([name, { role }]) => [name, role]))
   }
 
-  test('the topic is ours when a commit of our group names the subscription that reads it', () => {
+  test('the topic belongs to the app if a commit of its group names the subscription that reads it', () => {
     expect(roles(['orders', 'eu'], [OURS, 'eu-by'])).toEqual({ [OURS]: 'repartition', orders: 'source' })
   })
 
-  test('one that our group has never read is not, for the group goes on without it', () => {
+  test('a topic that the group has never read does not belong to it', () => {
     expect(roles(['orders', 'eu'])).toEqual({ orders: 'source' })
   })
 
-  test('of a group without commits nothing is known', () => {
+  test('a group without commits proves nothing', () => {
     expect(roles()).toEqual({ [OURS]: 'lookalike', [THEIRS]: 'lookalike' })
   })
 
@@ -141,7 +141,7 @@ describe('an app whose names begin as those of another', () => {
     expect(roles([THEIRS], [OURS, 'eu-other'])).toEqual({ [OURS]: 'lookalike', [THEIRS]: 'lookalike' })
   })
 
-  test('what a step has made that is no longer in the code is ours all the same', () => {
+  test('a topic of a step that was removed from the code still belongs to the app', () => {
     expect(roles(['shop-eu-gone-repartition', 'eu-gone'], [OURS, 'eu-by'])).toEqual({
       [OURS]: 'repartition',
       'shop-eu-gone-repartition': 'repartition',

@@ -22,18 +22,18 @@ import {
 import { committedOffsets } from './committed.ts'
 import type { Connection, DeclaredAgent, DeclaredApp } from './declared-app.ts'
 
-/** What a topic is to the app. */
+/** A topic's role in the app. */
 export type TopicPart = Pick<AppTopic, 'role' | 'owner' | 'internal'>
 
-/** Facts of the broker by which the app's topics are found. */
+/** What the broker knows that identifies the app's topics. */
 export interface TopicsThere {
-  /** Names of all its topics. */
+  /** Names of all topics of the broker. */
   readonly existing: readonly string[]
   /** What the app's group has committed. */
   readonly reads: GroupReads
 }
 
-/** The topics that the app uses or has made and that are there, each with what it is to the app. */
+/** The existing topics that the app uses or has created, each with its role in the app. */
 export function partsOfTopics(
   appId: string,
   declared: DeclaredApp,
@@ -56,14 +56,15 @@ export function partsOfTopics(
     else made('changelog', table.changelog.topic, table.name)
   for (const agent of agents) made('dead letters', deadLetterTopic(appId, agent), agent)
   for (const [name, part] of repartitionTopics(appId, agents, { existing, reads })) parts.set(name, part)
-  // The app file has the last word: a topic that it names is its own, whatever the name.
+  // The app file decides: a topic that it names is the app's own, whatever its name.
   for (const [name, part] of namedTopics(declared, reads)) parts.set(name, part)
   return new Map([...parts].filter(([name]) => there.has(name)))
 }
 
 /**
- * Repartition topics, and what is named like one. Names alone prove nothing: agent `eu` of app `shop` and app `shop-eu` may
- * make names that begin alike. A commit of the group that names the very subscription which reads the topic does.
+ * Repartition topics, and topics with such names. A name alone proves nothing: agent `eu` of app `shop` and app
+ * `shop-eu` may create names with the same prefix. A commit of the group proves it by naming the subscription that
+ * reads the topic.
  */
 function repartitionTopics(
   appId: string,
@@ -75,7 +76,7 @@ function repartitionTopics(
     const ids = reads.get(topic)
     const own = [...(ids ?? [])].find((id) => repartitionTopic(appId, id) === topic)
     if (own !== undefined) parts.set(topic, { role: 'repartition', owner: agentOf(own, names) ?? own, internal: true })
-    // A group that goes on without a commit in the topic does not read it; of one without any commit nothing is known.
+    // A group that has commits, but none in the topic, does not read it. Without any commit, nothing is known.
     else if (ids !== undefined || reads.size === 0) {
       const agent = names.find((name) => topic.startsWith(`${appId}-${name}-`) && topic.endsWith('-repartition'))
       if (agent !== undefined) parts.set(topic, { role: 'lookalike', owner: undefined, internal: false })
@@ -84,7 +85,7 @@ function repartitionTopics(
   return parts
 }
 
-/** Topics that the app file names, or that agents own. */
+/** Topics named by the app file or owned by agents. */
 function namedTopics(declared: DeclaredApp, reads: GroupReads): ReadonlyMap<string, TopicPart> {
   const agents = declared.agents()
   const read = new Set(agents.flatMap(({ topics }) => topics))
@@ -131,7 +132,7 @@ export async function appTopics(connection: Connection): Promise<readonly AppTop
     .toSorted((a, b) => (a.name < b.name ? -1 : 1))
 }
 
-/** As far as this client may see them. Reading settings takes a right of its own, topic by topic. */
+/** Limited to what this client may see: reading settings needs a permission for each topic. */
 async function settingsOf(
   admin: Pick<Admin, 'topicSettings'>,
   names: readonly string[],
@@ -149,13 +150,13 @@ async function settingsOf(
 }
 
 /**
- * The topics that a group has committed offsets in, each with the ids of the subscriptions that read it. Which topics the
- * steps of a handler read (`groupBy`, `through`, `merge`) is known only once it runs; but the group has committed in each of
- * them before anything was handled, and its commits name the subscriptions. Offsets that were set by hand name none.
+ * The topics where a group has committed offsets, each with the ids of the subscriptions that read it. The topics read
+ * by a handler's steps (`groupBy`, `through`, `merge`) are unknown until it runs. But the group commits in each of them
+ * before it handles anything, and its commits name the subscriptions. Offsets set by hand name none.
  */
 export type GroupReads = ReadonlyMap<string, ReadonlySet<string>>
 
-/** From all that a group has committed. */
+/** Extracts them from all commits of the group. */
 export function groupReads(committed: readonly CommitOffset[]): GroupReads {
   const reads = new Map<string, Set<string>>()
   for (const one of committed) {
@@ -167,7 +168,7 @@ export function groupReads(committed: readonly CommitOffset[]): GroupReads {
   return reads
 }
 
-/** The agents whose events were seen to send to a topic. One that the app no longer has sends no more. */
+/** The agents observed to send to a topic. Agents that the app no longer has are left out. */
 export function sendersOf(
   committed: readonly Pick<CommitOffset, 'metadata'>[],
   agents: readonly string[],
@@ -181,18 +182,21 @@ export function sendersOf(
   return senders
 }
 
-/** The agent that a subscription belongs to; `undefined` when it is none of these. */
+/** The agent that a subscription belongs to; `undefined` if it belongs to none of these. */
 export function agentOf(subscriptionId: string, agents: Iterable<string>): string | undefined {
   let found: string | undefined
   for (const agent of agents) {
     const isOf = subscriptionId === agent || subscriptionId.startsWith(`${agent}-`)
-    // Of agents `eu` and `eu-west` the longer name.
+    // Prefer the longer name of `eu` and `eu-west`.
     if (isOf && agent.length > (found?.length ?? -1)) found = agent
   }
   return found
 }
 
-/** The topics that an agent reads: as it is declared, and those of its steps (`groupBy`, `through`, `merge`) in which the group has committed. */
+/**
+ * The topics that an agent reads: those declared, and those of its steps (`groupBy`, `through`, `merge`) where the
+ * group has committed.
+ */
 export function topicsReadBy(
   agent: string,
   agents: readonly Pick<DeclaredAgent, 'name' | 'topics'>[],

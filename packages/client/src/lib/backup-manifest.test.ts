@@ -9,7 +9,7 @@ const root = mkdtempSync(join(tmpdir(), 'millrace-manifest-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))
 let directories = 0
 
-const CONTENTS = 'all that there is'
+const CONTENTS = 'all the bytes'
 const sha256 = createHash('sha256').update(CONTENTS).digest('hex')
 const secret = join(root, 'secret')
 writeFileSync(secret, CONTENTS)
@@ -30,7 +30,7 @@ function backupOf(paths: readonly string[], bytes: number = CONTENTS.length): st
 const changed = async (directory: string): Promise<string | undefined> =>
   changedFile(directory, await readManifest(directory))
 
-test('files as a backup has them are as they were', async () => {
+test('accepts unchanged files', async () => {
   expect(await changed(backupOf(['log/data.mdb', 'store/data.mdb']))).toBeUndefined()
 })
 
@@ -51,40 +51,37 @@ test.each([
   'data.mdb',
   '',
   'log/\u0000',
-])('a path that leads elsewhere is refused before anything is read: %j', async (path) => {
+])('refuses a path out of the backup before reading anything: %j', async (path) => {
   await expect(readManifest(backupOf(['log/data.mdb', path]))).rejects.toThrow(/BACKUP_REFUSED.*as no backup does/)
 })
 
-test('a file that is named twice is refused', async () => {
+test('refuses a file that is named twice', async () => {
   await expect(readManifest(backupOf(['log/data.mdb', 'log/data.mdb']))).rejects.toThrow(/BACKUP_REFUSED.*data\.mdb/)
 })
 
-test.each(['file', 'directory', 'device', 'nothing'])(
-  'a link is no file of a backup, wherever it leads: to a %s',
-  async (kind) => {
-    const directory = backupOf(['log/linked.mdb'])
-    const targets: Readonly<Record<string, string>> = { file: secret, directory: root, device: '/dev/zero' }
-    symlinkSync(targets[kind] ?? join(root, 'nowhere'), join(directory, 'log', 'linked.mdb'))
-    expect(await changed(directory)).toBe('log/linked.mdb')
-  },
-)
+test.each(['file', 'directory', 'device', 'nothing'])('refuses a link, whatever its target: a %s', async (kind) => {
+  const directory = backupOf(['log/linked.mdb'])
+  const targets: Readonly<Record<string, string>> = { file: secret, directory: root, device: '/dev/zero' }
+  symlinkSync(targets[kind] ?? join(root, 'nowhere'), join(directory, 'log', 'linked.mdb'))
+  expect(await changed(directory)).toBe('log/linked.mdb')
+})
 
-test('a hard link is a file with the contents that it should have, or not', async () => {
+test('checks the contents of a hard link like those of any file', async () => {
   const directory = backupOf(['log/linked.mdb'])
   linkSync(secret, join(directory, 'log', 'linked.mdb'))
   expect(await changed(directory)).toBeUndefined()
 })
 
-test('a file that was cut off, or is larger than it was, is not read', async () => {
+test('does not read a file that has become shorter or longer', async () => {
   const cut = backupOf(['log/data.mdb'])
   truncateSync(join(cut, 'log', 'data.mdb'), 3)
   expect(await changed(cut)).toBe('log/data.mdb')
   const large = backupOf(['log/data.mdb'])
-  // A hole: a tebibyte that takes no room, and hours to read.
+  // A sparse file: a tebibyte that uses no disk space but takes hours to read.
   truncateSync(join(large, 'log', 'data.mdb'), 2 ** 40)
   expect(await changed(large)).toBe('log/data.mdb')
 })
 
-test.each([2 ** 60, -1, 0.5])('a size of %d cannot be', async (bytes) => {
+test.each([2 ** 60, -1, 0.5])('refuses a size of %d', async (bytes) => {
   await expect(readManifest(backupOf(['log/data.mdb'], bytes))).rejects.toThrow(/BACKUP_REFUSED.*cannot be read/)
 })

@@ -15,11 +15,11 @@ import {
 } from '@millrace/core'
 import type { Backup } from '@millrace/core/operations'
 
-/** Written last: a backup without it is not whole. */
+/** Written last: a backup without it is incomplete. */
 const MANIFEST = 'millrace-backup.json'
 export const DRAFT: string = `${MANIFEST}.new`
 const FORMAT = 1
-/** A file in a folder, once, with no way out of it: a backup may come from anywhere. */
+/** A file in a folder, named once, inside the backup: a backup may come from an untrusted source. */
 const OWN_PATH = /^[\w-]+\/(?!\.{1,2}$)[\w.-]+$/
 
 export async function writeManifest(directory: string, backup: Backup): Promise<Backup> {
@@ -29,13 +29,13 @@ export async function writeManifest(directory: string, backup: Backup): Promise<
   return backup
 }
 
-/** What is in a directory that a backup was written to. */
+/** The contents of a directory that a backup was written to. */
 export async function filesIn(directory: string): Promise<Backup['files']> {
   const entries = await readdir(directory, { recursive: true, withFileTypes: true })
   const paths = entries.flatMap((entry) => (entry.isFile() ? [join(entry.parentPath, entry.name)] : [])).sort()
   const files: Backup['files'][number][] = []
   for (const path of paths)
-    // LMDB's locks are of the process that made the copy.
+    // LMDB's lock files belong to the process that made the copy.
     if (!/lock(\.mdb)?$/.test(path))
       files.push({ path: relative(directory, path).replaceAll(sep, '/'), ...(await digestOf(path)) })
   return files
@@ -53,7 +53,7 @@ async function digestOf(path: string): Promise<{ readonly bytes: number; readonl
   return { bytes, sha256: digest.digest('hex') }
 }
 
-/** The first file that is gone or has changed; one of another size, a link or a device is not read. */
+/** The first file that is missing or has changed. A link, a device or a file of another size is not read. */
 export async function changedFile(directory: string, { files }: Backup): Promise<string | undefined> {
   for (const { path, bytes, sha256 } of files) {
     const file = join(directory, path)

@@ -3,8 +3,8 @@ import { progressTopic, type ReadingPages, withPages } from '@millrace/worker'
 import type { Connection } from './declared-app.ts'
 
 /**
- * All that the app's group has committed, as `decodeCommitMetadata` takes it. Where what agents have finished beyond an
- * offset cannot be read, only the offset is known: that is enough to show.
+ * Everything that the app's group has committed, as `decodeCommitMetadata` takes it. Where the metadata of work
+ * finished beyond an offset cannot be read, only the offset is returned, which is enough to display.
  */
 export async function committedOffsets(connection: Connection): Promise<readonly CommitOffset[]> {
   const committed = await connection.admin.committed(connection.app.surroundings.settings.id)
@@ -20,7 +20,7 @@ export async function committedOffsets(connection: Connection): Promise<readonly
   return (await Promise.all(found)).flat()
 }
 
-/** Where progress is that has no room in commits. */
+/** The topic that holds progress too large for commit metadata. */
 export function pagesOf({ transport, client, app }: Connection): ReadingPages {
   return {
     topic: progressTopic(app.surroundings.settings.id),

@@ -10,13 +10,15 @@ import type {
   WorkerPart,
 } from '@millrace/worker'
 
-/** What an app declares, as far as its client works with it. The descriptors of `streams` and `tables` fit as they are. */
+/**
+ * An app's declarations, as far as its client needs them. The descriptors of `streams` and `tables` fit as they are.
+ */
 export interface DeclaredApp {
-  /** Every topic that the app file names, then those that agents own or read. */
+  /** Every topic that the app file names, followed by those that agents own or read. */
   topics(): readonly DeclaredTopic[]
   agents(): readonly DeclaredAgent[]
   tables(): readonly DeclaredTable[]
-  /** Topics that its agents and jobs need besides, and whether one of the jobs is the leader's. */
+  /** Further topics that its agents and jobs need, and whether any job runs on the leader only. */
   needs(appId: string): { readonly topics: readonly TopicDeclaration[]; readonly leads: boolean }
 }
 
@@ -30,15 +32,15 @@ export interface DeclaredTopic {
 
 export interface DeclaredAgent {
   readonly name: string
-  /** Names of the topics that it is declared to read; empty for agents of channels. */
+  /** Names of the topics that it is declared to read; empty for agents that read channels. */
   readonly topics: readonly string[]
   /** Topics that it is declared to send to. */
   readonly sinks: readonly string[]
-  /** Where what is sent to it goes; `undefined` when that is a channel. */
+  /** The topic for events sent to the agent; `undefined` if it reads a channel. */
   readonly inbox: DeclaredTopic | undefined
-  /** The inbox was made for it: the app file names no such topic. */
+  /** The inbox was created for the agent: the app file names no such topic. */
   readonly ownsInbox: boolean
-  /** Default: what the settings say. */
+  /** Default: as the settings say. */
   readonly concurrency: number | undefined
   readonly help: string
 }
@@ -48,7 +50,7 @@ export type DeclaredTable =
   | {
       readonly kind: 'global'
       readonly table: ReadableTable & { readonly source: TopicDeclaration }
-      /** Reads the table's topic to its end when it is started. */
+      /** Reads the table's topic to its end on start. */
       readonly replica: () => WorkerPart
     }
 
@@ -63,12 +65,15 @@ export interface ReadableTable {
   /** Codec names. */
   readonly keyCodec: string
   readonly valueCodec: string
-  /** What is under a key typed as text. Throws `KEY_INVALID`. */
+  /** The value of a key typed as text. Throws `KEY_INVALID`. */
   lookup(text: string): unknown
   entries(): AsyncIterable<readonly [key: unknown, value: unknown]>
 }
 
-/** The app that a client is of. Everything is looked up when it is used: the command line and the test kit change it. */
+/**
+ * The app that a client belongs to. Everything is looked up on use, because the command line and the test kit change
+ * it.
+ */
 export interface ClientApp {
   readonly declared: DeclaredApp
   readonly surroundings: {
@@ -81,20 +86,20 @@ export interface ClientApp {
   readonly deadLetters: DeadLetters
   /** Not connected yet. */
   openTransport(): Promise<Transport>
-  /** An empty log in place of one that is not there yet, for what only reads; `undefined` where there is one. Not connected yet. */
+  /** An empty stand-in for readers when no log exists yet; `undefined` if there is a log. Not connected yet. */
   emptyLog(): Promise<Transport | undefined>
   readonly drivers: {
     place(): RunningEnvironment
-    /** The local store, open: nobody else has it until it is closed. */
+    /** The local store, opened: no other process has it until it is closed. */
     store(): Promise<StoreDriver>
   }
-  /** An empty store, for copies. */
+  /** An empty store, for temporary copies. */
   memoryStore(): StoreDriver
   /** Called before an open connection is closed. */
   closing(client: Client): Promise<void>
 }
 
-/** What a client has while it is connected. */
+/** The resources of a connected client. */
 export interface Connection {
   readonly app: ClientApp
   readonly client: Client

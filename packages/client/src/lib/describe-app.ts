@@ -2,7 +2,7 @@ import type { ResolvedSettings } from '@millrace/core'
 import type { AppDescription, TableDescription } from '@millrace/core/operations'
 import type { DeclaredApp, DeclaredTable } from './declared-app.ts'
 
-/** An app as listings and the banner show it, but for its version and its commands. */
+/** An app as listings and the banner show it, without its version and commands. */
 export function describeApp(
   declared: DeclaredApp,
   settings: ResolvedSettings,
@@ -33,7 +33,7 @@ export function describeApp(
 
 /** Settings refuse credentials in URLs, so there is nothing to hide. */
 function driverName(driver: ResolvedSettings['broker'] | ResolvedSettings['store']): string {
-  return typeof driver === 'string' ? driver : 'handed in by the app'
+  return typeof driver === 'string' ? driver : 'passed in by the app'
 }
 
 function describeTable(declared: DeclaredTable): TableDescription {

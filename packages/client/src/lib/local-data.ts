@@ -14,7 +14,7 @@ import type { StoreDriver } from '@millrace/core/driver'
 import type { Backup, LocalData, LogTransfer, OtherStore, RunningEnvironment } from '@millrace/core/operations'
 import { changedFile, DRAFT, filesIn, readManifest, refused, writeManifest } from './backup-manifest.ts'
 
-/** What is where in a backup. */
+/** The folders of a backup. */
 const LOG = 'log'
 const STORE = 'tables'
 
@@ -24,7 +24,7 @@ interface LogLocation {
   readonly timeoutMs: number
 }
 
-/** What the embedded broker and the store on disk know of their files. */
+/** What the embedded broker and the disk store know about their files. */
 export interface LocalFiles {
   exportLog(
     place: LogLocation,
@@ -43,19 +43,19 @@ export interface LocalFiles {
   removeOtherFormat(directory: string): Promise<boolean>
 }
 
-/** The app that keeps something on this machine. Everything is looked up when it is used. */
+/** The app whose data is on this machine. Everything is looked up on use. */
 export interface LocalApp {
   readonly surroundings: { readonly settings: ResolvedSettings; readonly clock: Clock }
   readonly drivers: {
     place(): RunningEnvironment
-    /** Loaded when something is asked of them. */
+    /** Loaded on first use. */
     files(): Promise<LocalFiles>
   }
-  /** Of the worker that runs in this process, if there is one. */
+  /** The context of the worker that runs in this process, if any. */
   runningStore(): StoreDriver | undefined
 }
 
-/** The embedded log and the stores of an app, as whole files. */
+/** Copies of the embedded log and the stores of an app, as complete files. */
 export class AppData implements LocalData {
   readonly #app: LocalApp
 
@@ -75,7 +75,7 @@ export class AppData implements LocalData {
     return { directory, ...(await files.importLog(text, { directory, signal })) }
   }
 
-  /** The stores first: the log then has all that they have absorbed. */
+  /** Copy the stores first: the log copied afterwards has everything that they have absorbed. */
   async backup(directory: string, { logOnly }: { readonly logOnly: boolean }): Promise<Backup> {
     const { logDirectory } = this.#app.drivers.place()
     mustBeNamed(directory)
@@ -97,7 +97,7 @@ export class AppData implements LocalData {
         files,
       })
     } catch (thrown) {
-      // It was empty: what is in it now is half a backup.
+      // The directory was empty, so its content is now half a backup.
       for (const part of [STORE, LOG, DRAFT]) await rm(join(directory, part), { recursive: true, force: true })
       throw failure(thrown, `No backup could be written to "${directory}"`)
     }
@@ -127,7 +127,7 @@ export class AppData implements LocalData {
       )
     const begun: string[] = []
     try {
-      // Markers last: until they are there, the next start says that something is wrong.
+      // Write the markers last: until they exist, the next start reports that something is wrong.
       for (const { from, to } of copies.toSorted((a, b) => Number(isMarker(a.to)) - Number(isMarker(b.to)))) {
         makeDirectory(dirname(to))
         begun.push(to)
@@ -206,7 +206,7 @@ function mustBeNamed(directory: string): void {
   if (directory.trim() === '') throw refused('No directory is named: name the one that the backup is in, or goes to.')
 }
 
-/** Of a directory that is made if it is missing. */
+/** The contents of a directory, which is created if missing. */
 async function entriesIn(directory: string): Promise<readonly string[]> {
   try {
     makeDirectory(directory)
@@ -216,7 +216,7 @@ async function entriesIn(directory: string): Promise<readonly string[]> {
   }
 }
 
-/** What the file system refuses; other errors say themselves what they are. */
+/** Wraps errors of the file system; other errors explain themselves. */
 function failure(thrown: unknown, what: string): Error {
   if (isMillraceError(thrown)) return thrown
   return new MillraceError('BACKUP_FAILED', `${what}: ${errorText(thrown)}.`, { cause: thrown })

@@ -10,8 +10,8 @@ import {
 import type { Connection } from './declared-app.ts'
 
 /**
- * The topics that a worker would not find, as far as the app file tells: those between the steps of a handler are known once
- * it runs. Throws what makes the topology impossible, as a worker would.
+ * The topics that a worker would miss, as far as the app file tells: topics between the steps of a handler are unknown
+ * until it runs. Throws the reason if the topology is impossible, as a worker would.
  */
 export async function missingTopics({ app, admin }: Connection): Promise<readonly MissingTopic[]> {
   const { declared, surroundings } = app

@@ -14,7 +14,7 @@ const finished: fc.Arbitrary<ReadonlySet<number>> = fc
   .uniqueArray(fc.integer({ min: 0, max: MOST - 1 }))
   .map((list) => new Set(list))
 
-/** As a commit tells it: where the unbroken run from 0 ends, and what is finished beyond. */
+/** As in a commit: the end of the unbroken run from 0, and the offsets finished beyond it. */
 function progressOf(done: ReadonlySet<number>): Progress {
   let position = 0
   while (done.has(position)) position++
@@ -28,7 +28,7 @@ function progressOf(done: ReadonlySet<number>): Progress {
   return { position, finished: ranges }
 }
 
-test('each agent has finished what it had, and the range, and nothing else', () => {
+test('each agent has finished its former offsets and the range, and nothing else', () => {
   fc.assert(
     fc.property(
       fc.dictionary(fc.constantFrom('a', 'b', 'c-by-size'), finished, { minKeys: 1 }),
@@ -53,7 +53,7 @@ test('each agent has finished what it had, and the range, and nothing else', () 
   )
 })
 
-test('a commit that names no agent speaks for all of them, before the range too', () => {
+test('a commit that names no agent counts for all of them, also before the range', () => {
   const before = { topic: 't', partition: 0, offset: 4, metadata: 'of another program' }
   expect(planSkip(before, { from: 4, to: 9 })).toMatchObject({ offset: 9 })
   const after = planSkip(before, { from: 6, to: 9 })
@@ -63,7 +63,7 @@ test('a commit that names no agent speaks for all of them, before the range too'
   )
 })
 
-test('is refused when the commit has no room: leaving a gap out would handle events twice', () => {
+test('refuses when the commit has no room, because omitting a gap would handle events twice', () => {
   const gaps = Array.from({ length: 1500 }, (_, i) => ({ from: 2 * i + 1, to: 2 * i + 2 }))
   const metadata = encodeCommitMetadata(0, new Map([['a', { position: 0, finished: gaps }]])).text
   const committed = { topic: 't', partition: 0, offset: 0, metadata }

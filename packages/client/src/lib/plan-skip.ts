@@ -10,10 +10,10 @@ import {
 } from '@millrace/worker'
 
 /**
- * The commit that marks `range` as finished for every subscription of a group and changes nothing else; `undefined` when it
- * is finished already. A commit that names no subscription speaks for all of them.
+ * The commit that marks `range` as finished for every subscription of a group and changes nothing else; `undefined` if
+ * the range is already finished. A commit that names no subscription counts for all of them.
  *
- * Throws `SKIP_REFUSED` when the commit has no room to say so.
+ * Throws `SKIP_REFUSED` if the commit has no room for the range.
  */
 export function planSkip(committed: CommitOffset, range: OffsetRange): CommitOffset | undefined {
   const { offset } = committed

@@ -3,7 +3,7 @@ import { type PartitionOffsets, type PartitionStretch, readStretches } from '@mi
 import type { RecordsRequest, ShownBytes, ShownRecord } from '@millrace/core/operations'
 import type { Connection, DeclaredTopic } from './declared-app.ts'
 
-/** Records of a topic, as `CommandLineClient.records` gives them. Whoever stops iterating closes the reader. */
+/** Records of a topic, as from `CommandLineClient.records`. Ending the iteration closes the reader. */
 export async function* readRecords(
   connection: Connection,
   name: string,
@@ -34,7 +34,7 @@ export async function* readRecords(
   }
 }
 
-/** A topic that the broker does not have, with the nearest name that it or the app has. */
+/** The error for a topic that the broker does not have, with the nearest name that the broker or the app has. */
 export async function topicMissing({ admin, app }: Connection, name: string): Promise<MillraceError> {
   const known = new Set([...app.declared.topics(), ...(await admin.topics())].map((topic) => topic.name))
   known.delete(name)
@@ -77,7 +77,7 @@ function keyBytes(topic: DeclaredTopic | string, text: string): Buffer {
 // oxlint-disable-next-line no-control-regex -- finding control characters is the purpose
 const UNPRINTABLE = /[\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F]/
 
-/** Decoded as the topic declares; else as text, or in hex where a person could not read it as text. */
+/** Decoded as the topic declares; otherwise as text, or as hex if it is not readable text. */
 function shown(bytes: Buffer | null, codec: DeclaredTopic['key'] | undefined): ShownBytes {
   const found = showBytes(bytes, codec?.name === 'bytes' ? undefined : codec)
   const isText = found.as === 'text' && typeof found.value === 'string' && !UNPRINTABLE.test(found.value)

@@ -11,7 +11,7 @@ import type { TableReading, TableRows } from '@millrace/core/operations'
 import type { OpenState, StateDefinition, WorkerContext } from '@millrace/worker'
 import type { Connection, DeclaredTable, TaskTable } from './declared-app.ts'
 
-/** What is open of the one table that is read. */
+/** What is open to read the one table. */
 interface TableCopy {
   readonly part: StateDefinition | undefined
   readonly partitions: number
@@ -50,7 +50,7 @@ export async function readRows(
 ): Promise<TableRows> {
   const declared = tableNamed(connection, name)
   const rows: TableRows['rows'][number][] = []
-  /** True when there are more than the limit. */
+  /** True if there are more rows than the limit. */
   const collect = async (partition: number): Promise<boolean> => {
     for await (const [key, value] of declared.table.entries()) {
       if (rows.length === limit) return true
@@ -101,7 +101,7 @@ async function withPartition<T>(
   }
 }
 
-/** Reads a compacted partition to its present end into memory. */
+/** Reads a compacted partition into memory up to its current end. */
 async function copyPartition({ client, app }: Connection, source: TopicPartition): Promise<StorePartition> {
   const store = app.memoryStore()
   const copy = await store.open(source.topic, source.partition)
@@ -134,12 +134,12 @@ function within<T>(connection: Connection, copy: TableCopy, work: () => Promise<
   return inContextOf(connection, observerOf(connection, copy), work)
 }
 
-/** Tables are read where the work is: at the observer, not at a worker that this process may run beside it. */
+/** Tables read from the context they run in: this observer, not a worker that the same process may run. */
 function inContextOf<T>({ app }: Connection, observer: WorkerContext, work: () => Promise<T>): Promise<T> {
   return app.contexts.run({ client: observer, worker: observer, event: undefined, agent: undefined }, work)
 }
 
-/** A worker that runs nothing: tables are read through it as through any other, from copies made for the purpose. */
+/** A worker that runs no tasks: tables are read through it as through any other, from temporary copies. */
 function observerOf({ client }: Connection, copy: TableCopy): WorkerContext {
   const { signal } = new AbortController()
   return {
@@ -153,7 +153,7 @@ function observerOf({ client }: Connection, copy: TableCopy): WorkerContext {
     createTopics: (specs) => client.createTopics(specs),
     reader: (isolation) => client.reader(isolation),
     sensor: silentSensor,
-    // Only committed rows are of interest to someone who looks from outside.
+    // An outside reader only wants committed rows.
     exactlyOnce: true,
     signal,
     draining: signal,

@@ -31,7 +31,7 @@ const plan = (
   offsetReset: 'earliest' | 'latest' = 'earliest',
 ): ReturnType<typeof planReset> => planReset(all, { request: { ...PLAIN, ...request }, offsetReset })
 
-describe('what becomes of a topic', () => {
+describe('the action for a topic', () => {
   test.each([
     ['source', {}, 'rewind'],
     ['source', { sentBy: ['a'] }, 'ask'],
@@ -59,12 +59,12 @@ describe('what becomes of a topic', () => {
     expect(plan([facts(role, more)])).toMatchObject([{ name: 't', role, action }])
   })
 
-  test('dead letters go only when asked for, with what is known of their replays', () => {
+  test('deletes dead letters and the record of their replays only on request', () => {
     const all = [facts('dead letters', { name: 'd' }), facts('replays', { name: 'r' })]
     expect(plan(all, { deadLetters: true }).map(({ action }) => action)).toEqual(['delete', 'delete'])
   })
 
-  test('what may be the repartition topic of another app is never deleted, whatever anybody says', () => {
+  test('never deletes a topic that may be the repartition topic of another app', () => {
     const said = fc.constantFrom<Partial<ResetRequest>[]>({}, { inputs: ['t'] }, { intermediates: ['t'] })
     fc.assert(
       fc.property(said, fc.boolean(), fc.nat({ max: 3 }), fc.boolean(), (request, committed, records, deadLetters) => {
@@ -74,7 +74,7 @@ describe('what becomes of a topic', () => {
     )
   })
 
-  test('what the person says of a topic counts, by its name or its agent', () => {
+  test('the user’s choice for a topic counts, by its name or its agent', () => {
     const all = [facts('source', { name: 'a' }), facts('inbox', { name: 'shop-b', owner: 'b' })]
     expect(plan(all, { intermediates: ['a'], inputs: ['@b'] }).map(({ action }) => action)).toEqual(['skip', 'rewind'])
     expect(() => plan(all, { intermediates: ['a'], inputs: ['a'] })).toThrow(/COMMAND_USAGE.*both/s)
@@ -83,26 +83,26 @@ describe('what becomes of a topic', () => {
   })
 })
 
-describe('where reading goes on', () => {
+describe('where reading resumes', () => {
   const offsets = (...given: Parameters<typeof plan>): readonly number[] =>
     plan(...given).flatMap((topic) => topic.offsets.map(({ offset }) => offset))
 
-  test('the first record that is there by then, unless a worker would not go there by itself', () => {
+  test('the first record still present, unless a worker would not start there by itself', () => {
     expect(offsets([facts('source')])).toEqual([])
     expect(offsets([facts('source')], {}, 'latest')).toEqual([2])
   })
 
-  test('the end, or the first record of a time', () => {
+  test('the end, or the first record after a time', () => {
     expect(offsets([facts('source')], { to: 'end' })).toEqual([7])
     expect(offsets([facts('source')], { to: { timestampMs: 1 } })).toEqual([4])
   })
 
-  test('the end of what agents write again, wherever inputs begin', () => {
+  test('the end of topics that agents write again, wherever inputs begin', () => {
     for (const to of ['beginning', 'end', { timestampMs: 1 }] as const)
       expect(offsets([facts('between')], { to })).toEqual([7])
   })
 
-  test('nothing is committed in topics that are deleted or kept', () => {
+  test('commits nothing in topics that are deleted or kept', () => {
     const role = fc.constantFrom<TopicRole[]>('changelog', 'repartition', 'replies', 'dead letters', 'scheduler')
     fc.assert(
       fc.property(role, fc.boolean(), (each, deadLetters) => {
@@ -112,11 +112,11 @@ describe('where reading goes on', () => {
   })
 })
 
-test('what to know before agreeing', () => {
+test('what to know before confirming', () => {
   const said = (...all: readonly TopicFacts[]): string => warningsOf(plan(all)).join('\n')
   expect(said(facts('source'))).toBe('')
   expect(said(facts('source', { name: 'a' }), facts('source', { name: 'b' }))).toMatch(/one of a, b.*--intermediate/)
-  expect(said(facts('output'))).toMatch(/t will have it twice/)
+  expect(said(facts('output'))).toMatch(/t will have them twice/)
   expect(said(facts('dead letters'))).toMatch(/Dead letters stay.*--dead-letters/)
   expect(said(facts('dead letters', { records: 0 }))).toBe('')
   expect(said(facts('replays'))).toMatch(/replayed/)

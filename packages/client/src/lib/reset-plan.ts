@@ -2,13 +2,13 @@ import { type CommitOffset, didYouMean, MillraceError, partitionsOf, type Resolv
 import type { Admin, PartitionOffsets, PartitionPosition } from '@millrace/core/driver'
 import type { AppTopic, ResetRequest, ResetTopic } from '@millrace/core/operations'
 
-/** What decides the part of a topic in a reset. */
+/** The facts that decide what a reset does with a topic. */
 export interface TopicFacts {
   readonly topic: AppTopic
   readonly bounds: readonly PartitionOffsets[]
   /** The group has committed offsets in it. */
   readonly committed: boolean
-  /** The first records that are not older than the time asked for; empty when no time was. */
+  /** For each partition, the first record that is not older than the requested time; empty without a requested time. */
   readonly positions: readonly PartitionPosition[]
 }
 
@@ -17,14 +17,14 @@ export interface ResetRules {
   readonly offsetReset: ResolvedSettings['offsetReset']
 }
 
-/** Asks the broker. */
+/** Asks the broker for these facts. */
 export async function topicFacts(
   admin: Pick<Admin, 'offsets' | 'offsetsAt' | 'committed'>,
   topics: readonly AppTopic[],
   { groupId, to }: { readonly groupId: string } & Pick<ResetRequest, 'to'>,
 ): Promise<readonly TopicFacts[]> {
   const partitions = topics.flatMap(({ name, partitions: count }) => partitionsOf(name, count))
-  // Uncommitted records too: skipped means not to be read, whatever becomes of the transaction that they are in.
+  // Includes uncommitted records: skipped records are not read, however their transaction ends.
   const [bounds, committed, positions]: [
     readonly PartitionOffsets[],
     readonly CommitOffset[],
@@ -42,7 +42,10 @@ export async function topicFacts(
   }))
 }
 
-/** What a reset makes of each topic. Throws `COMMAND_USAGE` for names that are no input or intermediate topics. */
+/**
+ * The action of a reset for each topic. Throws `COMMAND_USAGE` for names that are neither input nor intermediate
+ * topics.
+ */
 export function planReset(facts: readonly TopicFacts[], { request, offsetReset }: ResetRules): readonly ResetTopic[] {
   const requested = requestedKinds(
     request,
@@ -57,7 +60,7 @@ export function planReset(facts: readonly TopicFacts[], { request, offsetReset }
 }
 
 interface Circumstances {
-  /** What the request calls the topic. */
+  /** The role that the request gives the topic. */
   readonly kind: 'input' | 'intermediate' | undefined
   readonly records: number
   readonly deadLetters: boolean
@@ -70,18 +73,18 @@ function actionOf(
   if (kind !== undefined) return kind === 'input' ? 'rewind' : 'skip'
   switch (role) {
     case 'source':
-      // Agents write again what they wrote; what came from outside nobody does. Records do not say who sent them.
+      // Agents write their records again, but nobody repeats records from outside. Records do not name their sender.
       return records > 0 && sentBy.length > 0 ? 'ask' : 'rewind'
     case 'inbox':
-      // Nothing that was sent says by whom: either guess could make results wrong without a word.
+      // No record names its sender: either guess could silently make results wrong.
       return records === 0 ? 'rewind' : 'ask'
     case 'between':
       return 'skip'
     case 'output':
-      // Read behind `through`, which only the agent's code knows; and the group, which has committed in it.
+      // The topic is read behind `through`, which only the agent's code knows, and the group has committed in it.
       return committed ? 'skip' : 'keep'
     case 'lookalike':
-      // Never deleted, for it may be another app's. Passed over it cannot be counted twice, whoever's it is.
+      // Never deleted, because it may belong to another app. Skipping it cannot count it twice, whoever owns it.
       return committed ? 'skip' : records === 0 ? 'keep' : 'ask'
     case 'repartition':
     case 'changelog':
@@ -95,7 +98,7 @@ function actionOf(
     case 'scheduler':
     case 'leader':
     case 'progress':
-      // Of the last, only committed offsets refer to what is there.
+      // Nothing but committed offsets refers to the records of these topics.
       return 'keep'
   }
 }
@@ -110,12 +113,13 @@ function offsetsOf(
   if (action !== 'rewind') return []
   if (typeof to === 'object') return positions
   if (to === 'end') return ends
-  // Without an offset a worker begins at the first record there is by then; one that is committed may be gone by then.
+  // Without an offset, a worker begins at the first record present when it starts; a committed offset may be deleted by
+  // then.
   if (offsetReset === 'earliest') return []
   return bounds.map(({ topic, partition, beginning }) => ({ topic, partition, offset: beginning }))
 }
 
-/** Which topics the request names, and as what. */
+/** The topics that the request names, with their roles. */
 function requestedKinds(
   { inputs, intermediates }: ResetRequest,
   topics: readonly AppTopic[],
@@ -152,7 +156,7 @@ function topicNamed(given: string, topics: readonly AppTopic[]): string {
   )
 }
 
-/** Why a topic cannot be reset before somebody says what it is; `undefined` when every one is decided. */
+/** Why a topic cannot be reset until the user names its role; `undefined` if every role is known. */
 export function undecided(topics: readonly ResetTopic[]): string | undefined {
   const open = topics.filter(({ action }) => action === 'ask')
   if (open.length === 0) return undefined
@@ -162,7 +166,7 @@ export function undecided(topics: readonly ResetTopic[]): string | undefined {
   return `Whether the records of ${names.join(', ')} came from outside or from agents of the app cannot be told. Name each: with --input they are read again, with --intermediate they are passed over because agents write them again.`
 }
 
-/** What to know before agreeing. */
+/** What to know before confirming. */
 export function warningsOf(topics: readonly ResetTopic[]): readonly string[] {
   const named = (wanted: (topic: ResetTopic) => boolean): readonly string[] =>
     topics.filter(wanted).map(({ name }) => name)
@@ -173,10 +177,10 @@ export function warningsOf(topics: readonly ResetTopic[]): readonly string[] {
   return [
     ...(rewound.length > 1
       ? [
-          `If agents of the app write one of ${rewound.join(', ')}, name it with --intermediate: else its records count twice.`,
+          `If agents of the app write one of ${rewound.join(', ')}, name it with --intermediate: otherwise its records count twice.`,
         ]
       : []),
-    ...(outputs.length > 0 ? [`What agents send is sent again: ${outputs.join(', ')} will have it twice.`] : []),
+    ...(outputs.length > 0 ? [`Agents send their records again: ${outputs.join(', ')} will have them twice.`] : []),
     ...(kept.length > 0
       ? [`Dead letters stay (${kept.join(', ')}); what fails again is added to them. --dead-letters deletes them.`]
       : []),

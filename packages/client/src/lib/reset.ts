@@ -8,7 +8,7 @@ import { appTopics } from './app-topics.ts'
 import type { ClientApp, Connection } from './declared-app.ts'
 import { planReset, topicFacts, undecided, warningsOf } from './reset-plan.ts'
 
-/** What a reset of the app would do, as things are now. */
+/** What a reset of the app would do at this moment. */
 export async function resetPlan(connection: Connection, request: ResetRequest): Promise<ResetPlan> {
   const { admin, app } = connection
   const { storeDirectory } = app.drivers.place()
@@ -23,21 +23,23 @@ export async function resetPlan(connection: Connection, request: ResetRequest): 
   }
 }
 
-/** Does what the plan says. Refuses with `COMMAND_USAGE`, `GROUP_NOT_EMPTY` and `STORE_IN_USE` before anything is changed. */
+/**
+ * Carries out the plan. Refuses with `COMMAND_USAGE`, `GROUP_NOT_EMPTY` and `STORE_IN_USE` before changing anything.
+ */
 export async function resetApp({ admin, app }: Connection, plan: ResetPlan): Promise<void> {
   const { groupId, topics, storeDirectory } = plan
   const open = undecided(topics)
   if (open !== undefined) throw new MillraceError('COMMAND_USAGE', open)
   await requireNoMembers(admin, groupId)
   if (storeDirectory !== undefined) await assertUnused(app)
-  // Offsets first: without them and with a changelog a worker refuses to start, the other way round it would miscount.
-  // So nothing is committed before the changelogs are gone.
+  // Offsets first: without them but with a changelog, a worker refuses to start; the other way round, it would count
+  // wrongly. So nothing is committed before the changelogs are deleted.
   await admin.deleteGroup(groupId)
   try {
     const gone = topics.filter(({ action }) => action === 'delete').map(({ name }) => name)
     if (gone.length > 0) await admin.deleteTopics(gone)
     if (storeDirectory !== undefined) await rm(storeDirectory, { recursive: true, force: true })
-    // What agents were seen to send to stays known: this may be the last that is committed before the next reset.
+    // Keep the topics that agents were observed to send to: this may be the last commit before the next reset.
     const offsets = topics.flatMap(({ name, offsets: all, sentBy }) => {
       const sends = new Set(sentBy.map((agent) => sendText({ agent, topic: name })))
       return all.map((each) => ({ ...each, metadata: encodeCommitMetadata(each.offset, new Map(), sends).text }))
@@ -53,7 +55,7 @@ export async function resetApp({ admin, app }: Connection, plan: ResetPlan): Pro
   }
 }
 
-/** Throws `GROUP_NOT_EMPTY`, naming who is in the group. */
+/** Throws `GROUP_NOT_EMPTY`, naming the group's members. */
 export async function requireNoMembers(admin: Pick<Admin, 'members'>, groupId: string): Promise<void> {
   const members = await admin.members(groupId)
   if (members.length === 0) return
@@ -61,7 +63,7 @@ export async function requireNoMembers(admin: Pick<Admin, 'members'>, groupId: s
   throw new MillraceError('GROUP_NOT_EMPTY', `Group "${groupId}" has members: ${who}.`)
 }
 
-/** Opens the store and closes it again. One that is damaged or of another version may be deleted all the same. */
+/** Opens the store and closes it again. A damaged store or one of another version may still be deleted. */
 async function assertUnused(app: ClientApp): Promise<void> {
   try {
     await (await app.drivers.store()).close()

@@ -13,8 +13,8 @@ import type { ClientApp, Connection, DeclaredApp, DeclaredTopic } from './declar
 import { topicMissing } from './read-records.ts'
 
 /**
- * Sends what was typed to a topic, or to `@` and an agent. Throws `TOPIC_MISSING`, `KEY_INVALID`, `ENCODE_FAILED`;
- * `COMMAND_USAGE` for an agent that is not there, or reads a channel.
+ * Sends typed text to a topic, or to `@` and an agent. Throws `TOPIC_MISSING`, `KEY_INVALID`, `ENCODE_FAILED`;
+ * `COMMAND_USAGE` for an agent that does not exist or reads a channel.
  */
 export async function sendText(
   connection: Connection,
@@ -31,7 +31,7 @@ export async function sendText(
   }
 }
 
-/** The record with a key typed as text, and a value as `topic.send` takes it. Throws as `sendText` does. */
+/** The record with a key typed as text and a value as for `topic.send`. Throws as `sendText`. */
 export function valueRequest(
   { declared, surroundings: { clock } }: ClientApp,
   name: string,
@@ -49,7 +49,7 @@ export function valueRequest(
   }
 }
 
-/** A declared topic, the topic of an agent, or the bare name of a topic that the app does not declare. */
+/** A declared topic, the topic of an agent, or the plain name of a topic that the app does not declare. */
 function topicOf(target: string, declared: DeclaredApp): DeclaredTopic | string {
   if (!target.startsWith('@')) return declared.topics().find(({ name }) => name === target) ?? target
   const name = target.slice(1)
@@ -88,7 +88,7 @@ function textRequest(
   }
 }
 
-/** Decoded as the topic's own records are, so that a schema checks what was typed; sent as typed. */
+/** Decoded like the topic's own records, so that a schema checks the typed text, which is then sent unchanged. */
 function encodeText(topic: DeclaredTopic, text: string, where: string): Buffer {
   const bytes = encodeUtf8(text)
   try {
@@ -103,11 +103,11 @@ function encodeText(topic: DeclaredTopic, text: string, where: string): Buffer {
   }
 }
 
-/** JSON has no bytes: text stands for them. */
+/** JSON has no bytes, so text is used for them. */
 function encodeValue(topic: DeclaredTopic, value: unknown): Buffer {
   const given = topic.value.name === 'bytes' && typeof value === 'string' ? Buffer.from(value, 'utf8') : value
   try {
-    // The codec checks what came from outside the type system.
+    // The codec checks values that come from outside the type system.
     return topic.value.encode(given as never)
   } catch (thrown) {
     if (isMillraceError(thrown)) throw thrown

@@ -8,9 +8,9 @@ import { pagesOf } from './committed.ts'
 import type { Connection } from './declared-app.ts'
 import { requireNoMembers } from './reset.ts'
 
-/** How much longer than a transaction may take its end is waited for. */
+/** How much longer than a transaction's timeout to wait for its end. */
 const PATIENCE_MS = 30_000
-/** Of topics whose records are no events of agents: a row or a reply that is passed over is missing for good. */
+/** Topics whose records are not events of agents: a skipped row or reply is lost for good. */
 const NOT_READ_BY_AGENTS = new Set([
   'changelog',
   'global',
@@ -22,7 +22,7 @@ const NOT_READ_BY_AGENTS = new Set([
   'progress',
 ])
 
-/** How to go on behind a record, or behind its whole batch when that cannot be read. */
+/** How to skip a record, or its whole batch if that cannot be read. */
 export async function skipPlan(connection: Connection, wanted: PartitionPosition): Promise<SkipPlan> {
   const { admin, app } = connection
   const { topic, partition, offset } = wanted
@@ -42,7 +42,7 @@ export async function skipPlan(connection: Connection, wanted: PartitionPosition
   return { groupId, topic, partition, ...found, commit }
 }
 
-/** Does what the plan says. */
+/** Carries out the plan. */
 export async function skipOffset(admin: Admin, { groupId, commit }: SkipPlan): Promise<void> {
   await requireNoMembers(admin, groupId)
   await admin.commit(groupId, [commit])
@@ -79,8 +79,8 @@ async function committedOr(connection: Connection, start: CommitOffset): Promise
 }
 
 /**
- * Reads from where the group is, as a worker does, and so finds a whole batch though the offset is in its middle. Where the
- * end of the batch cannot be known, the given offset counts as its last.
+ * Reads from the group's offset, as a worker does, and so finds a whole batch even if the offset is in its middle. If
+ * the end of the batch is unknown, the given offset counts as its last.
  */
 async function findStretch(
   { transport, client: { clock } }: Connection,

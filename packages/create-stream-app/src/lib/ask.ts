@@ -4,7 +4,7 @@ import { INSTALLERS, type Installer } from './installers.ts'
 import type { Arguments } from './read-arguments.ts'
 import { isTemplate, TEMPLATES, type TemplateName } from './templates.ts'
 
-/** Everything that is to be done. */
+/** All choices for the project. */
 export interface Choices {
   readonly directory: string
   readonly template: TemplateName
@@ -13,7 +13,7 @@ export interface Choices {
   readonly git: boolean
 }
 
-/** Where nobody is asked, or presses Enter. */
+/** The choices if nobody is asked, or the user presses Enter. */
 export const DEFAULTS: Pick<Choices, 'directory' | 'template' | 'install' | 'git'> = {
   directory: 'my-stream-app',
   template: 'minimal',
@@ -21,12 +21,12 @@ export const DEFAULTS: Pick<Choices, 'directory' | 'template' | 'install' | 'git
   git: true,
 }
 
-/** The person pressed Ctrl-C or Escape. */
+/** The user pressed Ctrl-C or Escape. */
 export class Cancelled extends Error {
   override readonly name: string = 'Cancelled'
 }
 
-/** Asks for what was not typed. */
+/** Asks for the choices that were not typed. */
 export async function ask(given: Arguments, callingPm: Installer): Promise<Choices> {
   return group(
     {

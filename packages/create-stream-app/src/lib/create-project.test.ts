@@ -22,7 +22,7 @@ async function files(path: string): Promise<readonly string[]> {
 }
 
 describe.each(templates)('template %s', (template) => {
-  test('becomes a project under its own name, with nothing of the template or the workspace left in it', async () => {
+  test('becomes a project under its own name, without traces of the template or the workspace', async () => {
     const path = await createProject({ directory: join(directory, 'shop'), template, pm: 'npm' })
     expect(path).toBe(join(directory, 'shop'))
     const all = await files(path)
@@ -43,13 +43,13 @@ describe.each(templates)('template %s', (template) => {
     expect(await readFile(join(path, 'src/app.ts'), 'utf8')).toContain("id: 'shop'")
   })
 
-  test('leaves nothing beside the project', async () => {
+  test('leaves no files beside the project', async () => {
     await createProject({ directory: join(directory, 'shop'), template, pm: 'yarn' })
     expect(await readdir(directory)).toEqual(['shop'])
   })
 })
 
-test('a project is as readable as any other directory', async () => {
+test('a project has the permissions of any other directory', async () => {
   const path = await createProject({ directory: join(directory, 'shop'), template: 'minimal', pm: 'npm' })
   expect((await stat(path)).mode & 0o777).toBe(0o777 & ~process.umask())
 })
@@ -71,7 +71,7 @@ describe('a directory that exists', () => {
   const make = (more: { readonly overwrite?: boolean } = {}): Promise<string> =>
     createProject({ directory: shop(), template: 'minimal', pm: 'npm', ...more })
 
-  test('stays the same directory, so that a shell that is in it sees the project', async () => {
+  test('stays the same directory, so that a shell in it sees the project', async () => {
     await mkdir(shop())
     const before = await stat(shop())
     await make()
@@ -79,7 +79,7 @@ describe('a directory that exists', () => {
     expect(await readdir(shop())).toContain('package.json')
   })
 
-  test('keeps what is in it: a repository, files and directories of other names', async () => {
+  test('keeps its content: a repository, files and directories with other names', async () => {
     await mkdir(join(shop(), '.git'), { recursive: true })
     await mkdir(join(shop(), 'src'))
     await writeFile(join(shop(), 'src', 'mine.ts'), 'mine')
@@ -90,7 +90,7 @@ describe('a directory that exists', () => {
     expect((await readdir(shop())).filter((name) => name.startsWith('.create'))).toEqual([])
   })
 
-  test('is refused, and left as it is, where files would be replaced', async () => {
+  test('is refused and left unchanged if files would be replaced', async () => {
     await mkdir(join(shop(), 'src'), { recursive: true })
     await writeFile(join(shop(), 'src', 'app.ts'), 'mine')
     await writeFile(join(shop(), 'README.md'), 'mine')
@@ -101,7 +101,7 @@ describe('a directory that exists', () => {
     expect(await readFile(join(shop(), 'src', 'app.ts'), 'utf8')).toContain('createApp')
   })
 
-  test('is refused where a file has the name of a directory, or a link that of a file, whatever is said', async () => {
+  test('is always refused if a file has a directory’s name, or a link a file’s name', async () => {
     await mkdir(shop())
     await writeFile(join(shop(), 'src'), 'mine')
     await symlink(join(directory, 'elsewhere'), join(shop(), 'package.json'))
@@ -110,13 +110,13 @@ describe('a directory that exists', () => {
     expect(await readdir(shop())).toEqual(['package.json', 'src'])
   })
 
-  test('has nothing of the project when not all of it can be placed', async () => {
+  test('gets no part of the project if a part cannot be placed', async () => {
     const draft = join(directory, 'draft')
     await mkdir(join(draft, 'src'), { recursive: true })
     await writeFile(join(draft, 'a.txt'), 'new')
     await writeFile(join(draft, 'src', 'b.txt'), 'new')
     await mkdir(shop())
-    // Somebody made it after the conflicts were looked for.
+    // Somebody created it after the check for conflicts.
     await mkdir(join(shop(), 'src'))
     await writeFile(join(shop(), 'src', 'b.txt'), 'mine')
     await expect(placeFiles(draft, shop(), { overwrite: false })).rejects.toThrow('EEXIST')
@@ -125,7 +125,7 @@ describe('a directory that exists', () => {
   })
 })
 
-test('where nothing can be written nothing is left', async () => {
+test('leaves nothing in an unwritable directory', async () => {
   await writeFile(join(directory, 'file'), '')
   await expect(
     createProject({ directory: join(directory, 'file', 'shop'), template: 'minimal', pm: 'npm' }),
@@ -144,6 +144,6 @@ test.each([
   expect(whyNot(name)).toContain(why)
 })
 
-test('a path is judged by its last part', () => {
+test('the last part of a path must be a valid name', () => {
   expect(whyNot(join(directory, 'deep', 'er', 'my-app'))).toBeUndefined()
 })

@@ -7,34 +7,34 @@ import { filesFor, spokenBy, type Installer } from './installers.ts'
 import { conflictsOf, placeFiles } from './place-files.ts'
 import type { TemplateName } from './templates.ts'
 
-/** What is to be made. */
+/** The project to create. */
 export interface ProjectPlan {
-  /** Where, relative to the working directory or absolute. The directory may exist, and may have files of its own. */
+  /** The directory, relative to the working directory or absolute. It may exist and contain other files. */
   readonly directory: string
   readonly template: TemplateName
   readonly pm: Installer
-  /** Files of the project replace those of the directory that have the same names. Default: they are refused. */
+  /** Replaces existing files with the same names. Default: refuses them. */
   readonly overwrite?: boolean | undefined
 }
 
-/** Something that the person can mend; the message says how. */
+/** A problem that the user can fix; the message says how. */
 export class ScaffoldError extends Error {
   override readonly name: string = 'ScaffoldError'
 }
 
 const packageRoot = fileURLToPath(new URL('../..', import.meta.url))
 
-/** Files that npm would leave out of our own package, or act upon, under their own names. */
+/** Files that npm would omit from our own package, or act upon, under their real names. */
 const RENAMED: ReadonlyMap<string, string> = new Map([
   ['_gitignore', '.gitignore'],
   ['_dockerignore', '.dockerignore'],
 ])
 
-/** In which the name of the project stands. */
+/** Files that contain the project's name. */
 const TEXTS = new Set(['.json', '.ts', '.md', '.yaml', ''])
 
 /**
- * Why a project cannot be made in `directory`; `undefined` when it can.
+ * Why a project cannot be created in `directory`; `undefined` if it can.
  *
  * @example whyNot('my app') // '"my app" cannot be …'
  */
@@ -53,11 +53,11 @@ export function whyNot(directory: string): string | undefined {
 }
 
 /**
- * Writes a project from a template; installs nothing. A new directory appears whole or not at all. A directory that
- * exists stays the same directory and keeps what is in it: the files join it, all or none.
+ * Writes a project from a template; installs nothing. A new directory appears completely or not at all. An existing
+ * directory stays the same and keeps its files: either all of the project's files are added, or none.
  *
  * @returns the absolute path
- * @throws {ScaffoldError} when the name cannot be one, when files of the same names exist, when the directory cannot be
+ * @throws {ScaffoldError} if the name is invalid, if files with the same names exist, or if the directory cannot be
  * written
  * @example
  * await createProject({ directory: 'my-app', template: 'minimal', pm: 'npm' })
@@ -70,9 +70,9 @@ export async function createProject({ directory, template, pm, overwrite = false
   let draft: string | undefined
   try {
     if (isNew) await makeParents(target)
-    // On the target's own file system, so that files can be renamed into place.
+    // On the target's file system, so that files can be renamed into place.
     draft = await mkdtemp(join(isNew ? dirname(target) : target, '.create-stream-app-'))
-    // Such a directory is private; a project is not.
+    // A temporary directory is private; a project should not be.
     await chmod(draft, 0o777 & ~process.umask())
     await copyTemplate(template, draft)
     await fillIn(draft, { name: basename(target), template, pm })
@@ -89,7 +89,7 @@ export async function createProject({ directory, template, pm, overwrite = false
   }
 }
 
-/** Puts the files beside those that are there. A shell or an editor that is in the directory stays in it. */
+/** Adds the files to the existing ones. A shell or an editor in the directory stays in it. */
 async function joinDirectory(draft: string, target: string, { overwrite }: { overwrite: boolean }): Promise<void> {
   const conflicts = await conflictsOf(draft, target)
   const inTheWay = overwrite ? conflicts.filter(({ isFile }) => !isFile) : conflicts
@@ -103,7 +103,7 @@ async function joinDirectory(draft: string, target: string, { overwrite }: { ove
   await placeFiles(draft, target, { overwrite })
 }
 
-/** One by one: Node's own `recursive` never ends where a file system takes none. */
+/** One by one: Node's own `recursive` never ends on a file system that refuses them. */
 async function makeParents(target: string): Promise<void> {
   const missing: string[] = []
   for (let path = dirname(target); !existsSync(path); path = dirname(path)) missing.push(path)
@@ -124,7 +124,10 @@ interface Filling {
   readonly pm: Installer
 }
 
-/** The project's own name for the template's, the release for the workspace's protocol, the package manager's words. */
+/**
+ * Replaces the template's name by the project's, the workspace protocol by the release, and npm's commands by the
+ * package manager's.
+ */
 async function fillIn(draft: string, { name, template, pm }: Filling): Promise<void> {
   const version = ownVersion()
   for (const entry of await readdir(draft, { recursive: true, withFileTypes: true })) {
@@ -136,7 +139,7 @@ async function fillIn(draft: string, { name, template, pm }: Filling): Promise<v
   }
 }
 
-/** Of this package, which is that of the packages it was released with. */
+/** The version of this package, which was released together with the others. */
 export function ownVersion(): string {
   const content: unknown = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'))
   if (typeof content === 'object' && content !== null && 'version' in content) return String(content.version)

@@ -8,7 +8,7 @@ export function isInstaller(text: string): text is Installer {
 }
 
 /**
- * The package manager that runs us, by what it tells its children in `npm_config_user_agent`.
+ * The package manager that runs this program, from the `npm_config_user_agent` that it sets.
  *
  * @example callingInstaller('pnpm/12.21.0 npm/? node/v22.0.0') // 'pnpm'
  */
@@ -17,7 +17,7 @@ export function callingInstaller(userAgent: string | undefined): Installer {
   return isInstaller(name) ? name : 'npm'
 }
 
-/** What a package manager needs beside package.json. */
+/** Files that a package manager needs besides package.json. */
 export function filesFor(pm: Installer): ReadonlyMap<string, string> {
   if (pm === 'pnpm')
     return new Map([
@@ -35,7 +35,7 @@ allowBuilds:
   return new Map()
 }
 
-/** A text of ours says `npm run x` and `npx x`: what a user of `pm` types instead. */
+/** Our text uses `npm run x` and `npx x`; replaces them by what a user of `pm` types. */
 export function spokenBy(pm: Installer, text: string): string {
   if (pm === 'npm') return text
   const exec = pm === 'pnpm' ? 'pnpm exec ' : 'yarn run '

@@ -40,14 +40,14 @@ function run(
   })
 }
 
-test('without a terminal it asks nothing and takes the defaults', async () => {
+test('asks nothing and takes the defaults without a terminal', async () => {
   const { code, output } = await run(['--no-install'])
   expect(code).toBe(0)
   expect(output).toContain('npm run dev')
   expect(await readdir(join(directory, 'my-stream-app'))).toContain('.git')
 })
 
-test('files that would be replaced are named, and nothing is written', async () => {
+test('names files that would be replaced, and writes nothing', async () => {
   await run(['shop', '--no-install', '--no-git'])
   const { code, errors } = await run(['shop', '--no-install'])
   expect(code).toBe(1)
@@ -55,7 +55,7 @@ test('files that would be replaced are named, and nothing is written', async () 
   expect(errors).toContain('--overwrite')
 })
 
-test('"." is scaffolded into the directory that the shell is in, which stays the same one', async () => {
+test('"." scaffolds into the shell’s directory, which stays the same', async () => {
   const shop = join(directory, 'shop')
   await mkdir(join(shop, '.git'), { recursive: true })
   const before = await stat(shop)
@@ -65,7 +65,7 @@ test('"." is scaffolded into the directory that the shell is in, which stays the
   expect(await readdir(shop)).toContain('package.json')
 })
 
-test('a registry that cannot be reached leaves a whole project, nothing half installed, and says what to do', async () => {
+test('an unreachable registry leaves a complete project, nothing half installed, and a hint', async () => {
   const unreachable = { npm_config_registry: 'http://127.0.0.1:9/', npm_config_fetch_retries: '0' }
   const { code, output } = await run(['shop', '--pm', 'npm', '--no-git'], unreachable)
   expect(code).toBe(1)

@@ -9,8 +9,8 @@ import { callingInstaller, spokenBy } from './installers.ts'
 import { readArguments, USAGE, type Arguments } from './read-arguments.ts'
 
 /**
- * `create-stream-app`, with the words typed after its name. Resolves to the exit code: 0 made, 1 failed or cancelled,
- * 2 wrong usage.
+ * `create-stream-app`, with its command-line arguments. Resolves to the exit code: 0 created, 1 failed or cancelled, 2
+ * wrong usage.
  */
 export async function main(words: readonly string[]): Promise<number> {
   let given: Arguments
@@ -21,7 +21,7 @@ export async function main(words: readonly string[]): Promise<number> {
   }
   if (given.help) return print(USAGE)
   if (given.version) return print(`${ownVersion()}\n`)
-  // Before any question: answers that cannot be used are not asked for.
+  // Check before asking: invalid arguments fail without any question.
   const problem = given.directory === undefined ? undefined : whyNot(given.directory)
   if (problem !== undefined) return fail(new ScaffoldError(problem), 2)
   try {
@@ -60,31 +60,31 @@ async function make(choices: Choices & Pick<Arguments, 'overwrite'>): Promise<nu
     log.step(`Installing dependencies with ${pm}.`)
     const problem = await run(pm, ['install'], path)
     if (problem !== undefined) {
-      // What is half installed would be taken for whole.
+      // Remove a partial installation, which could be mistaken for a complete one.
       if (isFresh) await rm(join(path, 'node_modules'), { recursive: true, force: true })
       log.error(
-        `Dependencies could not be installed: ${problem}. The project is there and whole; once that is mended, run "${pm} install" in ${shown}.`,
+        `Dependencies could not be installed: ${problem}. The project is complete; once that is fixed, run "${pm} install" in ${shown}.`,
       )
       return 1
     }
   }
   note([...next, spokenBy(pm, 'npm run dev')].join('\n'), 'Next')
-  outro('The page will be at http://localhost:6066/ and README.md says what else there is.')
+  outro('The page will be at http://localhost:6066/ and README.md describes the rest.')
   return 0
 }
 
-/** Without git, or inside a repository, there is simply none of its own. */
+/** Without git, or inside a repository, the project gets no repository. */
 async function makeRepository(path: string): Promise<void> {
   if ((await run('git', ['rev-parse', '--is-inside-work-tree'], path, 'silent')) === undefined) return
   const problem = await run('git', ['init', '--quiet'], path, 'silent')
   if (problem !== undefined) log.warn(`No git repository was made: ${problem}.`)
 }
 
-/** Why it failed; `undefined` when it did not. */
+/** Why it failed; `undefined` if it succeeded. */
 function run(command: string, args: readonly string[], cwd: string, output?: 'silent'): Promise<string | undefined> {
   return new Promise((done) => {
     const stdio = output === 'silent' ? 'ignore' : 'inherit'
-    // Package managers are scripts on Windows, which only a shell starts.
+    // On Windows package managers are scripts, which only a shell can start.
     const child = spawn(command, [...args], { cwd, stdio, shell: process.platform === 'win32' })
     child.once('error', (error) => done(`${command} cannot be started (${error.message})`))
     child.once('close', (code, signal) =>

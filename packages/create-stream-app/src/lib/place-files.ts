@@ -2,29 +2,29 @@ import { constants } from 'node:fs'
 import { copyFile, lstat, mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 
-/** A file of the project whose name is taken in the directory. */
+/** A file of the project whose name exists in the directory. */
 export interface Conflict {
   /** Relative to the directory. */
   readonly path: string
-  /** A file, which another file may replace; everything else is in the way. */
+  /** True for a file, which may be replaced; false for anything else, which may not. */
   readonly isFile: boolean
 }
 
-/** Where the files of the draft would meet something that is in `target`. Directories of both are merged. */
+/** The conflicts between the files of the draft and those in `target`. Directories that exist in both are merged. */
 export async function conflictsOf(draft: string, target: string): Promise<readonly Conflict[]> {
   const found = new Map<string, Conflict>()
   for (const { path, isDirectory } of await contentsOf(draft)) {
     const there = await kindOf(join(target, path))
     if (there === undefined || (there === 'directory' && isDirectory)) continue
-    // What is below a file that should be a directory is not there.
+    // If a directory is a file in the target, nothing below it can conflict.
     found.set(path, { path, isFile: there === 'file' && !isDirectory })
   }
   return [...found.values()]
 }
 
 /**
- * Moves the files of the draft into `target`, which may have files of its own. What fails on the way takes back the
- * files that came before; the target's own stay, unless `overwrite` says that the draft's replace them.
+ * Moves the files of the draft into `target`, which may contain other files. On failure the files already moved are
+ * removed. Files of the target stay unless `overwrite` says that the draft's replace them.
  */
 export async function placeFiles(
   draft: string,
@@ -42,7 +42,7 @@ export async function placeFiles(
         made.push(goal)
       } else if (overwrite) await rename(join(draft, path), goal)
       else {
-        // Exclusive: somebody may have made one since the conflicts were looked for.
+        // Exclusive: somebody may have created the file since the check for conflicts.
         await copyFile(join(draft, path), goal, constants.COPYFILE_EXCL)
         placed.push(goal)
       }
@@ -60,7 +60,7 @@ interface Content {
   readonly isDirectory: boolean
 }
 
-/** Files and directories, each directory before what is in it. */
+/** Files and directories, each directory before its content. */
 async function contentsOf(draft: string): Promise<readonly Content[]> {
   const entries = await readdir(draft, { recursive: true, withFileTypes: true })
   return entries
@@ -71,7 +71,7 @@ async function contentsOf(draft: string): Promise<readonly Content[]> {
     .toSorted((a, b) => (a.path < b.path ? -1 : 1))
 }
 
-/** `undefined` when there is nothing. */
+/** `undefined` if nothing exists there. */
 async function kindOf(path: string): Promise<'file' | 'directory' | 'other' | undefined> {
   try {
     const found = await lstat(path)

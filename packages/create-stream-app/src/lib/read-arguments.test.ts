@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { readArguments } from './read-arguments.ts'
 
-test('everything can be typed', () => {
+test('every choice can be typed', () => {
   expect(readArguments(['shop', '--template', 'orders', '--pm', 'pnpm', '--no-install', '--no-git', '-y'])).toEqual({
     directory: 'shop',
     template: 'orders',
@@ -15,7 +15,7 @@ test('everything can be typed', () => {
   })
 })
 
-test('what was not typed is open', () => {
+test('choices that were not typed stay open', () => {
   expect(readArguments([])).toMatchObject({
     directory: undefined,
     template: undefined,

@@ -3,14 +3,14 @@ import { ScaffoldError } from './create-project.ts'
 import { isInstaller, INSTALLERS, type Installer } from './installers.ts'
 import { isTemplate, TEMPLATES, type TemplateName } from './templates.ts'
 
-/** What was typed; `undefined` for what is to be asked or has a default. */
+/** The typed arguments; `undefined` for choices that are asked for or have a default. */
 export interface Arguments {
   readonly directory: string | undefined
   readonly template: TemplateName | undefined
   readonly pm: Installer | undefined
   readonly install: boolean | undefined
   readonly git: boolean | undefined
-  /** Replace files of the directory that have the names of the project's. */
+  /** Replace existing files with the names of project files. */
   readonly overwrite: boolean
   /** Ask nothing. */
   readonly yes: boolean
@@ -39,7 +39,7 @@ the defaults.
   npm create stream-app@latest .
 `
 
-/** @throws {ScaffoldError} for what is no option, and for values that an option does not take */
+/** @throws {ScaffoldError} for unknown options and invalid values */
 export function readArguments(words: readonly string[]): Arguments {
   const { values, positionals } = parse(words)
   const [directory, ...more] = positionals

@@ -1,4 +1,4 @@
-/** The templates: each is a folder of `templates`, and a whole project. */
+/** The templates: each is a folder of `templates` with a complete project. */
 export const TEMPLATES = {
   minimal: 'one agent, one table, one page, one test',
   'word-count': 'agents, a table, a timer, a cron job on the leader, pages, a command of its own',

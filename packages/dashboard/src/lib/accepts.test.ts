@@ -4,7 +4,7 @@ import { accepts, prefersHtml } from './dashboard.ts'
 const asking = (accept?: string): Request =>
   new Request('http://site/', accept === undefined ? {} : { headers: { accept } })
 
-it('takes browsers for browsers and programs for programs', () => {
+it('tells browsers from programs', () => {
   const chromium = 'text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8'
   expect(prefersHtml(asking(chromium))).toBe(true)
   expect(prefersHtml(asking('*/*'))).toBe(false)

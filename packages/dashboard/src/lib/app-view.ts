@@ -3,11 +3,14 @@ import type { HistoryPoint } from './history.ts'
 import type { Peer, Peers } from './peers.ts'
 import type { Watches, WatchedWorker } from './worker-watch.ts'
 
-const NO_SITE = 'It serves no site (web.enabled), so nothing is known of it.'
+const NO_SITE = 'It serves no site (web.enabled), so its state is unknown.'
 
-/** What `/live/` answers: the worker that was asked, or all of the app. */
+/** The answer of `/live/`: for the worker that was asked, or for the whole app. */
 export interface LiveAnswer {
-  /** By worker id; where a worker does not answer by its address, or by its name in the group if it serves no site. */
+  /**
+   * By worker id; a worker that does not answer is listed by its address, or by its name in the group if it serves no
+   * site.
+   */
   readonly workers: Readonly<Record<string, LiveWorker>>
 }
 
@@ -15,17 +18,17 @@ export type LiveWorker =
   | ({ readonly answers: true; readonly self: boolean } & WatchedWorker)
   | { readonly answers: false; readonly self: false; readonly address: string | undefined; readonly error: string }
 
-/** What `/history/` answers: the last five minutes, one point a second, by worker id. */
+/** The answer of `/history/`: the last five minutes, one point a second, by worker id. */
 export interface HistoryAnswer {
   readonly workers: Readonly<Record<string, readonly HistoryPoint[]>>
 }
 
-/** Statistics of one worker, or of all workers of the app that the asked one knows. */
+/** Statistics of one worker, or of all workers of the app that this worker knows. */
 export class AppView {
   readonly #site: SiteApp
   readonly #watches: Watches
   readonly #peers: Peers
-  // One request here is a request to every worker: many at once must not become many there.
+  // One request here asks every worker, so concurrent requests here share the requests to the others.
   readonly #live: SharedLookups<LiveAnswer>
   readonly #histories: SharedLookups<HistoryAnswer>
 
@@ -45,12 +48,12 @@ export class AppView {
     return { workers: { [worker.context.id]: this.#watches.over(worker).history.points } }
   }
 
-  /** Not older than half a second. */
+  /** At most half a second old. */
   liveOfApp(worker: SiteWorker): Promise<LiveAnswer> {
     return this.#live.get(worker.context.id, () => this.#liveOfApp(worker))
   }
 
-  /** Likewise. */
+  /** Also at most half a second old. */
   historyOfApp(worker: SiteWorker): Promise<HistoryAnswer> {
     return this.#histories.get(worker.context.id, () => this.#historyOfApp(worker))
   }
@@ -81,24 +84,24 @@ export class AppView {
     return { answers: true, self, ...this.#watches.over(worker).answer() }
   }
 
-  /** The worker itself first. */
+  /** This worker comes first. */
   #here(worker: SiteWorker): readonly SiteWorker[] {
     return [worker, ...this.#site.workers().filter((other) => other !== worker)]
   }
 
-  /** Addresses of the members of the group that are not in this process, by name; `undefined` where one serves no site. */
+  /** Addresses of the group's members outside this process, by name; `undefined` for a member that serves no site. */
   #elsewhere(worker: SiteWorker): ReadonlyMap<string, string | undefined> {
     const here = new Set(this.#here(worker).map((each) => each.assignment().memberId))
     return new Map([...knownMembers(worker.assignment())].filter(([member]) => !here.has(member)))
   }
 }
 
-/** Limits of lookups of which there is one for each worker of this process. Other workers have two seconds to answer. */
+/** Limits for lookups that ask each worker in this process separately. Other workers get two seconds to answer. */
 export function perWorker({ surroundings: { clock } }: Pick<SiteApp, 'surroundings'>): SharedLookupsOptions {
   return { clock, atATime: 64, limitMs: 10_000, freshMs: 500 }
 }
 
-/** One for each address: a worker that has come back under another name is asked once. */
+/** One for each address, so that a worker that came back under another name is asked once. */
 function peersOf(members: ReadonlyMap<string, string | undefined>): readonly Peer[] {
   const byAddress = new Map(
     [...members].flatMap(([member, address]) => (address === undefined ? [] : [[address, member]])),

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 
-/** Files of the page. `src/lib` and `dist/lib` are equally far from them. */
+/** Files of the page. The relative path is the same from `src/lib` and `dist/lib`. */
 const OWN: ReadonlySet<string> = new Set([
   'index.html',
   'page.css',
@@ -19,7 +19,7 @@ const OWN: ReadonlySet<string> = new Set([
   'actions.js',
   'icon.svg',
 ])
-/** Files of the charts' package. */
+/** Files of the charts package. */
 const CHARTS = { 'uplot.js': 'uplot/dist/uPlot.iife.min.js', 'uplot.css': 'uplot/dist/uPlot.min.css' } as const
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -29,7 +29,7 @@ const TYPES: Readonly<Record<string, string>> = {
   svg: 'image/svg+xml',
 }
 
-/** Only what comes from the site itself, and nothing inline. */
+/** Allows resources from the site only, and nothing inline. */
 const POLICY = [
   "default-src 'none'",
   "script-src 'self'",
@@ -47,11 +47,11 @@ interface Asset {
   readonly tag: string
 }
 
-/** Serves the files of the page. They are read when they are first asked for. */
+/** Serves the files of the page. Each is read on its first request. */
 export class Assets {
   readonly #known = new Map<string, Promise<Asset>>()
 
-  /** `undefined` when there is no such file. */
+  /** `undefined` if there is no such file. */
   async answer(request: Request, name: string): Promise<Response | undefined> {
     const path = pathOf(name)
     if (path === undefined) return undefined
@@ -59,7 +59,7 @@ export class Assets {
     const headers = {
       'content-type': type,
       etag: tag,
-      // Browsers ask each time, and get the file only when it has changed.
+      // Browsers revalidate each time, and download a file only if it has changed.
       'cache-control': 'no-cache',
       'content-security-policy': POLICY,
       'x-content-type-options': 'nosniff',

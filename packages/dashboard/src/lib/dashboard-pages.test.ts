@@ -14,7 +14,7 @@ it('gives browsers the page and programs JSON', async () => {
   expect(index.headers.get('content-type')).toBe('application/json')
 })
 
-it('has every file that the page names, with its type, a tag, and 304 for those who have it', async () => {
+it('serves every file that the page names with its type and a tag, or 304 to clients that have it', async () => {
   const { get } = smallSite()
   const seen = new Map<string, number>()
   const queue = ['/dashboard/index.html']

@@ -17,8 +17,8 @@ import { topicPages } from './topic-pages.ts'
 import { Watches } from './worker-watch.ts'
 
 /**
- * The page at `/`, and the JSON that it lives on: the last five minutes, what changes, dead letters, records of topics.
- * Given to `createSite`; `createApp` adds it by itself.
+ * The page at `/` and the JSON behind it: the last five minutes, live changes, dead letters, records of topics. Passed
+ * to `createSite`; `createApp` adds it by default.
  *
  * @example
  * const site = createSite(app, dashboard)
@@ -40,7 +40,7 @@ export function dashboard(tools: SiteTools): SiteAddition {
   }
 }
 
-/** The document and its files. An app that has put its own page at `/` finds this one at `/dashboard/`. */
+/** The document and its files. If the app has its own page at `/`, this one is at `/dashboard/`. */
 function documentPages({ index }: SiteTools, assets: Assets): BuiltInPages {
   const file = async (c: PageContext, name: string): Promise<Response> => {
     const answer = await assets.answer(c.request, name)
@@ -49,7 +49,7 @@ function documentPages({ index }: SiteTools, assets: Assets): BuiltInPages {
   }
   return {
     '/': {
-      help: 'The dashboard to those who ask for `text/html`; to others app, worker, status and all pages, as JSON. The app may put its own page here.',
+      help: 'The dashboard for clients that ask for `text/html`; for others, the app, worker, status and all pages as JSON. The app may put its own page here.',
       page: async (c) => {
         if (!prefersHtml(c.request)) return index(c)
         const answer = await file(c, 'index.html')
@@ -58,7 +58,7 @@ function documentPages({ index }: SiteTools, assets: Assets): BuiltInPages {
       },
     },
     '/dashboard/': {
-      help: 'The page at `/`, whatever the app has put there.',
+      help: 'The dashboard, also if the app has its own page at `/`.',
       page: (c) => (prefersHtml(c.request) ? file(c, 'index.html') : index(c)),
     },
     '/dashboard/:file': {
@@ -68,14 +68,14 @@ function documentPages({ index }: SiteTools, assets: Assets): BuiltInPages {
   }
 }
 
-/** Pages that are open on one worker at the same time. */
+/** Pages open on one worker at the same time. */
 const MAX_LISTENERS = 100
 
-/** Statistics now, and of the last five minutes; of this worker, or with `?of=app` of all. */
+/** Current statistics and those of the last five minutes, for this worker or, with `?of=app`, for all workers. */
 function livePages({ site, workers }: SiteTools, watches: Watches, view: AppView): BuiltInPages {
   const messages = new StateMessages()
   const states = new SharedLookups<SharedState>(perWorker(site))
-  // However many pages are open, each worker is read once a second.
+  // Each worker is read once a second, however many pages are open.
   const stateOf = (asked: SiteWorker, ofApp: boolean): Promise<SharedState> =>
     states.get(`${asked.context.id} ${ofApp ? 'app' : 'worker'}`, async () =>
       sharedState(ofApp ? await view.liveOfApp(asked) : view.live(asked)),
@@ -91,7 +91,7 @@ function livePages({ site, workers }: SiteTools, watches: Watches, view: AppView
       },
     },
     '/live/': {
-      help: 'What changes of this worker: `stats`, `jobs`, `assignment`, `problems` in words; with `?of=app` of every worker, asked at its address. With `Accept: text/event-stream` one event `state`, then each second `change`: a JSON merge patch of what changed.',
+      help: 'The live state of this worker: `stats`, `jobs`, `assignment`, `problems` in words; with `?of=app`, of every worker, asked at its address. With `Accept: text/event-stream` one event `state`, then each second `change`: a JSON merge patch of what changed.',
       page: async (c) => {
         const asked = workers.asked()
         const ofApp = c.query.get('of') === 'app'
@@ -114,12 +114,12 @@ function livePages({ site, workers }: SiteTools, watches: Watches, view: AppView
   }
 }
 
-/** Whether the client names this media type among what it wants, by name: a wildcard does not count. */
+/** Whether the client accepts this media type by name: a wildcard does not count. */
 export function accepts(request: Request, type: string): boolean {
   return qualityOf(request.headers.get('accept') ?? '', type) > 0
 }
 
-/** Whether a browser asks for a page rather than a program for JSON. */
+/** Whether the request is a browser's for a page, rather than a program's for JSON. */
 export function prefersHtml(request: Request): boolean {
   const accept = request.headers.get('accept') ?? ''
   const html = qualityOf(accept, 'text/html')

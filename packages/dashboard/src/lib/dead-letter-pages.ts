@@ -2,15 +2,15 @@ import { isMillraceError, shownHeaders } from '@millrace/core'
 import type { AgentDeadLetters, DeadLetter, DeadLetterLocation } from '@millrace/core/operations'
 import { action, PageError, SharedLookups, type BuiltInPages, type SiteTools } from '@millrace/web'
 
-/** Of each agent, in the list. */
+/** Letters listed for each agent. */
 const NEWEST_LETTERS = 50
-/** Read of each agent for the list. */
+/** Letters read from each agent's topic for the list. */
 const MOST_LETTERS = 10_000
-/** Longest time for a list or a letter, and how many of them are read at a time. */
+/** Longest time to read a list or a letter, and how many reads run at a time. */
 const READ_LIMIT_MS = 20_000
 const AT_A_TIME = 4
 
-/** Dead letters, one of them, and their replay. */
+/** Pages that list dead letters, show one, and replay them. */
 export function deadLetterPages(tools: SiteTools): BuiltInPages {
   const { site, access } = tools
   const { clock } = site.surroundings
@@ -19,14 +19,14 @@ export function deadLetterPages(tools: SiteTools): BuiltInPages {
   const shown = new SharedLookups<DeadLetter | undefined>(reading)
   return {
     '/dead-letters/': {
-      help: 'What agents gave up: counts, and the last 50 of each agent. Reads the newest 10,000 of each agent, once for all who ask meanwhile.',
+      help: 'Dead letters: counts, and the last 50 of each agent. Reads the newest 10,000 of each agent, once for concurrent requests.',
       page: async (c) => {
         const limits = { newest: NEWEST_LETTERS, most: MOST_LETTERS }
         return c.json(await lists.get('all', (signal) => site.deadLetters.list({ ...limits, signal }), c.signal))
       },
     },
     '/dead-letters/:agent/:partition/:offset/': {
-      help: 'One letter with its record and error; the stack only for those who may act.',
+      help: 'One letter with its record and error; the stack only for callers who may act.',
       page: async (c) => {
         const place = { partition: wholeNumber(c.params['partition']), offset: wholeNumber(c.params['offset']) }
         const agent = c.params['agent'] ?? ''
@@ -38,13 +38,13 @@ export function deadLetterPages(tools: SiteTools): BuiltInPages {
           ),
         )
         if (letter === undefined) throw new PageError(404, 'There is no such dead letter.')
-        // A stack shows what is inside the application: only for those who may change it.
+        // A stack shows the application's internals: only for callers who may change it.
         const stack = access.mayAct(c).on ? letter.stack : ''
         return c.json({ ...letter, headers: shownHeaders(letter.headers), stack })
       },
     },
     '/dead-letters/:agent/replay/': {
-      help: 'Sends `{ "partition": 0, "offset": 12 }` or `{ "all": true }` back to where it came from.',
+      help: 'Sends `{ "partition": 0, "offset": 12 }` or `{ "all": true }` back to its original topic.',
       page: action(tools, async (c) => {
         const which = readPlace(await c.readJson())
         const agent = c.params['agent'] ?? ''
@@ -54,7 +54,7 @@ export function deadLetterPages(tools: SiteTools): BuiltInPages {
   }
 }
 
-/** Errors that the person can do something about get a status of their own. */
+/** Errors that the caller can react to get their own status. */
 async function withStatus<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work()

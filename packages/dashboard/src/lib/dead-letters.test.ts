@@ -35,7 +35,7 @@ function letters(asked: unknown[]): DeadLetters {
   }
 }
 
-it('lists them and shows one, its stack only to those who may act', async () => {
+it('lists dead letters and shows one, its stack only to callers who may act', async () => {
   const asked: unknown[] = []
   const { get } = smallSite({ deadLetters: letters(asked), settings: { admin: false } })
   expect(await (await get('/dead-letters/')).json()).toMatchObject([
@@ -53,10 +53,10 @@ it('lists them and shows one, its stack only to those who may act', async () => 
   expect((await get('/dead-letters/counter/x/13/')).status).toBe(400)
 })
 
-it('reads them once for all who ask at the same time, and no longer than the last of them waits', async () => {
+it('reads once for concurrent callers, and stops when the last of them has left', async () => {
   const reads: AbortSignal[] = []
   const read = (signal: AbortSignal | undefined): Promise<never> => {
-    if (signal === undefined) throw new Error('Nothing would stop this.')
+    if (signal === undefined) throw new Error('Reading is never stopped.')
     reads.push(signal)
     return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }))
   }
@@ -73,7 +73,7 @@ it('reads them once for all who ask at the same time, and no longer than the las
   }
 })
 
-it('replays one or all', async () => {
+it('replays one letter or all of them', async () => {
   const asked: unknown[] = []
   const { get } = smallSite({ deadLetters: letters(asked), settings: { admin: true } })
   const replay = async (agent: string, body: unknown): Promise<number> => {

@@ -2,23 +2,23 @@ import { jsonText } from '@millrace/core'
 import { mergePatch, type Json } from './merge-patch.ts'
 
 export interface EventStreamOptions {
-  /** What there is now. */
+  /** The current state. */
   readonly state: () => Promise<SharedState>
   readonly messages: StateMessages
-  /** Calls the function given whenever `state` may have changed, and once when there is nothing more to come. */
+  /** Calls the given function whenever `state` may have changed, and once when no more changes follow. */
   readonly listen: (fn: () => void) => () => void
-  /** There is nothing more to come. */
+  /** No more changes follow. */
   readonly over: () => boolean
-  /** Aborts when the client is gone. */
+  /** Aborts when the client disconnects. */
   readonly signal: AbortSignal
 }
 
-/** How long a browser waits before it connects again, in milliseconds. */
+/** How long a browser waits before it reconnects, in milliseconds. */
 const RETRY_MS = 1_000
 
 /**
- * Server-sent events: `state` with all there is, then `change` with what changed, as JSON merge patches. A client that
- * reads more slowly than things change gets the sum of the changes it missed: nothing is kept for it.
+ * Server-sent events: `state` with the whole state, then `change` with the changes as JSON merge patches. A slow client
+ * gets the sum of the changes it missed: nothing is buffered for it.
  */
 export function eventStream(options: EventStreamOptions): Response {
   return new Response(new ReadableStream<Uint8Array>(new StateEvents(options), { highWaterMark: 2 }), {
@@ -26,7 +26,7 @@ export function eventStream(options: EventStreamOptions): Response {
   })
 }
 
-/** What fills the stream: a message whenever the state may have changed, and there is room for one. */
+/** Fills the stream: a message whenever the state may have changed and the stream has room for one. */
 class StateEvents {
   readonly #options: EventStreamOptions
   readonly #encoder = new TextEncoder()
@@ -37,7 +37,7 @@ class StateEvents {
   #leave = (): void => {}
   #sent: SharedState | undefined
   #isAsking = false
-  /** There was no room for what changed. */
+  /** A change that the stream had no room for. */
   #isBehind = false
   #isOver = false
 
@@ -72,7 +72,7 @@ class StateEvents {
   async #send(): Promise<void> {
     const { state, messages, over } = this.#options
     if (over()) return this.#end()
-    // The last message has not gone out yet, or the state for the next one is still being read.
+    // The last message has not been sent yet, or the next state is still being read.
     this.#isBehind = (this.#controller?.desiredSize ?? 0) <= 0
     if (this.#isAsking || this.#isBehind) return
     this.#isAsking = true
@@ -91,7 +91,7 @@ class StateEvents {
     this.#controller?.enqueue(this.#encoder.encode(text))
   }
 
-  /** True the first time. */
+  /** True for the first state. */
   #stop(): boolean {
     if (this.#isOver) return false
     this.#isOver = true
@@ -101,22 +101,22 @@ class StateEvents {
   }
 }
 
-/** What streams send: many of them share one, and compare it by identity. */
+/** The states that streams send: many streams share one, and compare it by identity. */
 export interface SharedState {
   readonly json: Json
 }
 
-/** Without `null`, by which a merge patch means that something is gone. */
+/** Without `null`, because `null` in a merge patch means removal. */
 export function sharedState(value: unknown): SharedState {
   return { json: JSON.parse(jsonText(value), (_, each: unknown) => (each === null ? undefined : each)) }
 }
 
-/** Server-sent events about a state. However many streams go from one state to the next, its message is made once. */
+/** Server-sent events about a state. Each message between two states is created once, however many streams send it. */
 export class StateMessages {
   readonly #whole = new WeakMap<SharedState, string>()
   readonly #changes = new WeakMap<SharedState, WeakMap<SharedState, string>>()
 
-  /** `state` with all there is, or `change` with a merge patch; empty when nothing changed. */
+  /** `state` with the whole state, or `change` with a merge patch; empty if nothing changed. */
   from(before: SharedState | undefined, now: SharedState): string {
     if (before === undefined)
       return remember(this.#whole, now, () => `event: state\ndata: ${JSON.stringify(now.json)}\n\n`)

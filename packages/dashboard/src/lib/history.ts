@@ -1,20 +1,20 @@
 import type { SiteStats } from '@millrace/web'
 import { rounded, type Rates } from './rates.ts'
 
-/** Seconds that are kept. */
+/** Seconds of history kept. */
 const KEPT = 300
 
 /** The five headline numbers at one moment. */
 export interface HistoryPoint {
   /** Milliseconds since the epoch. */
   readonly at: number
-  /** Over the second before. */
+  /** Over the previous second. */
   readonly events: number
   readonly sent: number
   readonly lag: number
   /** Since the last commit; `null` before the first. */
   readonly commitAgeMs: number | null
-  /** In the five minutes before. */
+  /** Over the previous five minutes. */
   readonly errors: number
 }
 
@@ -42,7 +42,7 @@ export class History {
   }
 }
 
-/** The point of this second. */
+/** Adds the point of this second. */
 export function pointOf(
   stats: SiteStats,
   rates: Rates,

@@ -24,7 +24,7 @@ async function* events(response: Response): AsyncGenerator<Heard> {
 
 const stream = { headers: { accept: 'text/event-stream' } }
 
-it('tells all once, then every second what changed, until the worker is no longer watched', async () => {
+it('sends the whole state once, then changes every second, until the worker is no longer watched', async () => {
   const clock = manualClock()
   const { site, worker, get } = smallSite({ clock })
   const response = await get('/live/', stream)
@@ -47,7 +47,7 @@ it('tells all once, then every second what changed, until the worker is no longe
   expect((await heard.next()).done).toBe(true)
 })
 
-it('keeps nothing for a client that does not read, and gives it the sum afterwards', async () => {
+it('buffers nothing for a client that does not read, and sends it the sum afterwards', async () => {
   const clock = manualClock()
   const { worker, get } = smallSite({ clock })
   const heard = events(await get('/live/', stream))
@@ -62,7 +62,7 @@ it('keeps nothing for a client that does not read, and gives it the sum afterwar
   await heard.return(undefined)
 })
 
-it('has the last five minutes at once, one point a second', async () => {
+it('answers the last five minutes at once, one point a second', async () => {
   const clock = manualClock()
   const { site, worker, get } = smallSite({ clock })
   site.watch(worker)
@@ -76,7 +76,7 @@ it('has the last five minutes at once, one point a second', async () => {
   site.unwatch(worker)
 })
 
-it('asks the other workers for the whole app, and says which of them do not answer', async () => {
+it('asks the other workers for the whole app, and lists those that do not answer', async () => {
   const group = smallGroup(4)
   const one = await startProcess({ id: 'one', group }, [0])
   const two = await startProcess({ id: 'two', group }, [1])
@@ -96,7 +96,7 @@ it('asks the other workers for the whole app, and says which of them do not answ
   }
 })
 
-it('asks members without a task too, and names those that serve no site', async () => {
+it('asks members without a task as well, and lists those that serve no site', async () => {
   const group = smallGroup(1)
   const one = await startProcess({ id: 'one', group }, [0])
   const idle = await startProcess({ id: 'idle', group }, [])
@@ -119,7 +119,7 @@ it('asks members without a task too, and names those that serve no site', async 
   }
 })
 
-it('shows workers that have no token in common, by what the group signs with, to those whom the asked one lets in', async () => {
+it('workers with different tokens show one another’s data to admitted callers, through the group’s secret', async () => {
   const group = smallGroup(2)
   const one = await startProcess({ id: 'one', group, settings: { token: 'of-one' } }, [0])
   const two = await startProcess({ id: 'two', group, settings: { token: 'of-two' } }, [1])
@@ -144,9 +144,9 @@ it('shows workers that have no token in common, by what the group signs with, to
   }
 })
 
-it('asks each other worker once for all pages that are open', async () => {
+it('asks each other worker once for all open pages', async () => {
   const group = smallGroup(2)
-  // Stands still: however slow the machine, no answer is too old for the next page.
+  // The clock stands still: however slow the machine, no answer is too old for the next page.
   const clock = manualClock()
   const one = await startProcess({ id: 'one', group, clock }, [0])
   const two = await startProcess({ id: 'two', group, clock }, [1])
@@ -172,7 +172,7 @@ it('asks each other worker once for all pages that are open', async () => {
   }
 })
 
-it('ends when the worker stops, at once', async () => {
+it('ends at once when the worker stops', async () => {
   const group = smallGroup(1)
   const one = await startProcess({ id: 'one', group }, [0])
   const heard = events(await fetch(`${one.url}/live/`, stream))

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { mergePatch, type Json } from './merge-patch.ts'
 
-/** As the page has it. */
+/** Applies a patch as the page does. */
 const { applyPatch }: { applyPatch(before: Json | undefined, patch: Json): Json } = await import(
   new URL('../../assets/patch.js', import.meta.url).href
 )
@@ -20,7 +20,7 @@ const json: fc.Arbitrary<Json> = fc.letrec<{ value: Json }>((tie) => ({
   ),
 })).value
 
-it('what the page makes of the patch is what there is', () => {
+it('applying the patch gives the new state', () => {
   fc.assert(
     fc.property(json, json, (before, after) => {
       const patch = mergePatch(before, after)
@@ -32,7 +32,7 @@ it('what the page makes of the patch is what there is', () => {
   )
 })
 
-it('is no more than what changed', () => {
+it('contains only the changes', () => {
   const before = { a: { b: 1, c: [1, 2] }, d: 'x', e: true }
   expect(mergePatch(before, structuredClone(before))).toBeUndefined()
   expect(mergePatch(before, { a: { b: 2, c: [1, 2] }, d: 'x' })).toEqual({ a: { b: 2 }, e: null })

@@ -1,9 +1,9 @@
-/** What JSON can say. */
+/** A JSON value. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json }
 
 /**
- * What changed, as a JSON merge patch (RFC 7396): objects name what is different, `null` is what is gone, everything else
- * is given whole. `undefined` when nothing changed. Values must not hold `null` themselves: in a patch it means that something is gone.
+ * The changes as a JSON merge patch (RFC 7396): objects list their differences, `null` removes, any other value
+ * replaces. `undefined` if nothing changed. Values must not contain `null`, because a patch would remove them.
  */
 export function mergePatch(before: Json | undefined, after: Json): Json | undefined {
   if (!isObject(after)) return isSame(before, after) ? undefined : after

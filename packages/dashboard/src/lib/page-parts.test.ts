@@ -29,13 +29,13 @@ interface FormatPart {
   duration(ms: number | undefined): string
 }
 
-/** The page's own files, as they are. */
+/** The page's own files, unmodified. */
 const part = (name: string): string => new URL(`../../assets/${name}`, import.meta.url).href
 const { layOut }: FlowPart = await import(part('flow.js'))
 const { mergeHistories }: MergePart = await import(part('merge.js'))
 const { short, duration }: FormatPart = await import(part('format.js'))
 
-it('lays every node out once, none over another, and whatever flows flows on', () => {
+it('lays out every node once, without overlaps, and edges point forward', () => {
   const graphs = fc.integer({ min: 1, max: 12 }).chain((count) =>
     fc.record({
       nodes: fc.constant(Array.from({ length: count }, (_, at) => ({ id: `n${at}` }))),
@@ -70,7 +70,7 @@ it('lays every node out once, none over another, and whatever flows flows on', (
   expect((x.get('a') ?? 0) < (x.get('b') ?? 0) && (x.get('b') ?? 0) < (x.get('c') ?? 0)).toBe(true)
 })
 
-it('adds the histories of workers up, second by second', () => {
+it('adds up the histories of workers, second by second', () => {
   const points = (start: number, count: number, events: number): readonly HistoryPoint[] =>
     Array.from({ length: count }, (_, at) => ({
       at: start + at * 1000,
@@ -92,7 +92,7 @@ it('adds the histories of workers up, second by second', () => {
   ])
 })
 
-it('says numbers and times as short as they can be said', () => {
+it('formats numbers and times as short as possible', () => {
   expect([0, 7, 12.34, 999, 999.6, 12_440, 99_960, 1_234_567, undefined].map(short)).toEqual([
     '0',
     '7',

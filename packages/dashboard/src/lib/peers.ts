@@ -11,7 +11,7 @@ export interface Peer {
   readonly address: string
 }
 
-/** What one worker answered, or why it did not. */
+/** A worker's answer, or why it did not answer. */
 export type PeerAnswer<T> =
   | { readonly address: string; readonly answer: T }
   | { readonly address: string; readonly error: string }
@@ -39,7 +39,7 @@ export class Peers {
         return {
           address,
           error:
-            'It does not take this worker for one of its app: give all the same web.secret, or none, and set their clocks.',
+            'It does not recognise this worker as one of its app: give all workers the same web.secret, or none, and set their clocks.',
         }
       if (!response.ok) return { address, error: `It answered ${response.status}.` }
       return { address, answer: JSON.parse(text) as T }
@@ -49,13 +49,13 @@ export class Peers {
   }
 }
 
-/** The text of an answer, which must not be longer than `limit` bytes. */
+/** The text of an answer of at most `limit` bytes. */
 async function readLimited(response: Response, limit: number): Promise<string> {
   const chunks: Uint8Array[] = []
   let bytes = 0
   for await (const chunk of response.body ?? []) {
     bytes += chunk.byteLength
-    if (bytes > limit) throw new Error(`It answered more than ${limit} bytes.`)
+    if (bytes > limit) throw new Error(`Its answer is longer than ${limit} bytes.`)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString()

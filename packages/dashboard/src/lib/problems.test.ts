@@ -16,7 +16,7 @@ function counter(changes: Partial<SiteStats['agents'][string]>): SiteStats['agen
   return { counter: { ...agent, ...changes } }
 }
 
-it('says nothing of a worker that is well', () => {
+it('reports nothing for a healthy worker', () => {
   expect(problemsOf(stats(), quiet)).toEqual([])
   expect(problemsOf(stats({ lag: 900 }), { ...quiet, lagBefore: 0 })).toEqual([])
   expect(problemsOf(stats({ lag: 50_000 }), { ...quiet, lagBefore: 60_000 })).toEqual([])
@@ -24,7 +24,7 @@ it('says nothing of a worker that is well', () => {
   expect(problemsOf(stats({ lag: 20_000, rates: { events: 40_000, sent: 0 } }), { ...quiet, lagBefore: 0 })).toEqual([])
 })
 
-it('says whose fault it is that lag grows', () => {
+it('names the cause of growing lag', () => {
   const handling = { p50Ms: 40.4, p99Ms: 90, samples: 100, longestInFlightMs: 0 }
   const behind = stats({ lag: 20_000, agents: counter({ lag: 20_000, handling }) })
   expect(problemsOf(behind, { ...quiet, lagBefore: 10_000 })).toEqual([
@@ -37,13 +37,13 @@ it('says whose fault it is that lag grows', () => {
   ])
 })
 
-it('says how long an event takes also when that is next to nothing', () => {
+it('reports the time per event even if it is very short', () => {
   const handling = { p50Ms: 0.0047, p99Ms: 0.1, samples: 100, longestInFlightMs: 0 }
   const behind = stats({ lag: 90_000, agents: counter({ lag: 90_000, handling }) })
   expect(problemsOf(behind, { ...quiet, lagBefore: 0 })[0]?.text).toContain('takes 5 µs an event')
 })
 
-it('puts first what waiting does not mend', () => {
+it('lists problems first that do not resolve themselves', () => {
   const handling = { p50Ms: undefined, p99Ms: undefined, samples: 0, longestInFlightMs: 45_000 }
   const at = { topic: 'posts', partition: 3, task: '4-3', position: 9, committed: 1, endOffset: 20, lag: 11 }
   const source = { ...at, stalledMs: 200_000, bufferedBytes: 0, lags: {}, paused: undefined }

@@ -3,21 +3,21 @@ import type { SiteStats } from '@millrace/web'
 /** The five headline numbers of the page. */
 export type Headline = 'events' | 'sent' | 'lag' | 'commit' | 'errors'
 
-/** Something that is wrong, in words. */
+/** A problem, in words. */
 export interface Problem {
-  /** Under which number the page shows it. */
+  /** The headline number that the page shows it under. */
   readonly figure: Headline
-  /** `bad`: waiting does not mend it. */
+  /** `bad`: it does not resolve itself. */
   readonly level: 'warn' | 'bad'
-  /** Id of a node of the graph that it is about. */
+  /** Id of the graph node that it concerns. */
   readonly node?: string
   readonly text: string
 }
 
-/** Facts that are not in the statistics. */
+/** Facts beyond the statistics. */
 export interface ProblemContext {
   readonly nowMs: number
-  /** Total lag about half a minute ago; `undefined` when it is not known. */
+  /** Total lag about half a minute ago; `undefined` if unknown. */
   readonly lagBefore: number | undefined
   /** Ids of tasks that no worker takes. */
   readonly unassigned: readonly string[]
@@ -25,12 +25,12 @@ export interface ProblemContext {
 
 const LONG_IN_FLIGHT_MS = 30_000
 const LONG_UNCOMMITTED_MS = 15_000
-/** Lag that is no more than what is under way anyway: so many records, or what is handled in so many seconds. */
+/** Lag up to this size is normal work in progress: so many records, or what is handled in so many seconds. */
 const SMALL_LAG = 1_000
 const SMALL_LAG_S = 2
 const GROWTH = 1.1
 
-/** Says what is wrong and whose fault it seems to be, worst first. */
+/** Describes problems and their likely causes, worst first. */
 export function problemsOf(stats: SiteStats, context: ProblemContext): readonly Problem[] {
   const problems = [
     ...stuckAgents(stats),
@@ -105,7 +105,7 @@ function growingLag(stats: SiteStats, { lagBefore }: ProblemContext): readonly P
 }
 
 function failingAgents({ agents, errorsInFiveMinutes = 0 }: SiteStats): readonly Problem[] {
-  // What was given up long ago is in the agent's row.
+  // Events given up long ago are shown in the agent's row.
   if (errorsInFiveMinutes === 0) return []
   return Object.entries(agents).flatMap(([name, { deadLettered }]): Problem[] => {
     if (deadLettered === 0) return []

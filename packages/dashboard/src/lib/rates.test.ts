@@ -4,7 +4,7 @@ import { Rates } from './rates.ts'
 
 const counts = (events: number): ReadonlyMap<string, number> => new Map([['events', events]])
 
-it('is what was counted over the last five seconds', () => {
+it('is the average over the last five seconds', () => {
   const rates = new Rates()
   expect(rates.perSecond('events')).toBeUndefined()
   rates.add(0, counts(0))
@@ -16,7 +16,7 @@ it('is what was counted over the last five seconds', () => {
   expect(rates.perSecond('events')).toBe(0)
 })
 
-it('is never negative, and a counter that begins again counts from 0', () => {
+it('is never negative: a restarted counter counts from 0', () => {
   const rates = new Rates()
   rates.add(0, counts(100))
   rates.add(1_000, counts(7))

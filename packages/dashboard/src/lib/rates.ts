@@ -8,16 +8,16 @@ interface CountSample {
   readonly counts: ReadonlyMap<string, number>
 }
 
-/** Rates of counters, by what they were some seconds ago. */
+/** Rates of counters, from their values some seconds ago. */
 export class Rates {
   #samples: readonly CountSample[] = []
 
-  /** Called about once a second with all there is to count. */
+  /** Called about once a second with all counters. */
   add(atMs: number, counts: ReadonlyMap<string, number>): void {
     this.#samples = [...this.#samples.filter((sample) => atMs - sample.atMs <= SPAN_MS), { atMs, counts }]
   }
 
-  /** `undefined` before there are two samples. A counter that began meanwhile, or began again, counts from 0. */
+  /** `undefined` before there are two samples. A new or restarted counter counts from 0. */
   perSecond(counter: string): number | undefined {
     return this.#between(this.#samples[0], counter)
   }
@@ -79,7 +79,7 @@ export function withRates(stats: SiteStats, rates: Rates, errorsInFiveMinutes: n
   }
 }
 
-/** Three digits are enough, and keep messages short. */
+/** Three digits are enough and keep messages short. */
 export function rounded(value: number): number {
   return value >= 100 ? Math.round(value) : Math.round(value * 10) / 10
 }

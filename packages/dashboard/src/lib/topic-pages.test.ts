@@ -13,7 +13,7 @@ function record(offset: number): ShownRecord {
   return { topic: 'posts', partition: 0, offset, timestamp: offset, key, value, headers: [] }
 }
 
-it('gives what has come when reading takes too long, and stops reading', async () => {
+it('answers the records read so far when reading takes too long, and stops reading', async () => {
   const clock = manualClock()
   let stopped = false
   const { get } = smallSite({
@@ -28,7 +28,7 @@ it('gives what has come when reading takes too long, and stops reading', async (
         stopped = true
         throw signal?.reason
       },
-      sendValue: () => Promise.reject(new Error('Nothing is sent here.')),
+      sendValue: () => Promise.reject(new Error('Sending is not expected.')),
     },
   })
   const asked = get('/topics/posts/records/')
@@ -39,7 +39,7 @@ it('gives what has come when reading takes too long, and stops reading', async (
   expect(stopped).toBe(true)
 })
 
-it('reads no more than so many records, and keeps the newest of them', async () => {
+it('reads a limited number of records, and keeps the newest', async () => {
   let read = 0
   const { get } = smallSite({
     ...admin,
@@ -47,7 +47,7 @@ it('reads no more than so many records, and keeps the newest of them', async () 
       async *records() {
         for (;;) yield record(++read)
       },
-      sendValue: () => Promise.reject(new Error('Nothing is sent here.')),
+      sendValue: () => Promise.reject(new Error('Sending is not expected.')),
     },
   })
   const answer: unknown = await (await get('/topics/posts/records/?last=2')).json()
@@ -55,25 +55,25 @@ it('reads no more than so many records, and keeps the newest of them', async () 
   expect(read).toBe(10_000)
 })
 
-it('reads once for all who ask at the same time, and no longer than the last of them waits', async () => {
+it('reads once for concurrent callers, and stops when the last of them has left', async () => {
   const reads: AbortSignal[] = []
   const { get } = smallSite({
     ...admin,
     records: {
       // oxlint-disable-next-line require-yield -- nothing comes
       async *records(_, { signal }) {
-        if (signal === undefined) throw new Error('Nothing would stop this.')
+        if (signal === undefined) throw new Error('Reading is never stopped.')
         reads.push(signal)
         await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
         throw signal.reason
       },
-      sendValue: () => Promise.reject(new Error('Nothing is sent here.')),
+      sendValue: () => Promise.reject(new Error('Sending is not expected.')),
     },
   })
   await mustReadOnce(get, '/topics/posts/records/', reads)
 })
 
-it('shows a record of long texts and of values without JSON shortened, and reads no more of them than fit', async () => {
+it('shortens long texts and values without a JSON form, and reads no more records than fit', async () => {
   let read = 0
   const long = 'x'.repeat(1_000_000)
   const { get } = smallSite({
@@ -88,7 +88,7 @@ it('shows a record of long texts and of values without JSON shortened, and reads
             headers: Array.from({ length: 500 }, () => ['h', Buffer.from(long)] as const),
           }
       },
-      sendValue: () => Promise.reject(new Error('Nothing is sent here.')),
+      sendValue: () => Promise.reject(new Error('Sending is not expected.')),
     },
   })
   const answer = await (await get('/topics/posts/records/?last=2')).text()
@@ -102,7 +102,7 @@ it('shows a record of long texts and of values without JSON shortened, and reads
   expect(read).toBeLessThan(35)
 })
 
-it('is off for whoever may not act', async () => {
+it('is refused to callers who may not act', async () => {
   const { get } = smallSite({ settings: { admin: false } })
   expect((await get('/topics/posts/records/')).status).toBe(403)
   expect(await (await get('/topics/')).json()).toMatchObject({ send: { on: false } })

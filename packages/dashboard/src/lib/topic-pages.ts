@@ -14,16 +14,19 @@ import {
 /** Records in one answer. */
 const DEFAULT_RECORDS = 20
 const MAX_RECORDS = 100
-/** Records that may be read for one answer: those of all partitions, to find the newest. */
+/** Records that may be read for one answer, from all partitions together, to find the newest. */
 const MAX_READ = 10_000
-/** Characters of keys, values and headers that may be read for it. */
+/** Characters of keys, values and headers that may be read for one answer. */
 const MAX_READ_CHARACTERS = 32 * 1024 * 1024
-/** Longest text of one key or value in an answer, most headers and their longest text, and the text of all records. */
+/**
+ * Longest text of one key or value in an answer, the number of headers and their longest text, and the text of all
+ * records.
+ */
 const MAX_VALUE_CHARACTERS = 8 * 1024
 const MAX_HEADERS = 100
 const MAX_HEADER_CHARACTERS = 1_000
 const MAX_ANSWER_CHARACTERS = 512 * 1024
-/** Reading ends then, with what has come. */
+/** Reading stops after this time; the answer has the records read so far. */
 const READ_LIMIT_MS = 5_000
 /** Longest wait for a broker that does not answer, and how many topics are read at a time. */
 const LOOKUP_LIMIT_MS = 10_000
@@ -36,12 +39,12 @@ interface Peek {
   readonly timestamp: number
   readonly key: unknown
   readonly value: unknown
-  /** Key, value or headers were too long to be given whole. */
+  /** The key, value or headers were shortened. */
   readonly cut: boolean
   readonly headers: readonly (readonly [string, string | null])[]
 }
 
-/** The app's topics, what is in them, and a way to put a record in while it is developed. */
+/** The app's topics, their records, and a way to send a record during development. */
 export function topicPages(deps: SiteTools): BuiltInPages {
   const { site, access } = deps
   const { clock } = site.surroundings
@@ -54,11 +57,11 @@ export function topicPages(deps: SiteTools): BuiltInPages {
   }
   return {
     '/topics/': {
-      help: 'Topics that the app declares, with their codecs, and whether records can be sent to them here.',
+      help: 'The app’s declared topics, with their codecs and whether records can be sent to them from here.',
       page: (c) => c.json({ topics: site.describe().topics, send: maySend(access.mayAct(c), site.describe().broker) }),
     },
     '/topics/:name/records/': {
-      help: 'The newest records of a topic, `?last=` of them (20; 100 at most), decoded as the app declares it; reads for 5 s at most. 403 unless the caller may act.',
+      help: 'The newest records of a topic, decoded as the app declares: `?last=` many (default 20, at most 100); reads for at most 5 s. 403 unless the caller may act.',
       page: async (c) => {
         const { name } = topic(c)
         const may = access.mayAct(c)
@@ -69,7 +72,7 @@ export function topicPages(deps: SiteTools): BuiltInPages {
       },
     },
     '/topics/:name/send/': {
-      help: 'Sends `{ "key": "a", "value": … }` to a topic of the embedded broker, checked as the topic is declared; 400 names the `field` that is wrong. The key is text, as on the command line; a value of `null` is a tombstone.',
+      help: 'Sends `{ "key": "a", "value": … }` to a topic of the embedded broker, checked against the topic’s declaration; 400 names the `field` that is wrong. The key is text, as on the command line; a value of `null` is a tombstone.',
       page: action(deps, async (c) => {
         const { name } = topic(c)
         const may = maySend(access.mayAct(c), site.describe().broker)
@@ -89,7 +92,7 @@ export function topicPages(deps: SiteTools): BuiltInPages {
   }
 }
 
-/** Records are made up only while an app is developed, never on a broker that others use. */
+/** Records are typed in only during development, never on a shared broker. */
 function maySend(admin: ActionRight, broker: string): ActionRight {
   if (!isLocalBroker(broker))
     return { on: false, reason: 'Records are sent from here to the embedded broker only; use millrace send.' }
@@ -107,7 +110,7 @@ interface Peeks {
   readonly complete: boolean
 }
 
-/** By time, the newest first. */
+/** Sorts by time, newest first. */
 async function newest(deps: SiteTools, { name, last, signal }: Wanted): Promise<Peeks> {
   const records = recordsOf(deps)
   const late = new AbortController()
@@ -155,7 +158,7 @@ function byAge(a: Peek, b: Peek): number {
   return b.timestamp - a.timestamp || b.offset - a.offset
 }
 
-/** What is shown of a record, and how long it was. */
+/** The record as shown, and the length of its text. */
 function peekOf({ partition, offset, timestamp, key, value, headers }: ShownRecord): {
   readonly peek: Peek
   readonly characters: number
@@ -180,7 +183,7 @@ function peekOf({ partition, offset, timestamp, key, value, headers }: ShownReco
   }
 }
 
-/** A key or value as it is, or the first of its text. */
+/** A key or value, whole or shortened to the beginning of its text. */
 function shorten(value: unknown): { readonly value: unknown; readonly cut: boolean; readonly characters: number } {
   const text = typeof value === 'string' ? value : jsonText(value)
   const { length: characters } = text

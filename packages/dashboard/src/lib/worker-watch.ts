@@ -7,7 +7,7 @@ import { countsOf, Rates, withRates } from './rates.ts'
 
 const TICK_MS = 1_000
 const FIVE_MINUTES_MS = 300_000
-/** Lag is compared with what it was so long ago. */
+/** Lag is compared with its value this long ago. */
 const TREND_MS = 30_000
 
 type WatchTools = Pick<SiteTools, 'site' | 'stats'>
@@ -18,18 +18,18 @@ export interface WatchedWorker {
   readonly jobs: readonly JobView[]
   readonly assignment: AssignmentAnswer
   readonly problems: readonly Problem[]
-  /** The newest. */
+  /** The newest sample. */
   readonly point: HistoryPoint | undefined
 }
 
-/** Reads the statistics of a worker once a second, keeps their history and rates, and notifies who listens. */
+/** Reads a worker's statistics once a second, keeps their history and rates, and notifies listeners. */
 export class WorkerWatch {
   readonly history: History = new History()
   readonly #tools: WatchTools
   readonly #worker: SiteWorker
   readonly #rates = new Rates()
   readonly #listeners = new Set<() => void>()
-  /** How many errors there were at each point of the last five minutes. */
+  /** The error count at each point of the last five minutes. */
   readonly #errors: { readonly at: number; readonly errors: number }[] = []
   #timer: Scheduled | undefined
   #nextMs: number
@@ -68,7 +68,7 @@ export class WorkerWatch {
     }
   }
 
-  /** Calls `fn` after every sample, and when there will be no more; the function returned ends that. */
+  /** Calls `fn` after every sample and when no more follow; the returned function unsubscribes. */
   listen(fn: () => void): () => void {
     this.#listeners.add(fn)
     return () => void this.#listeners.delete(fn)
@@ -93,7 +93,7 @@ export class WorkerWatch {
     } catch (thrown) {
       log.debug({ error: String(thrown) }, 'The statistics of the worker could not be read.')
     }
-    // A process that slept does not catch up.
+    // After a suspension of the process, missed samples are not made up.
     this.#nextMs = Math.max(this.#nextMs + TICK_MS, nowMs)
     this.#timer = clock.schedule(this.#nextMs - nowMs, () => this.#tick())
     this.#notify()
@@ -119,7 +119,9 @@ export class WorkerWatch {
   }
 }
 
-/** The watches over the workers of this process. A worker is watched once its site is served, or its history was asked for. */
+/**
+ * The watches over this process's workers. Watching starts when a worker's site is served or its history is requested.
+ */
 export class Watches {
   readonly #tools: WatchTools
   readonly #byWorker = new Map<SiteWorker, WorkerWatch>()
@@ -128,7 +130,7 @@ export class Watches {
     this.#tools = tools
   }
 
-  /** The watch over a worker; started if there is none. */
+  /** The watch over a worker; started if missing. */
   over(worker: SiteWorker): WorkerWatch {
     const existing = this.find(worker)
     if (existing !== undefined) return existing
@@ -138,10 +140,10 @@ export class Watches {
     return watch
   }
 
-  /** `undefined` when nobody has asked for it. */
+  /** `undefined` if nobody has asked for it. */
   find(worker: SiteWorker): WorkerWatch | undefined {
     const watch = this.#byWorker.get(worker)
-    // Its worker has gone without `end` being called.
+    // Its worker is gone, and nobody called `end`.
     if (watch !== undefined && watch.listeners === 0 && isOver(worker)) this.end(worker)
     return this.#byWorker.get(worker)
   }

@@ -10,15 +10,15 @@ export class AppScheduler {
     this.#parts = parts
   }
 
-  /** Next and last run, counts and errors of each job, on the first worker of this process; empty when none runs. */
+  /** Next and last run, counts and errors of each job, on the first worker of this process; empty if no worker runs. */
   jobs(): readonly JobView[] {
     return this.#parts()[0]?.jobs() ?? []
   }
 
   /**
-   * Runs a job now; `overlap` holds. A job of the leader runs on whichever worker of this process leads.
+   * Runs a job now; `overlap` applies. A leader's job runs on the worker of this process that leads.
    *
-   * @throws `NO_WORKER`, `JOB_MISSING`; `NOT_LEADER` when the leader is in another process
+   * @throws `NO_WORKER`, `JOB_MISSING`; `NOT_LEADER` if the leader is in another process
    */
   async trigger(name: string): Promise<RunOutcome> {
     let refusal: unknown = new MillraceError(
@@ -37,8 +37,8 @@ export class AppScheduler {
   }
 
   /**
-   * Slots are skipped from now on, on every worker of the app and over restarts; a run under way goes on. Resolves when
-   * that is written down.
+   * Skips the job's slots from now on, on every worker of the app and across restarts; a run in progress continues.
+   * Resolves once the pause is stored.
    *
    * @throws `NO_WORKER`, `JOB_MISSING`, `CLOSED`
    */
@@ -46,7 +46,7 @@ export class AppScheduler {
     await this.#first(name, 'paused').pause(name)
   }
 
-  /** The other way round; what was skipped meanwhile is not caught up. Throws as `pause` does. */
+  /** Ends a pause; slots skipped in it are not caught up. Throws as `pause` does. */
   async resume(name: string): Promise<void> {
     await this.#first(name, 'resumed').resume(name)
   }

@@ -3,10 +3,11 @@ import { createCrontab, createTask, createTimer } from './jobs/create-jobs.ts'
 import type { CrontabOptions, TaskOptions, TimerOptions } from './jobs/job-options.ts'
 import type { CronJob, Job, JobFunction, TaskJob, TimerJob } from './jobs/job.ts'
 
-/** What an app declares of tasks, timers and cron jobs. */
+/** How an app declares tasks, timers and cron jobs. */
 export interface JobDeclarations {
   /**
-   * Declares a function that runs once when the worker has joined and recovered; with `onLeader` once in the whole group.
+   * Declares a function that runs once when the worker has joined and recovered; with `onLeader`, once in the whole
+   * group.
    *
    * @throws `NAME_INVALID`, `NAME_TAKEN`, `DURATION_INVALID`, `DEFINITION_LATE`
    * @example
@@ -26,7 +27,8 @@ export interface JobDeclarations {
   timer(every: Duration, options: TimerOptions, fn: JobFunction): TimerJob
 
   /**
-   * Declares a function that runs by a crontab expression: 5 fields, 6 with seconds first, or `@daily` and the like.
+   * Declares a function that runs by a crontab expression: 5 fields, 6 with seconds first, or a nickname such as
+   * `@daily`.
    *
    * @throws as `task`; `CRON_INVALID`, `TIME_ZONE_UNKNOWN`
    * @example
@@ -36,13 +38,13 @@ export interface JobDeclarations {
   crontab(expression: string, options: CrontabOptions, fn: JobFunction): CronJob
 }
 
-/** Where they are kept. */
+/** The app's job declarations. */
 interface JobDefinitions extends DefinedNames {
   readonly jobs: Map<string, Job>
 }
 
 export function declareJobs(definitions: JobDefinitions): JobDeclarations {
-  // Jobs of all kinds share their records, so they share names.
+  // Jobs of all kinds share one topic of records, so their names must differ.
   const add = <J extends Job>(kind: string, job: J): J =>
     definitions.add(kind, { into: definitions.jobs, name: job.name, among: 'job' }, () => job)
   return {

@@ -16,7 +16,7 @@ function after({ slot }: { readonly slot: Date }): number {
   return (slot.getTime() - NOON.getTime()) / 1000
 }
 
-/** A body that lasts until it is let go, or is aborted. */
+/** A body that runs until it is released or aborted. */
 function lasting(): {
   readonly fn: (context: JobContext) => Promise<void>
   readonly begun: JobContext[]
@@ -80,7 +80,7 @@ test('a timer of 30 minutes does not drift in a day of late timers', async () =>
   expect(at.every((seconds) => seconds % 60 === 0)).toBe(true)
 })
 
-test('a wall clock that is set moves no timer', async () => {
+test('setting the wall clock does not move timers', async () => {
   const { worker, clock } = world()
   let runs = 0
   await worker.run([
@@ -106,7 +106,7 @@ test.each<[Overlap, readonly number[], number]>([
   const body = lasting()
   const scheduler = await worker.run([createTimer('10s', { name: 'tick', overlap }, body.fn)])
   await clock.advance('45s')
-  // All that is waiting comes to its turn before the next slot.
+  // All waiting work gets its turn before the next slot.
   for (let i = 0; i < 5; i++) {
     body.letGo()
     await turns()
@@ -117,7 +117,7 @@ test.each<[Overlap, readonly number[], number]>([
   await worker.stop()
 })
 
-test('overlap cancel-previous aborts the run under way and begins when it has ended', async () => {
+test('overlap cancel-previous aborts the current run and begins when it has ended', async () => {
   const { worker, clock } = world()
   const body = lasting()
   const scheduler = await worker.run([createTimer('10s', { name: 'tick', overlap: 'cancel-previous' }, body.fn)])
@@ -133,7 +133,7 @@ test('overlap cancel-previous aborts the run under way and begins when it has en
   await worker.stop()
 })
 
-test('an error is logged with job and slot, counted and kept; the worker goes on', async () => {
+test('an error is logged with job and slot, counted and kept; the worker continues', async () => {
   const { worker, clock } = world()
   let runs = 0
   const scheduler = await worker.run([
@@ -173,7 +173,7 @@ test('a timeout aborts the run and counts as a failure', async () => {
   })
 })
 
-test('stopping aborts what runs, waits for it, and begins nothing more', async () => {
+test('stopping aborts current runs, waits for them, and begins nothing more', async () => {
   const { worker, clock } = world()
   let ended = false
   const scheduler = await worker.run([
@@ -191,7 +191,7 @@ test('stopping aborts what runs, waits for it, and begins nothing more', async (
   await expect(scheduler.trigger('tick')).rejects.toMatchObject({ code: 'CLOSED' })
 })
 
-test('jitter delays a run by chance, and never past the next slot', async () => {
+test('jitter delays a run by a random time, never past the next slot', async () => {
   const { worker, clock } = world()
   const begun: number[] = []
   const chances = [0, 0.5, 0.999]
@@ -207,7 +207,7 @@ test('jitter delays a run by chance, and never past the next slot', async () => 
   expect(begun).toEqual([0, 59_999, 59_999, 0])
 })
 
-test('cron jobs: a clock put back runs no slot again, one put forward skips what it left out', async () => {
+test('cron jobs: putting the clock back repeats no slot, putting it forward skips the slots in between', async () => {
   const { worker, clock } = world()
   const ran: string[] = []
   const scheduler = await worker.run([
@@ -225,7 +225,7 @@ test('cron jobs: a clock put back runs no slot again, one put forward skips what
   await clock.advance('31s')
   expect(ran).toHaveLength(3)
   expect(scheduler.jobs()[0]).toMatchObject({ skipped: 5, nextRun: new Date('2026-06-01T21:00:00Z') })
-  // Set right after it had been a year ahead: the job does not wait for a year.
+  // Set right after a year ahead: the job does not wait for a year.
   clock.set(new Date('2027-06-01T00:10:00Z'))
   await clock.advance('1h')
   clock.set(new Date('2026-06-02T00:10:00Z'))
@@ -233,7 +233,7 @@ test('cron jobs: a clock put back runs no slot again, one put forward skips what
   expect(ran.slice(3)).toEqual(['01:00', '01:00'])
 })
 
-test('a slot within 30 s of a clock that was set is still run in its minute', async () => {
+test('a slot within 30 s after setting the clock still runs in its minute', async () => {
   const { worker, clock } = world()
   let runs = 0
   await worker.run([
@@ -292,7 +292,7 @@ test('trigger runs now, pause skips and counts, resume goes on', async () => {
   await expect(scheduler.pause('nothing')).rejects.toMatchObject({ code: 'JOB_MISSING' })
 })
 
-test('a failing trigger tells its error, one during a run is skipped', async () => {
+test('a failing trigger rejects with the error; a trigger during a run is skipped', async () => {
   const { worker } = world()
   const body = lasting()
   const scheduler = await worker.run([

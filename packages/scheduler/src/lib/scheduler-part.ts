@@ -18,39 +18,40 @@ import { CronTimetable } from './timetables/cron-timetable.ts'
 import { TimerTimetable } from './timetables/timer-timetable.ts'
 import { momentOf, type Moment } from './timetables/timetable.ts'
 
-/** What the scheduler needs of its composition root. Everything else it has from the worker. */
+/** What the scheduler needs from its composition root. The worker provides everything else. */
 export interface SchedulerContext {
   readonly appId: string
   readonly contexts: ContextStorage
-  /** For `jitter`: from 0 to below 1. Default `Math.random`. */
+  /** Source of `jitter`: from 0 to below 1. Default `Math.random`. */
   readonly random?: () => number
 }
 
 /** The jobs of an app on one worker. */
 export interface SchedulerPart extends WorkerPart {
-  /** In the order given. */
+  /** In definition order. */
   jobs(): readonly JobView[]
   /**
-   * Runs a job now, whatever its timetable says; `overlap` holds. Resolves when the run is over.
+   * Runs a job now, regardless of its timetable; `overlap` applies. Resolves when the run is over.
    *
-   * @throws `JOB_MISSING`; `NOT_LEADER` for a job of the leader on another worker; `CLOSED` when the worker stops or has not started
+   * @throws `JOB_MISSING`; `NOT_LEADER` for a leader's job on another worker; `CLOSED` if the worker stops or has not
+   * started
    */
   trigger(name: string): Promise<RunOutcome>
   /**
-   * Slots are skipped from now on, on every worker of the app and over restarts; a run under way goes on. A task that has
-   * not begun waits. Resolves when that is written down and known here; other workers know within moments.
+   * Skips slots from now on, on every worker of the app and across restarts; a run in progress continues. A task that
+   * has not begun waits. Resolves once the pause is stored and known here; other workers learn of it within moments.
    *
-   * @throws `JOB_MISSING`; `CLOSED` when the worker stops or has not started
+   * @throws `JOB_MISSING`; `CLOSED` if the worker stops or has not started
    */
   pause(name: string): Promise<void>
-  /** The other way round; what was skipped meanwhile is not caught up. Throws as `pause` does. */
+  /** Ends a pause; slots skipped in it are not caught up. Throws as `pause` does. */
   resume(name: string): Promise<void>
 }
 
 /**
  * Tasks, timers and cron jobs of an app on one worker.
  *
- * @throws `NAME_TAKEN` when two jobs have one name
+ * @throws `NAME_TAKEN` if two jobs have one name
  * @example
  * createWorker({ …, parts: [agentsPart(…), schedulerPart({ appId, contexts }, jobs)] })
  */
@@ -98,7 +99,7 @@ class Scheduler implements SchedulerPart, Candidate {
     if (this.#jobs.some(({ onLeader }) => onLeader)) topology.lead(this)
   }
 
-  /** Nothing that is paused may run before that is known. */
+  /** No paused job may run before its pause is known. */
   async start(): Promise<void> {
     if (this.#jobs.length > 0) await this.#mustRun().pauses.open()
   }
@@ -157,11 +158,11 @@ class Scheduler implements SchedulerPart, Candidate {
 
   #onPause(name: string, pause: Pause): void {
     const runner = this.#mustRun().runners.find(({ job }) => job.name === name)
-    // It may be a job of a version that is gone.
+    // The job may belong to a version that is gone.
     if (runner !== undefined) runner.pause = pause
   }
 
-  /** Nothing begins any more, and what is under way is aborted. */
+  /** Begins nothing more, and aborts current runs. */
   #letGo(reason: unknown): void {
     const { runners, alarm } = this.#mustRun()
     this.#isStopping = true
@@ -197,7 +198,7 @@ class Scheduler implements SchedulerPart, Candidate {
   }
 }
 
-/** What there is once a worker has begun to start. */
+/** State that exists once a worker has begun to start. */
 interface Parts {
   readonly worker: WorkerContext
   readonly runners: readonly JobRunner[]
@@ -206,7 +207,7 @@ interface Parts {
   readonly pauses: PauseLog
 }
 
-/** A job that every worker runs begins anew with each of them. */
+/** A job that every worker runs starts afresh on each of them. */
 function beginHere(job: Job, now: Moment): Beginning {
   const beginning = { timetable: undefined, registry: undefined, slots: [], runsBefore: 0 }
   if (job.kind === 'task') return { ...beginning, slots: [now.wallMs] }
@@ -216,7 +217,7 @@ function beginHere(job: Job, now: Moment): Beginning {
   }
 }
 
-/** What jobs need of the broker; nothing where there are none. */
+/** The topic that jobs need on the broker; none without jobs. */
 export function schedulerTopics(appId: string, jobs: readonly Job[]): readonly TopicDeclaration[] {
   if (jobs.length === 0) return []
   const name = schedulerTopic(appId)
@@ -228,10 +229,10 @@ function stopping(): MillraceError {
   return new MillraceError('CLOSED', 'The worker stops.')
 }
 
-/** A wall clock may be set, and a machine may sleep: no timer is trusted for longer. */
+/** A wall clock may be set and a machine may be suspended, so no timer runs for longer than this. */
 const LONGEST_MS = 30_000
 
-/** One timer for all jobs. Rings when the next of them is due, and every 30 s meanwhile. */
+/** One timer for all jobs. It rings when the next job is due, and at least every 30 s. */
 class Alarm {
   readonly #clock: Pick<Clock, 'schedule'>
   readonly #ring: () => void
@@ -243,7 +244,7 @@ class Alarm {
     this.#ring = ring
   }
 
-  /** `undefined`: nothing is to come. */
+  /** `undefined`: no slot follows. */
   arm(inMs: number | undefined): void {
     this.#timer?.cancel()
     this.#timer = undefined

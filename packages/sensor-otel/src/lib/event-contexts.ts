@@ -4,15 +4,15 @@ import type { ContextManager } from '@opentelemetry/api'
 import { type Context, ROOT_CONTEXT } from '@opentelemetry/api'
 import type { EventSpan } from './event-span.ts'
 
-/** A context that `with` has set, and the event that was the current one then. */
+/** A context set by `with`, and the event that was current at that time. */
 interface Entered {
   readonly context: Context
   readonly event: EventSpan | undefined
 }
 
 /**
- * What is active is what `with` has set, until the code comes to another event: an agent's loop goes from one event to the
- * next without a function that `with` could be given, so it is asked which one it is at.
+ * Keeps the context set by `with` active until the code reaches another event. An agent's loop moves from event to
+ * event without a function that could be passed to `with`, so it is asked for its current event.
  */
 export class EventContexts implements ContextManager {
   readonly #entered = new AsyncLocalStorage<Entered>()
@@ -24,7 +24,7 @@ export class EventContexts implements ContextManager {
     this.#current = current
   }
 
-  /** It is the one that OpenTelemetry uses. */
+  /** Whether OpenTelemetry uses this context manager. */
   get enabled(): boolean {
     return this.#enabled
   }
@@ -66,7 +66,7 @@ export class EventContexts implements ContextManager {
     return new Proxy(target, { apply: (fn, self, args) => run(() => Reflect.apply(fn, self, args)) })
   }
 
-  /** Its listeners run in the context in which it was first bound. */
+  /** An emitter's listeners run in the context in which it was first bound. */
   #bindEmitter(context: Context, emitter: EventEmitter): void {
     if (this.#bound.has(emitter)) return
     this.#bound.add(emitter)

@@ -11,13 +11,13 @@ import {
 } from '@millrace/core'
 import { PARENT } from './record-headers.ts'
 
-/** The span of an event; once other events end with it, the span of the whole batch. */
+/** The span of an event, or of a whole batch once other events end with it. */
 export class EventSpan implements EventTrace {
   readonly span: Span
-  /** With the span as the active one. */
+  /** Runs with the span as the active one. */
   readonly context: Context
   readonly #headers: RawHeaders
-  /** Events that end with it. */
+  /** Adds events that end with this one. */
   readonly #members: EventSpan[] = []
   #ended = false
 
@@ -31,12 +31,15 @@ export class EventSpan implements EventTrace {
     return this.span.isRecording()
   }
 
-  /** Whether this `traceparent` is the one that the event has come with, rather than one that its handler has set. */
+  /** Whether the event arrived with this `traceparent`, rather than its handler having set it. */
   cameWith(parent: string): boolean {
     return headerNamed(this.#headers, PARENT) === parent || this.#members.some((member) => member.cameWith(parent))
   }
 
-  /** The batch goes on in the first span of it that is sampled: its trace does not end here, and those of the others link to it. */
+  /**
+   * The batch continues in its first sampled span: its trace does not end here, and the spans of the other events link
+   * to it.
+   */
   join(other: EventTrace | undefined): EventSpan {
     if (!(other instanceof EventSpan)) return this
     if (!this.isRecording && other.isRecording) return other.join(this)
@@ -71,7 +74,7 @@ export class EventSpan implements EventTrace {
   }
 }
 
-/** The span shows what went wrong, without what looks like a secret. */
+/** The span shows the error, with secrets redacted. */
 export function markFailed(span: Span, thrown: unknown): void {
   const error = toError(thrown)
   const { name, message, stack = '' } = error

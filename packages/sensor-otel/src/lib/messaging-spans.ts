@@ -9,8 +9,8 @@ export interface SpanBeginning {
 }
 
 /**
- * Spans of events and sends as they begin, by the conventions for messaging. Made once for each agent and partition, and each
- * topic that is sent to: most events are not sampled, and nothing of theirs should be written down anew.
+ * The initial names and attributes of spans for events and sends, by the conventions for messaging. Created once for
+ * each agent and partition and each target topic: most events are not sampled, and should not cost a new object.
  */
 export class MessagingSpans {
   readonly #processes = new Map<string, SpanBeginning>()
@@ -54,9 +54,9 @@ export class MessagingSpans {
   }
 }
 
-/** A channel is a queue of this process; everything else has the form of Kafka, also on the embedded broker. */
+/** A channel is a queue of this process; every other source counts as Kafka, even on the embedded broker. */
 function messaging(topic: string, isChannel: boolean): Attributes {
   const system = isChannel ? 'millrace.channel' : 'kafka'
-  // The conventions have renamed the first to the second, and what reads spans knows one or the other.
+  // The conventions renamed the first attribute to the second, and a backend may know only one of them.
   return { 'messaging.system': system, 'messaging.system.name': system, 'messaging.destination.name': topic }
 }

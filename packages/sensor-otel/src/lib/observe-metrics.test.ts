@@ -4,7 +4,7 @@ import { type MetricData, MeterProvider, MetricReader } from '@opentelemetry/sdk
 import { expect, test } from 'vitest'
 import { observeMetrics } from './observe-metrics.ts'
 
-/** Collects when it is asked to. */
+/** Collects on demand. */
 class ReaderForTests extends MetricReader {
   protected override async onShutdown(): Promise<void> {}
   protected override async onForceFlush(): Promise<void> {}
@@ -18,7 +18,7 @@ class ReaderForTests extends MetricReader {
   }
 }
 
-/** One series a line, as Prometheus writes them. */
+/** One series a line, as in Prometheus. */
 function linesOf(metrics: ReadonlyMap<string, MetricData>): readonly string[] {
   return [...metrics].flatMap(([name, { dataPoints }]) =>
     dataPoints.map(({ attributes, value }) => {
@@ -37,7 +37,7 @@ async function committed(app: App, offset: number): Promise<void> {
   }
 }
 
-test('what /metrics shows of the worker comes as instruments, under the same names and with the same numbers', async () => {
+test('exports the worker’s metrics as instruments, with the names and numbers of /metrics', async () => {
   const log = createMemoryLog()
   const app = createApp({
     id: 'measured',
@@ -66,7 +66,7 @@ test('what /metrics shows of the worker comes as instruments, under the same nam
     const shown = await (await app.web.fetch(new Request('http://here/metrics'), '127.0.0.1')).text()
     const names = /^millrace_(?!http_)/
     const lines = shown.split('\n').filter((line) => names.test(line))
-    // Time goes by between the two readings; whatever else there is, is the same.
+    // Time passes between the two readings; all other numbers are equal.
     const still = (all: readonly string[]): readonly string[] =>
       all.filter((line) => !/^millrace_(job_next|commit|records_sent)/.test(line)).toSorted()
     expect(still(observed)).toEqual(still(lines))
@@ -81,7 +81,7 @@ test('what /metrics shows of the worker comes as instruments, under the same nam
     stop()
     await words.send({ key: 'a', value: 'a' })
     await committed(app, 2)
-    // The SDK goes on to show what it has read last.
+    // The SDK keeps reporting its last reading.
     expect(linesOf(await reader.read())).toContain('millrace_agent_events_processed_total{agent="count"} 1')
   } finally {
     await app.stop()

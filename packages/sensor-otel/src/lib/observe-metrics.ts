@@ -1,20 +1,20 @@
 import { type BatchObservableResult, type Meter, metrics, type Observable } from '@opentelemetry/api'
 import { type CountedSeries, type MetricSample, type MetricsWriter, TIME_BOUNDS_MS } from '@millrace/core'
 
-/** What is asked of an app: `App` of `@millrace/app` fits. */
+/** The part of an app that is needed: `App` of `@millrace/app` fits. */
 export interface MeasuredApp {
-  /** Writes nothing when no worker runs. */
+  /** Writes nothing if no worker runs. */
   writeMetrics(writer: MetricsWriter): void
   on(event: 'started', fn: () => void): () => void
 }
 
 /**
- * The metrics of the app's worker, as observable instruments with the names that `/metrics` has: the alerts and the dashboard
- * made for those fit. All are read from one snapshot each time that the meter's reader collects. Histograms are counted by
- * the worker, which the API cannot take: they come as the `_bucket`, `_sum` and `_count` that Prometheus makes of them.
- * The function returned ends it.
+ * The metrics of the app's worker as observable instruments with the names of `/metrics`, so that the same alerts and
+ * dashboard work. Each collection by the meter's reader reads all of them from one snapshot. The API does not accept
+ * histograms that the worker has already counted, so each comes as the `_bucket`, `_sum` and `_count` that Prometheus
+ * derives. The returned function stops the observation.
  *
- * @param meter default: the one that is registered with the API by the time the worker has started
+ * @param meter default: the meter registered with the API when the worker has started
  * @example
  * observeMetrics(app)
  */
@@ -41,10 +41,10 @@ export function observeMetrics(app: MeasuredApp, meter?: Meter): () => void {
 
 type Kind = 'createObservableGauge' | 'createObservableCounter' | 'createObservableUpDownCounter'
 
-/** Upper bounds in seconds, as `/metrics` has them. */
+/** Upper bounds in seconds, as in `/metrics`. */
 const BOUNDS: readonly string[] = [...TIME_BOUNDS_MS.map((ms) => String(ms / 1000)), '+Inf']
 
-/** An instrument for each metric that is written, made when it is written first. */
+/** An instrument for each written metric, created when it is first written. */
 class Instruments implements MetricsWriter {
   readonly #meter: Meter
   readonly #byName: Map<string, Observable>
@@ -60,7 +60,7 @@ class Instruments implements MetricsWriter {
     return [...this.#byName.values()]
   }
 
-  /** The same instruments, and what is written goes there. */
+  /** The same instruments, receiving the written numbers. */
   into(result: BatchObservableResult): Instruments {
     return new Instruments(this.#meter, this.#byName, result)
   }
@@ -96,7 +96,7 @@ class Instruments implements MetricsWriter {
   }
 }
 
-/** Each bucket with what is in those below it. */
+/** Each bucket includes the counts of those below it. */
 function bucketsOf([labels, { counts }]: CountedSeries): readonly MetricSample[] {
   let upTo = 0
   return BOUNDS.map((le, at) => {

@@ -13,7 +13,7 @@ const PARTITIONS = 3
 const spans = new SpansForTests()
 const apps: App[] = []
 
-/** Where the test's own requests go, which carry their header by hand: all others go through the instrumentation. */
+/** The addresses of the test's own requests, which set their header themselves; all others use the instrumentation. */
 let entrance: string | undefined
 const unregister = registerInstrumentations({
   instrumentations: [new UndiciInstrumentation({ ignoreRequestHook: ({ origin }) => origin === entrance })],
@@ -31,7 +31,7 @@ afterAll(async () => {
   spans.release()
 })
 
-/** One worker of a shop: they share the log, and nothing else but the sensor. */
+/** One worker of a shop: workers share only the log and the sensor. */
 function shop(log: MemoryLog, id: string): App {
   const app = createApp(
     {
@@ -73,7 +73,7 @@ function shop(log: MemoryLog, id: string): App {
   return app
 }
 
-/** A key of a partition, which it names at its end. */
+/** A key in the given partition, named at its end. */
 function keyIn(partition: number): string {
   for (let n = 0; ; n++) {
     const key = `${n}-${partition}`
@@ -93,7 +93,7 @@ function partitionOf(app: App): readonly number[] {
   return (app.stats()?.sources ?? []).flatMap(({ topic, partition }) => (topic === 'orders' ? [partition] : []))
 }
 
-test('one trace goes over three workers: page, agents, an ask, a table, a route to its owner', async () => {
+test('one trace spans three workers: page, agents, an ask, a table, a route to its owner', async () => {
   const log = createMemoryLog()
   const group = [shop(log, 'three'), shop(log, 'three'), shop(log, 'three')]
   await Promise.all(group.map((app) => app.start()))
@@ -110,7 +110,7 @@ test('one trace goes over three workers: page, agents, an ask, a table, a route 
     return await (await fetch(new URL(path, first?.web.url), { headers })).text()
   }
   expect(await get(`/order/${keyIn(b ?? 0)}/${customer}/`)).toBe('ordered')
-  // `customer` is of the worker that answers for it, and at its end names the partition of what is shipped there.
+  // The worker that answers has `customer`, whose last digit names the partition of what is shipped there.
   await until('it is shipped', () => spans.named('process shipped').length === 1)
   expect(await get(`/asked/${customer}/`)).toBe('1')
   client.end()
@@ -151,9 +151,9 @@ test('one trace goes over three workers: page, agents, an ask, a table, a route 
   expect(prices.events).toMatchObject([
     { name: 'millrace.table.change', attributes: { 'millrace.table': 'table "asked"', 'millrace.rows': 1 } },
   ])
-  // What the log keeps of a table does not grow.
+  // Tracing does not enlarge a table's changelog.
   expect(log.records('three-asked-changelog').flatMap(({ headers }) => headers)).toEqual([])
-  // The request that the handler made with fetch was sent as a child of its event.
+  // The request that the handler made with fetch was a child of its event.
   const inHandler = spans.all.find((span) => span.name === 'GET' && spans.parentOf(span) === prices)
   expect(inHandler?.instrumentationScope.name).toBe('@opentelemetry/instrumentation-undici')
 })

@@ -35,7 +35,7 @@ function traced(id: string): App {
 }
 
 describe('an event', () => {
-  test('is a span with the names that the conventions have now', async () => {
+  test('is a span with the current names of the conventions', async () => {
     const app = traced('names')
     const words = app.topic('words', { key: 'string', value: 'string' })
     app.agent('count', words, async (stream) => {
@@ -47,7 +47,7 @@ describe('an event', () => {
     const span = spans.one('process words')
     expect(kindOf(span)).toBe('CONSUMER')
     expect(span.attributes).toEqual({
-      // What it was called until it became the next.
+      // The attribute's former name.
       'messaging.system': 'kafka',
       [ATTR_MESSAGING_SYSTEM_NAME]: MESSAGING_SYSTEM_NAME_VALUE_KAFKA,
       [ATTR_MESSAGING_OPERATION_NAME]: 'process',
@@ -101,7 +101,7 @@ describe('an event', () => {
     }
   })
 
-  test('that a span goes around the loop of is followed by its own all the same', async () => {
+  test('whose loop runs inside a user’s span still gets its own span', async () => {
     const app = traced('around')
     const words = app.topic('words', { key: 'string', value: 'string' })
     const out = app.topic('out', { key: 'string', value: 'string' })
@@ -116,7 +116,7 @@ describe('an event', () => {
     expect(spans.wayTo(spans.one('send out'))).toBe('send words > process words > send out')
   })
 
-  test('that is yielded, grouped, passed on, or put into a channel stays in its trace', async () => {
+  test('that is yielded, grouped, passed on or put into a channel stays in its trace', async () => {
     const app = traced('steps')
     const words = app.topic('words', { key: 'string', value: 'string' })
     const sunk = app.topic('sunk', { key: 'string', value: 'string' })
@@ -152,7 +152,7 @@ describe('an event', () => {
     expect(t.sent(sunk)[0]?.headers).toEqual({ own: 'header', traceparent: parentHeader(spans.one('send sunk')) })
   })
 
-  test('that passes its headers on does not pass on the context of whoever sent it', async () => {
+  test('that passes its headers on does not pass on its sender’s context', async () => {
     const app = traced('passed-on')
     const words = app.topic('words', { key: 'string', value: 'string' })
     const out = app.topic('out', { key: 'string', value: 'string' })
@@ -171,7 +171,7 @@ describe('an event', () => {
     expect(sent[1]?.headers).toEqual({ kind: 'x', traceparent: foreign })
   })
 
-  test('that fails shows it in each attempt, and its dead letter leads to the last one', async () => {
+  test('that fails shows the error in each attempt, and its dead letter refers to the last attempt', async () => {
     const app = traced('failing')
     const words = app.topic('words', { key: 'string', value: 'string' })
     app.agent(
@@ -203,7 +203,7 @@ describe('an event', () => {
     const [record] = t.log.records('failing-fail-dlq')
     const parents = record?.headers.flatMap(([name, value]) => (name === 'traceparent' ? String(value) : []))
     expect(parents).toEqual([sentWith, parentHeader(letter)])
-    // Replayed, it comes with the context that it had before it failed.
+    // Replayed, the event has the context from before its failure.
     await app.deadLetters.replay('fail', 'all')
     await t.settle()
     const sentBack = t.log
@@ -213,7 +213,7 @@ describe('an event', () => {
     expect(String(sentBack?.[1])).toBe(sentWith)
   })
 
-  test('that fails when its handler has come to it without a wait has the dead letter, and not the one before', async () => {
+  test('that its handler reaches without waiting and fails on gets the dead letter, not the event before', async () => {
     const app = traced('in-a-row')
     const words = app.topic('words', { key: 'string', value: 'string' })
     app.agent(
@@ -232,7 +232,7 @@ describe('an event', () => {
     expect(spans.parentOf(spans.one('send in-a-row-fail-dlq'))).toBe(failed[0])
   })
 
-  test('of a batch: the batch goes on in the first sampled trace, and the others link to it', async () => {
+  test('of a batch: the batch continues in the first sampled trace, and the others link to it', async () => {
     const app = traced('batches')
     const words = app.topic('words', { key: 'string', value: 'string' })
     const out = app.topic('out', { key: 'string', value: 'string' })
@@ -257,7 +257,7 @@ describe('an event', () => {
     expect(other?.attributes['millrace.outcome']).toBe('processed')
   })
 
-  test('that is not sampled makes no span, and neither does what comes of it', async () => {
+  test('that is not sampled creates no span, and neither do the events it sends', async () => {
     spans.isSampling = false
     const app = traced('unsampled')
     const words = app.topic('words', { key: 'string', value: 'string' })
@@ -277,7 +277,7 @@ describe('an event', () => {
   })
 })
 
-test('a sampler that throws costs the spans, and no event', async () => {
+test('a sampler that throws loses spans but no events', async () => {
   const said: unknown[] = []
   const silent = (): void => {}
   diag.setLogger({ error: (text) => said.push(text), warn: silent, info: silent, debug: silent, verbose: silent })
@@ -317,7 +317,7 @@ test('a job is the root of its own trace, with its error', async () => {
   expect([status.message, attributes['millrace.job.kind']]).toEqual(['too far', 'timer'])
 })
 
-test('an ask that fails shows why, and a page that fails its status', async () => {
+test('a failed ask shows its error, and a failed page its status', async () => {
   const app = traced('asks')
   const picky = app.agent(
     'picky',
@@ -345,7 +345,7 @@ test('an ask that fails shows why, and a page that fails its status', async () =
   })
   const refused = spans.one('process asks-picky')
   expect(refused.attributes['millrace.outcome']).toBe('skipped')
-  // The error goes back as a reply does.
+  // The error is returned like a reply.
   const reply = spans.one('send asks-replies')
   expect(spans.parentOf(reply)).toBe(refused)
   const [record] = t.log.records('asks-replies')
@@ -356,7 +356,7 @@ test('an ask that fails shows why, and a page that fails its status', async () =
   expect(spans.one('HTTP').attributes).toMatchObject({ 'http.request.method': '_OTHER', 'url.path': '/nothing/' })
 })
 
-test('a request that HTTP instrumentation has a span for gets no second one', async () => {
+test('a request with a span from HTTP instrumentation gets no second one', async () => {
   const app = traced('instrumented')
   app.page('/hello/', (c) => c.text(trace.getActiveSpan()?.spanContext().spanId ?? ''))
   await using t = await testApp(app)
@@ -365,13 +365,13 @@ test('a request that HTTP instrumentation has a span for gets no second one', as
   span.end()
   expect(await response.text()).toBe(span.spanContext().spanId)
   expect(spans.one('GET').attributes).toEqual({ 'http.route': '/hello/' })
-  // The one in which the server was started is none of a request.
+  // The context in which the server was started belongs to no request.
   spans.reset()
   await context.with(trace.setSpan(ROOT_CONTEXT, span), () => t.fetch('/hello/'))
   expect(spans.tree).toEqual(['GET /hello/'])
 })
 
-test('without the sensor, headers are as they were sent', async () => {
+test('without the sensor, headers are unchanged', async () => {
   const app = createApp({ id: 'silent', broker: 'memory:', topicPartitions: 1 })
   const words = app.topic('words', { key: 'string', value: 'string' })
   const out = app.topic('out', { key: 'string', value: 'string' })
@@ -388,7 +388,7 @@ test('without the sensor, headers are as they were sent', async () => {
   expect(spans.all).toEqual([])
 })
 
-test('what is bound to a context runs in it, a listener too', () => {
+test('bound functions and listeners run in their context', () => {
   const span = tracer.startSpan('bound')
   const bound = trace.setSpan(ROOT_CONTEXT, span)
   const other = trace.setSpan(ROOT_CONTEXT, tracer.startSpan('other'))
@@ -411,9 +411,9 @@ test('what is bound to a context runs in it, a listener too', () => {
   expect(active()).toBeUndefined()
 })
 
-test('under another context manager sends and asks of handlers are in their trace all the same', async () => {
+test('under another context manager, sends and asks of handlers still join their trace', async () => {
   context.disable()
-  // Its own; the tracers are registered already.
+  // Registers only its own context manager; the tracers are already registered.
   new NodeTracerProvider().register()
   try {
     const app = traced('other-contexts')
@@ -439,7 +439,7 @@ test('under another context manager sends and asks of handlers are in their trac
 
 const VALID = /^00-(?!0{32})[\da-f]{32}-(?!0{16})[\da-f]{16}-[\da-f]{2}$/
 
-/** Some are right, most are nearly so. */
+/** Some values are valid, most are nearly valid. */
 const parents = fc.oneof(
   fc.string(),
   fc.string({ unit: 'binary' }),
@@ -458,7 +458,7 @@ function hex(length: number): fc.Arbitrary<string> {
   return fc.string({ unit: fc.constantFrom(...'0123456789abcdef'.split('')), minLength: length, maxLength: length })
 }
 
-test('whatever a record has as its trace context, it is read, or a new trace begins', () => {
+test('any trace context of a record is either read or replaced by a new trace', () => {
   const others = fc.array(fc.tuple(fc.constantFrom('tracestate', 'baggage', 'x'), fc.string({ unit: 'binary' })))
   const values = fc.tuple(parents, others, fc.boolean())
   fc.assert(

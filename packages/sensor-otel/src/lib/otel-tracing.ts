@@ -29,13 +29,13 @@ import { EventSpan, markFailed } from './event-span.ts'
 import { MessagingSpans } from './messaging-spans.ts'
 import { contextOfRecord, contextOfRequest, injected, PARENT, withContext } from './record-headers.ts'
 
-/** As `suppressTracing` of `@opentelemetry/core` does: keys of one description are one key. */
+/** The key that `suppressTracing` of `@opentelemetry/core` uses: keys with the same description are equal. */
 const SUPPRESSED = createContextKey('OpenTelemetry SDK Context Key SUPPRESS_TRACING')
 
-/** Others are `_OTHER`: a client must not be able to make names of spans. */
+/** Other methods become `_OTHER`: a client must not be able to create span names. */
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 
-/** Makes spans of what workers do, by the tracer that is registered with the API. */
+/** Creates spans of the workers' activities with the tracer registered with the API. */
 export class OtelTracing implements Tracing {
   readonly contextManager: EventContexts = new EventContexts(() => this.#current())
   readonly #tracer = trace.getTracer('@millrace/sensor-otel')
@@ -62,7 +62,7 @@ export class OtelTracing implements Tracing {
     const { headers, from, partition } = send
     const event = from instanceof EventSpan ? from : this.#current()
     const own = headerNamed(headers, PARENT)
-    // A send that names a context of its own has begun a span of its own.
+    // A send with an explicit context already has a span.
     if (own !== undefined && event?.cameWith(own) !== true) return { headers, end: ignored }
     const parent = from instanceof EventSpan ? from.context : this.#active(event)
     const { name, options } = this.#begun.send(send)
@@ -84,7 +84,7 @@ export class OtelTracing implements Tracing {
     return within(span, trace.setSpan(ROOT_CONTEXT, span), async () => work())
   }
 
-  /** What instruments HTTP has a span for it already: then that one is told the page, and there is no second one. */
+  /** HTTP instrumentation already has a span for the request: set the page on that one instead of creating a second. */
   request(request: Request, work: (routed: (path: string) => void) => Promise<Response>): Promise<Response> {
     const outer = trace.getSpan(context.active())
     if (outer !== undefined && isUnderWay(outer)) return work((path) => void outer.setAttribute('http.route', path))
@@ -119,7 +119,7 @@ export class OtelTracing implements Tracing {
     const attributes: Attributes = { 'http.request.method': method, 'server.address': address }
     const span = this.#start(method, { kind: SpanKind.CLIENT, attributes }, parent)
     const inSpan = trace.setSpan(parent, span)
-    // What instruments undici would make a second span of it, and add a second header.
+    // Suppresses the instrumentation of undici, which would add a second span and a second header.
     return within(span, inSpan.setValue(SUPPRESSED, true), async () => {
       const response = await work(injected(inSpan))
       span.setAttribute('http.response.status_code', response.status)
@@ -128,7 +128,7 @@ export class OtelTracing implements Tracing {
     })
   }
 
-  /** A sampler or processor of the user's that throws must not fail what is only looked at. */
+  /** A throwing sampler or processor of the user must not fail the event that it observes. */
   #start(name: string, options: SpanOptions, parent: Context): Span {
     try {
       return this.#tracer.startSpan(name, options, parent)
@@ -146,7 +146,7 @@ export class OtelTracing implements Tracing {
     return undefined
   }
 
-  /** Under another context manager a handler does not run in the context of its event: what it sends belongs there all the same. */
+  /** Under another context manager a handler does not run in its event's context, but its sends still belong there. */
   #active(event: EventSpan | undefined): Context {
     return event === undefined || this.contextManager.enabled ? context.active() : event.context
   }
@@ -167,10 +167,10 @@ class SendSpan implements SendTrace {
   }
 }
 
-/** Whoever has set the context of a send has a span for it. */
+/** A send with an explicit context has its own span. */
 function ignored(): void {}
 
-/** Runs `work` in the context, and ends the span with it. */
+/** Runs `work` in the context, and ends the span afterwards. */
 async function within<R>(span: Span, active: Context, work: () => Promise<R>): Promise<R> {
   try {
     return await context.with(active, work)
@@ -182,7 +182,7 @@ async function within<R>(span: Span, active: Context, work: () => Promise<R>): P
   }
 }
 
-/** False for one that has ended, as that in which the server was started may have. */
+/** False for an ended span, such as one that was active when the server started. */
 function isUnderWay(span: Span): boolean {
   return span.isRecording() || (span.spanContext().traceFlags & TraceFlags.SAMPLED) === 0
 }

@@ -1,11 +1,11 @@
 import { type Context, diag, propagation, ROOT_CONTEXT, type TextMapGetter } from '@opentelemetry/api'
 import { headerNamed, type RawHeaders } from '@millrace/core'
 
-/** W3C, as in HTTP. */
+/** W3C names, as in HTTP. */
 export const PARENT = 'traceparent'
 const STATE = 'tracestate'
 
-/** The last header of a name wins, as it does for users. */
+/** The last header with a name wins, as it does for users. */
 const RECORD: TextMapGetter<RawHeaders> = {
   keys: (headers) => headers.map(([name]) => name),
   get: headerNamed,
@@ -16,7 +16,7 @@ const REQUEST: TextMapGetter<Headers> = {
   get: (headers, name) => headers.get(name) ?? undefined,
 }
 
-/** The context that a record has come with: the root where it has none that can be read. */
+/** The context that a record carries; the root context if it has none or an unreadable one. */
 export function contextOfRecord(headers: RawHeaders): Context {
   return headers.length === 0 ? ROOT_CONTEXT : extract(headers, RECORD)
 }
@@ -25,7 +25,7 @@ export function contextOfRequest(headers: Headers): Context {
   return extract(headers, REQUEST)
 }
 
-/** What somebody else has written must not fail an event, whatever the propagator makes of it. */
+/** A header from elsewhere must not fail an event, even if the propagator throws on it. */
 function extract<C>(carrier: C, getter: TextMapGetter<C>): Context {
   try {
     return propagation.extract(ROOT_CONTEXT, carrier, getter)
@@ -35,7 +35,7 @@ function extract<C>(carrier: C, getter: TextMapGetter<C>): Context {
   }
 }
 
-/** The headers by which the context goes on; none where nothing is to be passed on. */
+/** The headers that carry the context; none if there is nothing to propagate. */
 export function injected(context: Context): Readonly<Record<string, string>> {
   const carrier: Record<string, string> = {}
   try {
@@ -47,7 +47,7 @@ export function injected(context: Context): Readonly<Record<string, string>> {
   }
 }
 
-/** The headers of a record with the context in place of the one that they may have. */
+/** The record's headers, with the context in place of an earlier one. */
 export function withContext(headers: RawHeaders, context: Context): RawHeaders {
   const carrier = injected(context)
   const names = Object.keys(carrier)

@@ -35,7 +35,7 @@ async function served(
   return { url: `http://127.0.0.1:${server.port}`, asked }
 }
 
-test("hono's basic auth guards the pages that it is put before, and no others", async () => {
+test("hono's basic auth guards only the pages that it covers", async () => {
   const { url, asked } = await served((hono) => hono.use('/orders/*', basicAuth({ username: 'ann', password: 'pw' })))
   const refused = await fetch(`${url}/orders/7/`)
   expect([refused.status, refused.headers.get('www-authenticate')]).toEqual([401, expect.stringContaining('Basic')])
@@ -47,7 +47,7 @@ test("hono's basic auth guards the pages that it is put before, and no others", 
   expect(asked).toEqual(['/orders/7/', '/health/live'])
 })
 
-test("hono's CORS adds its headers to what the site answers, and answers preflights itself", async () => {
+test("hono's CORS adds headers to the site's answers, and answers preflights itself", async () => {
   const { url, asked } = await served((hono) => hono.use('*', cors({ origin: 'https://shop.example' })))
   const headers = { origin: 'https://shop.example' }
   const answer = await fetch(`${url}/count/`, { headers })
@@ -67,7 +67,7 @@ test("hono's CORS adds its headers to what the site answers, and answers preflig
   expect(asked).toEqual(['/count/'])
 })
 
-test('routes of hono go before those of the site', async () => {
+test("hono's routes take precedence over the site's", async () => {
   const { url, asked } = await served((hono) => hono.get('/hello', (c) => c.text('from hono')))
   expect(await (await fetch(`${url}/hello`)).text()).toBe('from hono')
   expect(asked).toEqual([])

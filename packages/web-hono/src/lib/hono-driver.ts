@@ -6,20 +6,21 @@ import { HTTPException } from 'hono/http-exception'
 import { toError } from '@millrace/core'
 import { serveNodeHttp, type ServeOptions, type WebDriver, writeResponse } from '@millrace/core/http'
 
-/** What middleware finds under `c.env`. */
+/** The bindings of middleware, as `c.env`. */
 export interface HonoBindings {
   /** Node's response: `outgoing.req.socket` is the connection. */
   readonly outgoing: ServerResponse
 }
 
-/** The hono app that a site is served by. */
+/** The hono app that serves a site. */
 export type HonoApp = Hono<{ Bindings: HonoBindings }>
 
 /**
- * The server under a site unless `web.driver` says otherwise.
+ * The server of a site unless `web.driver` sets another.
  *
- * @param configure gets the hono app before the site is put into it: middleware, and routes that go before the site's.
- * Everything passes through it that comes to the worker: pages, probes, metrics, requests that other workers pass on.
+ * @param configure gets the hono app before the site is mounted, to add middleware and routes that take precedence over
+ * the site's. Every request to the worker passes through it: pages, probes, metrics, and requests that other workers
+ * forward.
  * @example
  * createApp({ id: 'shop', web: { driver: () => honoDriver((hono) => hono.use('/admin/*', basicAuth({ username, password }))) } })
  */
@@ -44,7 +45,7 @@ function listenerOf(
 ): ReturnType<typeof getRequestListener> {
   const app: HonoApp = new Hono()
   app.onError((error) => {
-    // How middleware refuses: 401 of basic auth, say.
+    // Middleware refuses requests by throwing, as basic auth does with 401.
     if (error instanceof HTTPException) return error.getResponse()
     onError(error)
     return errorResponse(500, 'The request failed.')
@@ -54,12 +55,12 @@ function listenerOf(
   const answer = async (request: Request, outgoing: object): Promise<Response> => {
     if (!(outgoing instanceof ServerResponse)) throw new TypeError('The server speaks HTTP/1.1 only.')
     const response = await app.fetch(request, { outgoing })
-    // The adapter would print errors of bodies to the console, and their messages into the answer.
+    // Otherwise the adapter would print errors of bodies to the console and their messages into the answer.
     await writeResponse(response, outgoing).catch((thrown: unknown) => onError(toError(thrown)))
     return RESPONSE_ALREADY_SENT
   }
   return getRequestListener((request, { outgoing }) => answer(request, outgoing), {
-    // Other code of the process keeps its own Request and Response.
+    // Leave the process's global Request and Response to other code.
     overrideGlobalObjects: false,
     // For HTTP/1.0, which needs no Host.
     hostname: 'localhost',

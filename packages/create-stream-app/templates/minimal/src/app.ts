@@ -2,7 +2,7 @@ import { createApp } from '@millrace/app'
 
 export const app = createApp({ id: 'template-minimal' })
 
-/** One record a visit: the key is the page that was visited. */
+/** One record for each visit: the key is the visited page. */
 export const visits = app.topic('visits', { key: 'string', value: 'string' })
 
 export const counts = app.table('visit_counts', {

@@ -9,14 +9,14 @@ test('charges an order and writes its invoice', async () => {
   await t.send(customers, { key: 'c1', value: ann })
   await t.settle()
   await t.send(orders, { key: 'c1', value: { id: 'o1', cents: 1200 } })
-  // Until the next commit: under exactly once nobody sees earlier what an event sent.
+  // Under exactly once, records sent by an event are visible only after the next commit.
   await t.clock.advance('1s')
   expect(spent.get('c1')).toBe(1200)
   expect(t.sent(invoices).map(({ value }) => value)).toEqual([{ orderId: 'o1', name: 'Ann', cents: 1200 }])
   expect(await (await t.fetch('/spent/c1/')).json()).toEqual({ customer: 'c1', cents: 1200 })
 })
 
-test('an order that comes before its customer is tried again', async () => {
+test('retries an order that arrives before its customer', async () => {
   await using t = await testApp(app)
   await t.send(orders, { key: 'c2', value: { id: 'o2', cents: 500 } })
   await t.settle()

@@ -6,7 +6,7 @@ export const app = createApp({
   id: 'template-orders',
   // An order's invoice, its row in `spent` and its offset are one transaction: after a crash none of them counts twice.
   processingGuarantee: 'exactly-once',
-  // Tables on disk: a restart reads only the ends of their changelogs.
+  // Tables are on disk: a restart reads only the ends of their changelogs.
   store: 'lmdb:',
 })
 
@@ -37,7 +37,7 @@ app.agent(
   { help: 'Keeps the newest state of each customer' },
 )
 
-/** An order came before its customer: worth another try. */
+/** The order arrived before its customer: worth a retry. */
 class CustomerUnknown extends Error {
   override readonly name: string = 'CustomerUnknown'
 }
@@ -49,7 +49,7 @@ app.agent(
     for await (const [customerId, order] of stream.items()) {
       const customer = customerById.get(customerId)
       if (customer === undefined) throw new CustomerUnknown(`There is no customer ${customerId} yet.`)
-      // The order's id makes the charge safe to repeat: what is done outside of Kafka may be done again after a crash.
+      // The order's id makes the charge safe to repeat: a crash may repeat effects outside Kafka.
       await charge({ idempotencyKey: order.id, card: customer.card, cents: order.cents })
       spent.update(customerId, (cents) => cents + order.cents)
       await invoices.send({ key: customerId, value: { orderId: order.id, name: customer.name, cents: order.cents } })
@@ -58,8 +58,8 @@ app.agent(
   {
     help: 'Charges orders and writes invoices',
     concurrency: 16,
-    // A refused card will not get better by itself: straight to the dead letters. Anything else is tried again first.
-    // `millrace dlq list`, `show` and `replay` handle what lies there.
+    // Retrying does not help a refused card: straight to the dead letters. Other errors are retried first. Inspect and
+    // replay dead letters with `millrace dlq list`, `show` and `replay`.
     onError: ({ error }) => (error instanceof CardRefused ? 'deadLetter' : { retry: 5, backoff: '200ms' }),
   },
 )

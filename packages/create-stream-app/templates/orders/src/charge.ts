@@ -1,4 +1,4 @@
-/** The card itself is the trouble: another try is of no use. */
+/** The card itself is refused, so a retry is of no use. */
 export class CardRefused extends Error {
   override readonly name: string = 'CardRefused'
 }
@@ -10,7 +10,10 @@ export interface Charge {
   readonly cents: number
 }
 
-/** Charges a card with the payment service at `PAYMENTS_URL`; without one, every card is good but those that end in 0000. */
+/**
+ * Charges a card with the payment service at `PAYMENTS_URL`; without one, refuses cards that end in 0000 and accepts
+ * all others.
+ */
 export async function charge({ idempotencyKey, card, cents }: Charge): Promise<void> {
   const url = process.env['PAYMENTS_URL']
   if (url === undefined || url === '') {

@@ -1,4 +1,5 @@
-// On a real Kafka: `docker compose up -d kafka`, then `npm run test:kafka`. Another one: MILLRACE_BROKER=kafka://host:port.
+// Runs on a real Kafka: `docker compose up -d kafka`, then `npm run test:kafka`. For another broker, set
+// MILLRACE_BROKER=kafka://host:port.
 import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

@@ -16,7 +16,7 @@ test('counts words', async () => {
   expect(counts.get('c')).toBe(0)
 })
 
-test('answers for a word wherever it is', async () => {
+test('answers for a word on any worker', async () => {
   await using t = await testApp(app, { partitions: 8 })
   await t.worker()
   await t.send(posts, 'thar she blows')

@@ -4,7 +4,7 @@ import { wordsOf } from './words.ts'
 
 export const app = createApp({ id: 'template-word-count' })
 
-/** Text as people write it, one record a post. */
+/** Text as people write it, one record for each post. */
 export const posts = app.topic('posts', { value: 'string' })
 
 export const counts = app.table('word_counts', {
@@ -16,7 +16,7 @@ export const counts = app.table('word_counts', {
 
 const Word = z.object({ word: z.string() })
 
-// The key of a record decides its partition, and so the worker that counts it: all of one word meet in one place.
+// A record's key decides its partition, and so the worker that counts it: all records of one word arrive at one worker.
 export const countWords = app.agent(
   'count-words',
   { key: 'string', value: json(Word) },
@@ -44,7 +44,7 @@ app.timer('1m', async function everyMinute() {
   console.log('WAKE UP')
 })
 
-// Every worker has the job; the leader of the group runs it.
+// Every worker declares the job; the leader of the group runs it.
 app.crontab(
   '0 20 * * *',
   { timezone: 'America/Los_Angeles', onLeader: true },
@@ -53,7 +53,7 @@ app.crontab(
   },
 )
 
-/** GET shows how often it was asked on this worker, POST adds to it, DELETE starts anew. */
+/** GET shows how often this worker was asked, POST adds to it, DELETE resets it. */
 class Counter extends View {
   count = 0
 
@@ -73,7 +73,7 @@ class Counter extends View {
 }
 app.page('/counter/', Counter)
 
-// Any worker can be asked for any word: the request goes on to the worker that has it.
+// Any worker can be asked for any word: it forwards the request to the worker that has the word.
 app.page(
   '/count/:word/',
   app.tableRoute(counts, { param: 'word' }, (c, word) => c.json({ [word]: counts.get(word) })),

@@ -29,8 +29,8 @@ export function createTask(options: TaskOptions, fn: JobFunction): TaskJob {
 }
 
 /**
- * A job that runs at a fixed rate, first after one interval. The rate is kept on the clock that only goes forward: runs
- * do not drift, and a slot that comes while the job still runs is skipped and counted, unless `overlap` says otherwise.
+ * A job that runs at a fixed rate, first after one interval. The rate follows the monotonic clock, so runs do not
+ * drift. A slot that comes while the job still runs is skipped and counted, unless `overlap` says otherwise.
  *
  * @throws `NAME_INVALID`, `DURATION_INVALID`, `DEFINITION_INVALID`, naming the job
  * @example
@@ -43,10 +43,11 @@ export function createTimer(every: Duration, options: TimerOptions, fn: JobFunct
 }
 
 /**
- * A job that runs by the calendar and the clock of a time zone. 5 fields, 6 with seconds first, or `@daily` and the like.
+ * A job that runs by the calendar and clock of a time zone. 5 fields, 6 with seconds first, or a nickname such as
+ * `@daily`.
  *
- * A fixed hour that is left out when clocks are put forward is skipped; one that comes twice when they are put back runs
- * once, the first time. With an open hour (`*`) the job runs through both.
+ * When clocks are put forward, a fixed hour in the gap is skipped. When they are put back, a fixed hour that occurs
+ * twice runs the first time only. With an open hour (`*`), the job runs through both.
  *
  * @throws `CRON_INVALID` (also for a date that never comes), `TIME_ZONE_UNKNOWN`, `NAME_INVALID`, `DURATION_INVALID`,
  *   `DEFINITION_INVALID`, naming the job

@@ -14,7 +14,7 @@ function error(define: () => unknown): { readonly code: string; readonly message
   throw new Error('Nothing was thrown.')
 }
 
-test('a job is named after its function, or as it is told', () => {
+test('a job takes the name of its function, or the name option', () => {
   expect(createTask({}, daily).name).toBe('daily')
   expect(createTimer('10s', { name: 'other' }, daily)).toMatchObject({
     kind: 'timer',
@@ -38,14 +38,14 @@ test.each([
   ['0 0 31 2 *', ''],
   ['0 0 30 2 *', ''],
   ['0 0 31 4,6,9,11 *', ''],
-])('the expression %j is refused with the name of the job', (expression, detail) => {
+])('refuses the expression %j and names the job', (expression, detail) => {
   const refused = error(() => createCrontab(expression, {}, daily))
   expect(refused.code).toBe('CRON_INVALID')
   expect(refused.message).toContain('cron job "daily"')
   expect(refused.message).toContain(detail)
 })
 
-test('options that do not exist are refused with the nearest one that does', () => {
+test('refuses unknown options and suggests the nearest one', () => {
   const given = (create: (...given: never) => unknown, ...args: readonly unknown[]): (() => unknown) => {
     return () => Reflect.apply(create, undefined, args)
   }
@@ -64,7 +64,7 @@ test('options that do not exist are refused with the nearest one that does', () 
   )
 })
 
-test('bad zones, durations and options are refused with the name of the job', () => {
+test('refuses bad zones, durations and options, and names the job', () => {
   const cases = [
     [() => createCrontab('@daily', { timezone: 'Mars/Olympus' }, daily), 'TIME_ZONE_UNKNOWN', 'cron job "daily"'],
     [() => createTimer('0s', {}, daily), 'DURATION_INVALID', 'timer "daily"'],
@@ -99,7 +99,7 @@ test('bad zones, durations and options are refused with the name of the job', ()
     expect(error(define)).toMatchObject({ code, message: expect.stringContaining(text) })
 })
 
-test('two jobs of one name are refused', () => {
+test('refuses two jobs with one name', () => {
   const jobs = [createTask({}, daily), createTimer('1s', {}, daily)]
   expect(error(() => schedulerPart({ appId: 'app', contexts: new AsyncLocalStorage() }, jobs))).toMatchObject({
     code: 'NAME_TAKEN',

@@ -4,9 +4,9 @@ import { nextSlot } from '../schedule/next-slot.ts'
 import type { Job } from './job.ts'
 
 /**
- * A job as its definition has it, without a worker.
+ * A job as defined, without a worker.
  *
- * @param nowMs Unix milliseconds after which the next run is looked for
+ * @param nowMs Unix milliseconds; the next run is after this time
  * @example
  * describeJobPlan(createTimer('10s', wake), Date.now()).schedule // '10s'
  */
@@ -22,7 +22,7 @@ export function describeJobPlan(job: Job, nowMs: number): JobDescription {
   }
 }
 
-/** When a job runs, in words as short as its definition. */
+/** When a job runs, in a short form of its definition. */
 export function describeSchedule(job: Job): string {
   if (job.kind === 'task') return ''
   return job.kind === 'timer' ? formatDuration(job.everyMs) : job.expression

@@ -6,9 +6,9 @@ export interface TaskOptions {
   /** Default: the function's name. */
   readonly name?: string | undefined
   /**
-   * Run once for the whole group, on its leader, instead of once on each worker; again only when the group has been
-   * without any worker meanwhile. A run that has not finished when the lead is lost, or when the leader stops, begins
-   * again on the next leader. Default false.
+   * Run once for the whole group, on its leader, instead of once on each worker. It runs again only after a time
+   * without any worker in the group. A run that has not finished when the lead is lost or the leader stops begins again
+   * on the next leader. Default false.
    */
   readonly onLeader?: boolean | undefined
   /** Aborts `signal` after this time. Default: none. */
@@ -23,7 +23,7 @@ export interface TimerOptions {
   readonly onLeader?: boolean | undefined
   /** Default `'skip'`. */
   readonly overlap?: Overlap | undefined
-  /** Delays each run by a random time below this, and always to before the next slot. Default 0. */
+  /** Delays each run by a random time below this, but never past the next slot. Default 0. */
   readonly jitter?: Duration | undefined
   /** Aborts `signal` after this time. Default: none. */
   readonly timeout?: Duration | undefined
@@ -31,17 +31,17 @@ export interface TimerOptions {
 
 /** Options of `app.crontab`. */
 export interface CrontabOptions extends TimerOptions {
-  /** IANA name of the time zone in which the expression is read. Default `'UTC'`. */
+  /** IANA name of the time zone of the expression. Default `'UTC'`. */
   readonly timezone?: string | undefined
-  /** What becomes of slots that passed while nobody led. Needs `onLeader`. Default `'none'`. */
+  /** Which slots that passed while nobody led run later. Needs `onLeader`. Default `'none'`. */
   readonly catchUp?: CatchUp | undefined
-  /** How late a slot may be caught up. Default: without a bound, but never more than the latest 1,000 slots. */
+  /** How late a slot may be caught up. Default: no limit, but never more than the latest 1,000 slots. */
   readonly within?: Duration | undefined
-  /** No slot before this. */
+  /** No slots before this time. */
   readonly start?: Date | undefined
-  /** No slot after this. */
+  /** No slots after this time. */
   readonly end?: Date | undefined
-  /** Runs at most: on each worker, or with `onLeader` in all. */
+  /** Maximum number of runs: on each worker or, with `onLeader`, in total. */
   readonly limit?: number | undefined
 }
 

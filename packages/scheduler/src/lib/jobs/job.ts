@@ -1,35 +1,39 @@
 import type { CronSchedule } from '../schedule/next-slot.ts'
 
-/** What a job's function is given. */
+/** What a job's function gets. */
 export interface JobContext {
   /** Name of the job. */
   readonly job: string
-  /** The time that this run stands for. It may have begun later: by jitter, or because the worker was busy or away. */
+  /**
+   * The scheduled time of this run. The run may have begun later: because of jitter, or because the worker was busy or
+   * away.
+   */
   readonly slot: Date
   /** Aborts when the worker stops, at the job's timeout, when the lead is lost, and when a later run takes over. */
   readonly signal: AbortSignal
 }
 
-/** What a job does. It may be asynchronous; what it returns is not looked at. */
+/** A job's function. It may be asynchronous; its result is ignored. */
 export type JobFunction = (context: JobContext) => unknown
 
 /**
- * What happens when a slot comes while the job still runs: `skip` it, keep one (`queue-one`) or all of them (`queue-all`,
- * at most 1,000) for later, abort the run under way and begin when it has ended (`cancel-previous`), or run both (`allow`).
+ * What happens when a slot comes while the job still runs: `skip` it, keep one (`queue-one`) or all of them
+ * (`queue-all`, at most 1,000) for later, abort the current run and begin when it has ended (`cancel-previous`), or run
+ * both (`allow`).
  */
 export type Overlap = 'skip' | 'queue-one' | 'queue-all' | 'cancel-previous' | 'allow'
 
-/** Which slots run later that passed while nobody led: none, the latest, or all of them. */
+/** Which of the slots that passed while nobody led run later: none, the latest, or all. */
 export type CatchUp = 'none' | 'latest' | 'all'
 
 interface AnyJob {
   readonly name: string
   readonly fn: JobFunction
-  /** One worker of the group runs it, the leader. */
+  /** Runs on one worker of the group, the leader. */
   readonly onLeader: boolean
   readonly overlap: Overlap
   readonly jitterMs: number
-  /** `undefined`: as long as it takes. */
+  /** `undefined`: no limit. */
   readonly timeoutMs: number | undefined
 }
 
@@ -44,7 +48,7 @@ export interface TimerJob extends AnyJob {
   readonly everyMs: number
 }
 
-/** Runs when a calendar and a clock on a wall say so. */
+/** Runs by the calendar and the clock of a time zone. */
 export interface CronJob extends AnyJob {
   readonly kind: 'cron'
   readonly expression: string
@@ -52,14 +56,14 @@ export interface CronJob extends AnyJob {
   readonly catchUp: CatchUp
   /** How late a slot may be caught up. */
   readonly withinMs: number
-  /** Runs at most; `Infinity` for no bound. */
+  /** Maximum number of runs; `Infinity` for no limit. */
   readonly limit: number
 }
 
-/** A task, timer or cron job: a descriptor, which lives as long as the app. */
+/** A task, timer or cron job: a descriptor that lives as long as the app. */
 export type Job = TaskJob | TimerJob | CronJob
 
-/** For messages: `cron job "daily"`. */
+/** The job's name for messages: `cron job "daily"`. */
 export function describeJob({ kind, name }: Pick<Job, 'kind' | 'name'>): string {
   return `${kind === 'cron' ? 'cron job' : kind} "${name}"`
 }

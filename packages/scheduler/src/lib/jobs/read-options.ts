@@ -12,7 +12,7 @@ import type { CrontabOptions, TimerOptions } from './job-options.ts'
 const OVERLAPS: readonly Overlap[] = ['skip', 'queue-one', 'queue-all', 'cancel-previous', 'allow']
 
 /**
- * The name given, else that of the function; the options are checked for names that do not exist.
+ * The given name, or otherwise the function's; refuses unknown options.
  *
  * @throws `NAME_INVALID`, `DEFINITION_INVALID`
  */
@@ -35,12 +35,12 @@ export function jobName(
   return name
 }
 
-/** What is no object is refused later, by a message that needs the name. */
+/** A value that is not an object is refused later, in a message that needs the name. */
 function namedIn(options: CrontabOptions | null): string | undefined {
   return options?.name
 }
 
-/** The options that all jobs share, checked. */
+/** The checked options that all jobs share. */
 export function readCommon(
   kind: Job['kind'],
   name: string,

@@ -1,17 +1,17 @@
 import { refuseNewer } from '@millrace/core'
 import type { RunResult } from '@millrace/core/operations'
 
-/** What leaders leave to their successors about a job: one row of the scheduler's topic, by the job's name. */
+/** What leaders tell their successors about a job: one row of the scheduler's topic, under the job's name. */
 export interface JobRecord {
-  /** Worker that wrote it. */
+  /** The worker that wrote it. */
   readonly by: string
-  /** Life of the group in which a task ran last. */
+  /** The life of the group in which a task last ran. */
   readonly life: string
-  /** Every slot up to this one is dealt with, or begun. */
+  /** Every slot up to this one has been handled or begun. */
   readonly upToMs: number
-  /** Slots that were begun and are not over. */
+  /** Slots begun but not finished. */
   readonly open: readonly number[]
-  /** Runs that were begun, ever. */
+  /** Runs begun in total. */
   readonly runs: number
   readonly last:
     | { readonly slotMs: number; readonly startedAtMs: number; readonly durationMs: number; readonly result: RunResult }
@@ -26,7 +26,10 @@ export function encodeJobRecord(record: JobRecord): Buffer {
   return Buffer.from(JSON.stringify({ v: VERSION, ...record }))
 }
 
-/** `undefined` for what is no record. Throws `FORMAT_NEWER`: taken for new, the job would run again. */
+/**
+ * `undefined` for bytes that are not a record. Throws `FORMAT_NEWER`: treating such a record as new would run the job
+ * again.
+ */
 export function decodeJobRecord(bytes: Buffer, job: string): JobRecord | undefined {
   let json: RecordJson
   try {

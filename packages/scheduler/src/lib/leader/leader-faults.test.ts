@@ -10,14 +10,14 @@ import { decodeJobRecord } from './job-record.ts'
 const NOON = Date.parse('2026-06-01T12:00:00Z')
 const MINUTE_MS = 60_000
 
-/** What may happen to three workers, one of which leads. */
+/** Faults for three workers, one of which leads. */
 const events = fc.array(
   fc.oneof(
     {
       weight: 4,
       arbitrary: fc.record({ type: fc.constant('wait' as const), ms: fc.integer({ min: 1, max: 150_000 }) }),
     },
-    // Whoever led before is not given: it takes itself for the leader until it is.
+    // The former leader is not told: it takes itself for the leader until then.
     { weight: 3, arbitrary: fc.record({ type: fc.constant('elect' as const), worker: fc.nat(2) }) },
     { weight: 2, arbitrary: fc.record({ type: fc.constant('tell' as const) }) },
     { weight: 1, arbitrary: fc.record({ type: fc.constant('sleep' as const), worker: fc.nat(2) }) },
@@ -36,12 +36,12 @@ const events = fc.array(
   { minLength: 5, maxLength: 25, size: 'max' },
 )
 
-test('whatever happens to leaders, every slot outside of pauses runs, and none begins again once its end is noted', async () => {
+test('despite all faults of leaders, every slot outside pauses runs, and none begins again once its end is recorded', async () => {
   await fc.assert(
     fc.asyncProperty(events, async (happened) => {
       const clock = manualClock({ now: NOON })
       const broker = new SmallBroker()
-      /** Slots that have begun, and how much was written by then. */
+      /** Slots begun, and how much had been written by then. */
       const begun = new Map<number, number>()
       const problems: string[] = []
       const pauses: { sinceMs: number; untilMs: number }[] = []
@@ -88,7 +88,7 @@ test('whatever happens to leaders, every slot outside of pauses runs, and none b
         else if (event.type === 'tell') tell()
         else if (event.type === 'sleep') {
           const lead = leads[event.worker]
-          // The one that leads for the group is heard of, or another would lead.
+          // The group's leader is in contact with the group; otherwise another one would lead.
           if (lead !== undefined && event.worker !== current) lead.expired = true
         } else if (event.type === 'pause') await setPause(event.isPaused, event.worker)
         else failOnce(broker, event.when)
@@ -110,7 +110,7 @@ test('whatever happens to leaders, every slot outside of pauses runs, and none b
       expect(wanted.filter((ms) => !begun.has(ms))).toEqual([])
       expect(decodeJobRecord(lastOf(broker) ?? Buffer.from(''), 'a')).toMatchObject({ open: [], upToMs: wanted.at(-1) })
       for (const worker of workers) expect(worker.failure).toBeUndefined()
-      // Each storage left on slows down every promise of the runs that follow.
+      // Each async storage left enabled slows down every promise of later runs.
       for (const { contexts } of workers) contexts.disable()
     }),
     { numRuns: 60 },
@@ -121,7 +121,7 @@ function isOfJob({ key }: { readonly key: Buffer | null }): boolean {
   return key?.toString() === 'job'
 }
 
-/** What was noted last about the job. */
+/** The last record of the job. */
 function lastOf(broker: SmallBroker): Buffer | null {
   return broker.records.findLast(isOfJob)?.value ?? null
 }
@@ -130,7 +130,7 @@ function openIn(value: Buffer | null): readonly number[] {
   return (value === null ? undefined : decodeJobRecord(value, 'a'))?.open ?? []
 }
 
-/** The next commit fails: before it takes effect, or after. */
+/** The next commit fails, before or after it takes effect. */
 function failOnce(broker: SmallBroker, when: 'before' | 'after'): void {
   const hook = when === 'before' ? 'beforeCommit' : 'afterCommit'
   broker[hook] = () => {
@@ -139,7 +139,7 @@ function failOnce(broker: SmallBroker, when: 'before' | 'after'): void {
   }
 }
 
-test('what leaders of earlier versions have noted', () => {
+test('reads records of leaders of earlier versions', () => {
   const row =
     '{"v":1,"by":"one","life":"pod-1","upToMs":60000,"open":[60000],"runs":2,"last":{"slotMs":0,"startedAtMs":5,"durationMs":7,"result":"ok"},"later":1}'
   expect(decodeJobRecord(Buffer.from(row), 'job')).toEqual({
@@ -152,7 +152,7 @@ test('what leaders of earlier versions have noted', () => {
   })
 })
 
-test('what a leader of a later version has noted ends the worker, and no job runs again', async () => {
+test('a record of a later version fails the worker, and no job runs again', async () => {
   const clock = manualClock({ now: NOON })
   const broker = new SmallBroker()
   await broker.append({

@@ -7,7 +7,7 @@ import type { Job, JobContext } from '../jobs/job.ts'
 
 const NOON = new Date('2026-06-01T12:00:00Z')
 
-/** Several workers on one broker and one clock; `ran` has every run that began: worker and time. */
+/** Several workers on one broker and one clock; `ran` has the worker and time of every run begun. */
 class World {
   readonly clock: ManualClock = manualClock({ now: NOON })
   readonly broker: SmallBroker = new SmallBroker()
@@ -26,12 +26,12 @@ class World {
   }
 }
 
-/** Never returns before it is aborted. */
+/** Returns only when it is aborted. */
 function endless({ signal }: JobContext): Promise<never> {
   return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
 }
 
-test('jobs wait where nobody leads, and the view says so; local ones run', async () => {
+test('jobs of the leader wait without a leader, and the view says so; local jobs run', async () => {
   const world = new World()
   const worker = world.worker('one')
   const scheduler = await worker.run([world.minutely('one'), createTimer('1m', { name: 'local' }, world.note('local'))])
@@ -47,7 +47,7 @@ test('jobs wait where nobody leads, and the view says so; local ones run', async
   await expect(scheduler.trigger('minutely')).rejects.toMatchObject({ code: 'NOT_LEADER' })
 })
 
-test('only the leader runs, and the next leader goes on after the last slot that ran', async () => {
+test('only the leader runs jobs, and the next leader continues after the last slot run', async () => {
   const world = new World()
   const [one, two] = [world.worker('one'), world.worker('two')]
   await one.run([world.minutely('one')])
@@ -63,7 +63,7 @@ test('only the leader runs, and the next leader goes on after the last slot that
   expect(world.ran).toEqual(['one 12:01:00', 'one 12:02:00', 'two 12:03:00'])
 })
 
-test('a slot that came between two leaders runs when it is less than a minute late', async () => {
+test('a slot between two leaders runs if it is less than a minute late', async () => {
   const world = new World()
   const [one, two] = [world.worker('one'), world.worker('two')]
   const hourly = (id: string): Job => createCrontab('0 * * * *', { name: 'hourly', onLeader: true }, world.note(id))
@@ -76,7 +76,7 @@ test('a slot that came between two leaders runs when it is less than a minute la
   await world.clock.advance('20s')
   const next = two.lead()
   await turns()
-  // Nothing was noted before: the new leader begins with what comes.
+  // Nothing was recorded before: the new leader begins with the next slot.
   expect(world.ran).toEqual([])
   await world.clock.advance('1h')
   expect(world.ran).toEqual(['two 14:00:00'])
@@ -88,7 +88,7 @@ test('a slot that came between two leaders runs when it is less than a minute la
   expect(world.ran).toEqual(['two 14:00:00', 'one 15:00:00'])
 })
 
-test('a run that had not finished runs again on the next leader; one that had does not', async () => {
+test('an unfinished run runs again on the next leader; a finished one does not', async () => {
   const world = new World()
   const [one, two] = [world.worker('one'), world.worker('two')]
   const signals: AbortSignal[] = []
@@ -114,14 +114,14 @@ test('a run that had not finished runs again on the next leader; one that had do
   expect(world.ran).toHaveLength(2)
 })
 
-test('a leader that slept over two slots runs none of them', async () => {
+test('a leader that was suspended over two slots runs neither', async () => {
   const world = new World()
   const [one, two] = [world.worker('one'), world.worker('two')]
   const first = await one.run([world.minutely('one')])
   await two.run([world.minutely('two')])
   const lead = one.lead()
   await world.clock.advance('1m')
-  // It sleeps: its clock goes on, but its lease runs out, and nobody has told it yet.
+  // The leader is suspended: its clock runs on and its lease expires, but nobody has told it yet.
   lead.expired = true
   two.lead()
   await world.clock.advance('2m')
@@ -134,14 +134,14 @@ test('a leader that slept over two slots runs none of them', async () => {
   expect(world.ran).toHaveLength(4)
 })
 
-test('a leader that does not know that it slept is fenced: its claim fails and its run does not begin', async () => {
+test('a leader unaware of its suspension is fenced: its claim fails and its run does not begin', async () => {
   const world = new World()
   const [one, two] = [world.worker('one'), world.worker('two')]
   await one.run([world.minutely('one')])
   await two.run([world.minutely('two')])
   const lead = one.lead()
   await world.clock.advance('1m')
-  // Both take themselves for the leader; the later one has shut out the first, which will hear of it at its commit.
+  // Both take themselves for the leader. The later one has fenced the first, which learns of it at its commit.
   world.broker.beforeCommit = async () => {
     world.broker.beforeCommit = () => {}
     two.lead()
@@ -153,7 +153,7 @@ test('a leader that does not know that it slept is fenced: its claim fails and i
   lead.lose()
 })
 
-test('a leader that wakes between its claim and the run asks the group first', async () => {
+test('a leader suspended between its claim and the run asks the group first', async () => {
   const world = new World()
   const one = world.worker('one')
   await one.run([world.minutely('one')])
@@ -163,13 +163,13 @@ test('a leader that wakes between its claim and the run asks the group first', a
   expect(world.ran).toEqual([])
   lead.lose()
   world.broker.afterCommit = () => {}
-  // Its claim counts: the run belongs to the next leader.
+  // The claim counts: the run belongs to the next leader.
   one.lead()
   await turns()
   expect(world.ran).toEqual(['one 12:01:00'])
 })
 
-test('a write whose answer got lost counts, and its run begins once', async () => {
+test('a write with a lost answer counts, and its run begins once', async () => {
   const world = new World()
   const one = world.worker('one')
   const scheduler = await one.run([world.minutely('one')])
@@ -185,7 +185,7 @@ test('a write whose answer got lost counts, and its run begins once', async () =
   expect(one.logged.some(({ level }) => level === 'warn')).toBe(true)
 })
 
-test('a write that failed is written again, and its run begins once', async () => {
+test('a failed write is repeated, and its run begins once', async () => {
   const world = new World()
   const one = world.worker('one')
   await one.run([world.minutely('one')])
@@ -203,7 +203,7 @@ test.each([
   ['none', []],
   ['latest', ['two 15:00:00']],
   ['all', ['two 13:00:00', 'two 14:00:00', 'two 15:00:00']],
-] as const)('after a restart of everything catchUp %s runs what was missed', async (catchUp, expected) => {
+] as const)('after a full restart, catchUp %s runs the missed slots', async (catchUp, expected) => {
   const world = new World()
   const hourly = (id: string): Job =>
     createCrontab('0 * * * *', { name: 'hourly', onLeader: true, catchUp }, world.note(id))
@@ -224,7 +224,7 @@ test.each([
   expect(scheduler.jobs()[0]?.nextRun).toEqual(new Date('2026-06-01T17:00:00Z'))
 })
 
-test('within bounds how late a slot is caught up', async () => {
+test('within limits how late a slot is caught up', async () => {
   const world = new World()
   const hourly = (id: string): Job =>
     createCrontab('0 * * * *', { name: 'hourly', onLeader: true, catchUp: 'all', within: '2h' }, world.note(id))
@@ -243,7 +243,7 @@ test('within bounds how late a slot is caught up', async () => {
   expect(scheduler.jobs()[0]?.skipped).toBe(1)
 })
 
-test('what is caught up is bounded, also for a job of every second after a month', async () => {
+test('catching up is bounded, even for a job that runs every second, after a month', async () => {
   const world = new World()
   const every = (id: string): Job =>
     createCrontab('* * * * * *', { name: 'every', onLeader: true, catchUp: 'all' }, world.note(id))
@@ -262,7 +262,7 @@ test('what is caught up is bounded, also for a job of every second after a month
   expect(new Set(world.ran).size).toBe(1000)
 })
 
-test('a leader task runs once in the life of a group, and again when it had not finished', async () => {
+test('a leader task runs once in the life of a group, and again if it did not finish', async () => {
   const world = new World()
   const [one, two, three] = [world.worker('one'), world.worker('two'), world.worker('three')]
   const seed = (id: string, fn: (context: JobContext) => unknown): Job =>
@@ -291,7 +291,7 @@ test('a leader task runs once in the life of a group, and again when it had not 
   expect(world.ran).toEqual(['one', 'two', 'two'])
 })
 
-test('a timer keeps its rate over leaders', async () => {
+test('a timer keeps its rate across leaders', async () => {
   const world = new World()
   const [one, two] = [world.worker('one'), world.worker('two')]
   const timer = (id: string): Job => createTimer('10s', { name: 'tick', onLeader: true }, world.note(id))
@@ -306,7 +306,7 @@ test('a timer keeps its rate over leaders', async () => {
   expect(world.ran).toEqual(['one 12:00:10', 'one 12:00:20', 'two 12:00:30', 'two 12:00:40'])
 })
 
-test('stopping waits for a run of the leader, and notes that it has finished', async () => {
+test('stopping waits for a leader’s run, and records its end', async () => {
   const world = new World()
   const [one, two] = [world.worker('one'), world.worker('two')]
   const job = (id: string): Job =>
@@ -325,7 +325,7 @@ test('stopping waits for a run of the leader, and notes that it has finished', a
   expect(scheduler.jobs()[0]?.state).toBe('scheduled')
 })
 
-test('limit counts over leaders', async () => {
+test('limit counts across leaders', async () => {
   const world = new World()
   const [one, two] = [world.worker('one'), world.worker('two')]
   const job = (id: string): Job =>
@@ -341,7 +341,7 @@ test('limit counts over leaders', async () => {
   expect(scheduler.jobs()[0]?.state).toBe('finished')
 })
 
-test('what nobody can read is taken for new', async () => {
+test('a job with an unreadable record counts as new', async () => {
   const world = new World()
   world.broker.records.push({
     topic: 'app-__scheduler',
@@ -361,7 +361,7 @@ test('what nobody can read is taken for new', async () => {
   )
 })
 
-test('being elected before the worker is ready begins nothing before it is', async () => {
+test('a leader elected before its worker is ready begins nothing until then', async () => {
   const world = new World()
   const one = world.worker('one')
   const beforeReady = async (): Promise<void> => {

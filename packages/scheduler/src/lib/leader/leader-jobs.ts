@@ -10,20 +10,20 @@ import { Term } from './term.ts'
 
 export interface LeaderJobsOptions {
   readonly worker: WorkerContext
-  /** In which leaders keep what ran. */
+  /** The topic where leaders store what ran. */
   readonly topic: string
   readonly random: () => number
-  /** Of the jobs of the leader only. */
+  /** The jobs of the leader only. */
   readonly runners: readonly JobRunner[]
-  /** The worker is ready and does not stop. */
+  /** Whether the worker is ready and not stopping. */
   readonly mayBegin: () => boolean
-  /** Something may be due now. */
+  /** Called when something may be due now. */
   readonly onBegun: () => void
-  /** Nothing of them is due any more. */
+  /** Called when none of these jobs is due any more. */
   readonly onLost: () => void
 }
 
-/** The jobs of the leader on this worker: they go on while it leads, from what the leaders before have noted. */
+/** The jobs of the leader on this worker. While it leads, they continue from the records of earlier leaders. */
 export class LeaderJobs {
   readonly #deps: LeaderJobsOptions
   #term: Term | undefined
@@ -42,7 +42,7 @@ export class LeaderJobs {
     term.run().catch((thrown: unknown) => worker.fail(toError(thrown)))
   }
 
-  /** Once the worker is ready, and the term has read what ran. */
+  /** Called once the worker is ready and the term has read what ran. */
   begin(): void {
     const { worker, runners, mayBegin, onBegun } = this.#deps
     const term = this.#term
@@ -53,7 +53,8 @@ export class LeaderJobs {
     for (const runner of runners) {
       const { job } = runner
       const record = term.record(job.name)
-      // Read again within a term: timetables go on, but a claim that was never acknowledged may have been written.
+      // The log was read again within a term: timetables continue, but a claim that was never acknowledged may have
+      // been written.
       if (isAgain) runner.runAgain(record?.open ?? [])
       else
         runner.begin({ ...beginOnLeader(job, record, { now, groupLife: term.leadership.groupLife }), registry: term })
@@ -62,7 +63,7 @@ export class LeaderJobs {
     onBegun()
   }
 
-  /** Ends the runs, and then the term of its own accord. */
+  /** Ends the runs and then the term voluntarily. */
   async resign(reason: unknown): Promise<void> {
     const { runners } = this.#deps
     for (const runner of runners) runner.stop(reason)
@@ -70,14 +71,14 @@ export class LeaderJobs {
     await this.#term?.resign()
   }
 
-  /** So that slots are caught up from now on, and not only from the first run on. */
+  /** Claimed early so that slots are caught up from now on, not only from the first run on. */
   async #note(term: Term, job: Job, now: Moment): Promise<void> {
     try {
       await term.note(job.name, now.wallMs)
     } catch (thrown) {
       this.#deps.worker.log.debug(
         { job: job.name, error: toError(thrown).message },
-        `That ${describeJob(job)} has begun could not be noted.`,
+        `The start of ${describeJob(job)} could not be noted.`,
       )
     }
   }
@@ -90,7 +91,7 @@ export class LeaderJobs {
   }
 }
 
-/** How a job goes on under a new leader, from what the leaders before have noted. */
+/** How a job continues under a new leader, from the records of earlier leaders. */
 function beginOnLeader(
   job: Job,
   record: JobRecord | undefined,

@@ -42,11 +42,11 @@ function row(key: string | null, value: string | null): OutgoingRecord {
   }
 }
 
-test('what the leader before writes until it is shut out is read: nothing falls between the two', async () => {
+test('reads everything that the previous leader writes until it is fenced', async () => {
   const broker = new SmallBroker()
   const before = await openLog(broker)
   await before.write('daily', Buffer.from('first'))
-  // In the last moment in which it still can.
+  // Written at the last moment possible.
   const log = await openLog(broker, { beforeInit: () => before.write('daily', Buffer.from('second')) })
   expect(log.rows).toEqual(new Map([['daily', Buffer.from('second')]]))
   await expect(before.write('daily', Buffer.from('third'))).rejects.toMatchObject({ code: 'PRODUCER_FENCED' })
@@ -55,10 +55,10 @@ test('what the leader before writes until it is shut out is read: nothing falls 
   await log.close()
 })
 
-test('a leader whose lease runs out while its claim is on its way does not commit it', async () => {
+test('a leader whose lease expires during its claim does not commit it', async () => {
   const broker = new SmallBroker()
   let looks = 0
-  // At the beginning and before the request it is still valid.
+  // The lease is still valid at the beginning and before the request.
   const check = (): void => {
     if (++looks > 2) throw new MillraceError('LEASE_EXPIRED', 'No heartbeat has succeeded.')
   }
@@ -69,7 +69,7 @@ test('a leader whose lease runs out while its claim is on its way does not commi
   await log.close()
 })
 
-test('rows are read as compaction would leave them: the last of a key, none of a key that was deleted or that is none', async () => {
+test('reads rows as compaction would leave them: the last row of each key, without deleted or invalid keys', async () => {
   const broker = new SmallBroker()
   for (const [key, value] of [
     ['daily', 'first'],
@@ -95,7 +95,7 @@ test('a log that cannot be opened closes its producer', async () => {
   expect(closed).toBe(1)
 })
 
-test('closing waits for the write under way, closes the producer, and lets nothing be written any more', async () => {
+test('closing waits for the current write, closes the producer, and refuses further writes', async () => {
   const broker = new SmallBroker()
   const happened: string[] = []
   broker.beforeCommit = async () => {
@@ -116,14 +116,14 @@ test('closing waits for the write under way, closes the producer, and lets nothi
   expect(broker.records).toHaveLength(1)
 })
 
-test('after a failed write nothing more is written, and those that wait fail with it', async () => {
+test('after a failed write nothing more is written, and waiting writes fail with it', async () => {
   const broker = new SmallBroker()
   broker.beforeCommit = () => {
     broker.beforeCommit = () => {}
     throw new Error('connection lost')
   }
   const log = await openLog(broker)
-  // The second waits until the first is written.
+  // The second write waits until the first is done.
   const writes = [log.write('daily', Buffer.from('first')), log.write('daily', Buffer.from('second'))]
   for (const write of writes) await expect(write).rejects.toThrow('connection lost')
   await expect(log.write('daily', Buffer.from('third'))).rejects.toThrow('connection lost')
@@ -131,7 +131,7 @@ test('after a failed write nothing more is written, and those that wait fail wit
   expect(broker.records).toEqual([])
 })
 
-test('a row that the broker refuses is not taken for written', async () => {
+test('a row that the broker refuses does not count as written', async () => {
   const broker = new SmallBroker()
   const send: TransactionalProducer['send'] = async (records) =>
     records.map(() => ({ ok: false, error: new MillraceError('RECORD_REFUSED', 'It is too large.') }))
@@ -139,7 +139,7 @@ test('a row that the broker refuses is not taken for written', async () => {
   await expect(log.write('daily', Buffer.from('claim'))).rejects.toMatchObject({ code: 'RECORD_REFUSED' })
 })
 
-test('rows of many jobs go out together, 500 in a transaction', async () => {
+test('rows of many jobs are sent together, 500 in a transaction', async () => {
   const broker = new SmallBroker()
   const committed: number[] = []
   broker.afterCommit = () => void committed.push(broker.records.length)

@@ -2,7 +2,7 @@ import { deferred, type Deferred, MillraceError, NO_HEADERS, raceAbort, toError 
 import { readToEnd, type TransactionalProducer } from '@millrace/core/driver'
 import type { Leadership, WorkerContext } from '@millrace/worker'
 
-/** Rows of one transaction at most. */
+/** Maximum rows of one transaction. */
 const MAX_ROWS = 500
 
 const PARTITION = 0
@@ -21,14 +21,14 @@ interface SlotLogParts {
 }
 
 /**
- * The compacted topic in which leaders keep what ran. Only one of them can write: opening it shuts out all before, and a
- * write of one that was shut out fails. After a failed write nothing more can be written; whether that write counts is
- * seen by opening the log again.
+ * The compacted topic where leaders store what ran. Only one of them can write: opening the log fences all earlier
+ * leaders, and their writes fail. After a failed write nothing more can be written; opening the log again shows whether
+ * that write counts.
  */
 export class SlotLog {
-  /** As they were when it was opened, by key. */
+  /** The rows by key, as read when the log was opened. */
   readonly rows: ReadonlyMap<string, Buffer>
-  /** Resolves with what went wrong when it can no longer be written to, with `undefined` when it was closed. */
+  /** Resolves with the error when the log can no longer be written to, or with `undefined` when it is closed. */
   readonly ended: Promise<Error | undefined>
   readonly #parts: SlotLogParts
   readonly #end: Deferred<Error | undefined> = deferred<Error | undefined>()
@@ -42,7 +42,10 @@ export class SlotLog {
     this.ended = this.#end.promise
   }
 
-  /** For a leader that the group knows: shuts out the leaders before, then reads all they have written: in that order nothing can be missed. */
+  /**
+   * For a leader that the group knows. Fences earlier leaders first and then reads all that they have written; in this
+   * order it cannot miss anything.
+   */
   static async open(
     topic: string,
     worker: Pick<WorkerContext, 'clock' | 'reader'>,
@@ -59,7 +62,7 @@ export class SlotLog {
     }
   }
 
-  /** Resolves when the row is in the log for good. Rows of one key are written in the order of the calls. */
+  /** Resolves once the row is committed. Rows of one key are written in the order of the calls. */
   write(key: string, value: Buffer): Promise<void> {
     if (this.#over !== undefined) return Promise.reject(this.#over)
     const pending = { key, value, stored: deferred<void>() }
@@ -68,7 +71,7 @@ export class SlotLog {
     return pending.stored.promise
   }
 
-  /** Waits for the write under way. */
+  /** Waits for the current write. */
   async close(): Promise<void> {
     this.#over ??= new MillraceError('CLOSED', `${this.#parts.topic} was closed.`)
     await this.#writing

@@ -38,7 +38,7 @@ class World {
 
 const RECORD: JobRecord = { by: 'zero', life: 'life', upToMs: NOON, open: [], runs: 7, last: undefined }
 
-test('what a leader notes of a job keeps what the leaders before have noted', async () => {
+test('a leader’s record of a job keeps what earlier leaders recorded', async () => {
   const world = new World()
   await world.noted({ ...RECORD, upToMs: NOON - MINUTE_MS, open: [NOON - MINUTE_MS] })
   const one = world.worker('one')
@@ -46,15 +46,15 @@ test('what a leader notes of a job keeps what the leaders before have noted', as
   one.lead('other life')
   await turns()
   expect(world.ran).toEqual(['one 11:59:00'])
-  // It had been begun, and counted, by then.
+  // The run had begun and been counted by then.
   expect(world.last()).toMatchObject({ by: 'one', life: 'other life', open: [], runs: 7 })
   await world.clock.advance('1m')
-  // 12:00 came while that run was under way, and runs of this job do not overlap.
+  // The slot of 12:00 came during that run, and runs of this job do not overlap.
   expect(world.ran.slice(1)).toEqual(['one 12:01:00'])
   expect(world.last()).toMatchObject({ by: 'one', upToMs: NOON + MINUTE_MS, open: [], runs: 8 })
 })
 
-test('a slot that was noted under a clock far ahead does not keep the job from running', async () => {
+test('a slot recorded under a clock far ahead does not prevent the job from running', async () => {
   const world = new World()
   await world.noted({ ...RECORD, upToMs: NOON + 400 * DAY_MS })
   const one = world.worker('one')
@@ -65,7 +65,7 @@ test('a slot that was noted under a clock far ahead does not keep the job from r
   expect(world.last()).toMatchObject({ runs: 8, upToMs: NOON + MINUTE_MS })
 })
 
-test('a slot that was noted under a clock a day ahead, and no more, is waited for', async () => {
+test('a slot recorded under a clock up to a day ahead is waited for', async () => {
   const world = new World()
   await world.noted({ ...RECORD, upToMs: NOON + DAY_MS })
   const one = world.worker('one')
@@ -75,7 +75,7 @@ test('a slot that was noted under a clock a day ahead, and no more, is waited fo
   expect(world.ran).toEqual([])
 })
 
-test('a term that ends while its log is being opened leaves no producer open, and runs nothing', async () => {
+test('a term that ends while it opens its log leaves no producer open, and runs nothing', async () => {
   for (const end of ['lost', 'resigned'] as const) {
     const world = new World()
     const one = world.worker('one')
@@ -97,7 +97,7 @@ test('a term that ends while its log is being opened leaves no producer open, an
   }
 })
 
-test('a log that cannot be opened is tried again, later each time, and a lost lead ends that', async () => {
+test('opening the log is retried with growing delays, until the lead is lost', async () => {
   const world = new World()
   const one = world.worker('one')
   await one.run([world.minutely('one')])
@@ -126,7 +126,7 @@ test('a log that cannot be opened is tried again, later each time, and a lost le
   expect(one.failure).toBeUndefined()
 })
 
-test('a term opens one log at a time and closes the last with itself', async () => {
+test('a term opens one log at a time and closes the last one when it ends', async () => {
   const world = new World()
   const one = world.worker('one')
   await one.run([world.minutely('one')])
@@ -143,7 +143,7 @@ test('a term opens one log at a time and closes the last with itself', async () 
   expect(world.broker.openProducers).toBe(0)
 })
 
-test('that a job has begun is noted once, and where the lead is lost meanwhile a line of the log says that it is not', async () => {
+test('records once that a job has begun, and logs if the lead is lost before that', async () => {
   const world = new World()
   const one = world.worker('one')
   await one.run([world.minutely('one', { catchUp: 'all' })])
@@ -167,12 +167,12 @@ test('that a job has begun is noted once, and where the lead is lost meanwhile a
   await turns()
   expect(other.broker.records).toEqual([])
   expect(two.logged).toContainEqual(
-    expect.objectContaining({ level: 'debug', message: expect.stringContaining('has begun could not be noted') }),
+    expect.objectContaining({ level: 'debug', message: expect.stringContaining('could not be noted') }),
   )
   expect(two.failure).toBeUndefined()
 })
 
-test('bytes that are no record, and records without one of their fields, are none', () => {
+test('ignores bytes that are not a record, and records that lack a field', () => {
   expect(decodeJobRecord(Buffer.from('{'), 'job')).toBeUndefined()
   const whole = { v: 1, ...RECORD }
   expect(decodeJobRecord(Buffer.from(JSON.stringify(whole)), 'job')).toEqual(RECORD)

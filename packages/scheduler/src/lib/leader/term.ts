@@ -14,19 +14,19 @@ export interface TermOptions {
   readonly topic: string
   readonly leadership: Leadership
   readonly random: () => number
-  /** What ran is known, and further runs can be claimed; called again when it had to be read again. */
+  /** Called when past runs are known and further runs can be claimed, and again each time they had to be read again. */
   readonly onOpened: () => void
 }
 
 /**
- * The time in which this worker leads the group. A run that must be the only one is claimed in the log before it begins:
- * the claim of a leader that another one has followed fails.
+ * The time in which this worker leads the group. A run that must not be repeated is claimed in the log before it
+ * begins; a leader that has been superseded cannot claim.
  */
 export class Term implements RunRegistry {
   readonly leadership: Leadership
   readonly #deps: TermOptions
   readonly #records = new Map<string, JobRecord>()
-  /** Slots up to here were dealt with by other leaders, or in earlier terms. */
+  /** Slots up to this one were handled by other leaders or in earlier terms. */
   readonly #others = new Map<string, number>()
   #opened: Deferred<SlotLog> = deferred<SlotLog>()
   #log: SlotLog | undefined
@@ -39,24 +39,24 @@ export class Term implements RunRegistry {
     this.#opened.promise.catch(() => {})
   }
 
-  /** Everything that ran is known. */
+  /** Whether all past runs are known. */
   get isOpen(): boolean {
     return this.#log !== undefined
   }
 
-  /** What is known of a job; `undefined` when no leader has run it yet. */
+  /** The record of a job; `undefined` if no leader has run it yet. */
   record(job: string): JobRecord | undefined {
     return this.#records.get(job)
   }
 
-  /** Lasts as long as the term: opens the log, and opens it again when a write has failed. */
+  /** Runs for the whole term: opens the log, and reopens it after a failed write. */
   async run(): Promise<void> {
     const { worker, topic, onOpened } = this.#deps
     const { signal } = this.leadership
     let failures = 0
     while (!this.#isOver()) {
       try {
-        // To be elected takes a join, which is as good as a heartbeat.
+        // Election takes a join, which is as good as a heartbeat.
         if (failures === 0) this.leadership.check()
         else await this.leadership.confirm()
         const log = await SlotLog.open(topic, worker, this.leadership)
@@ -75,7 +75,7 @@ export class Term implements RunRegistry {
           )
       } catch (thrown) {
         if (isMillraceError(thrown, 'FORMAT_NEWER')) {
-          // No later attempt reads it either.
+          // A later attempt could not read it either.
           await this.#closeLog()
           this.#opened.reject(thrown)
           throw thrown
@@ -92,7 +92,7 @@ export class Term implements RunRegistry {
     this.#opened.reject(this.#overError())
   }
 
-  /** Ends the term of its own accord: what is written already stays. */
+  /** Ends the term voluntarily; what is already written stays. */
   async resign(): Promise<void> {
     this.#resigned = true
     this.#opened.reject(this.#overError())
@@ -103,7 +103,8 @@ export class Term implements RunRegistry {
     for (;;) {
       const log = await this.#opened.promise
       const record = this.#records.get(job)
-      // Begun by an earlier leader and not finished, or claimed by a write of ours that was never acknowledged.
+      // Runs begun by an earlier leader and not finished, or claimed by a write of this leader that was never
+      // acknowledged.
       if (record?.open.includes(slotMs) === true) break
       if (slotMs <= (this.#others.get(job) ?? -Infinity)) return false
       const known = this.#own(record)
@@ -138,20 +139,20 @@ export class Term implements RunRegistry {
     }
   }
 
-  /** From now on slots of this job are caught up, also when none has run yet. */
+  /** Slots of this job are caught up from now on, even if none has run yet. */
   async note(job: string, upToMs: number): Promise<void> {
     const log = await this.#opened.promise
     const record = this.#records.get(job)
     if (record === undefined) await this.#write(log, job, { ...this.#own(record), upToMs })
   }
 
-  /** What is known of a job, as this leader writes it. */
+  /** The record of a job as this leader writes it. */
   #own(record: JobRecord | undefined): JobRecord {
     const { worker, leadership } = this.#deps
     return { upToMs: 0, open: [], runs: 0, last: undefined, ...record, by: worker.id, life: leadership.groupLife }
   }
 
-  /** False when it failed: the log is opened again then, and shows whether it counts. */
+  /** False if it failed: the log is then reopened, which shows whether the write counts. */
   async #write(log: SlotLog, job: string, record: JobRecord): Promise<boolean> {
     this.#records.set(job, record)
     try {
@@ -168,7 +169,7 @@ export class Term implements RunRegistry {
     }
   }
 
-  /** Between the claim and the run this worker may have slept: long enough for another one to lead. */
+  /** The worker may have been suspended between the claim and the run, long enough for another one to lead. */
   async #assure(): Promise<void> {
     try {
       this.leadership.check()
@@ -185,14 +186,17 @@ export class Term implements RunRegistry {
     const isFirst = this.#openings++ === 0
     this.#records.clear()
     for (const [job, bytes] of log.rows) {
-      // Rows about pauses stand among those of the jobs.
+      // Rows about pauses are stored among those of the jobs.
       if (pausedJob(job) !== undefined) continue
       const read = decodeJobRecord(bytes, job)
       if (read === undefined) {
-        worker.log.warn({ topic, job }, `What ${topic} says about job "${job}" cannot be read; it is taken for new.`)
+        worker.log.warn(
+          { topic, job },
+          `The record of job "${job}" in ${topic} cannot be read; the job is treated as new.`,
+        )
         continue
       }
-      // Written under a clock that was wrong: the job must not wait until that time comes.
+      // Written under a wrong clock: the job must not wait until that time.
       const record = read.upToMs > nowMs + REBASE_MS ? { ...read, upToMs: nowMs } : read
       this.#records.set(job, record)
       if (isFirst || record.by !== worker.id) this.#others.set(job, record.upToMs)
@@ -213,7 +217,7 @@ export class Term implements RunRegistry {
 
   async #pause(failures: number): Promise<void> {
     const { worker, random } = this.#deps
-    // The lead may end meanwhile, which the loop sees.
+    // The lead may end in the meanwhile; the loop checks that.
     await worker.clock.sleep(backoffMs(failures, BACKOFF, random()), this.leadership.signal).catch(() => {})
   }
 

@@ -17,7 +17,7 @@ class World {
     return new SmallWorker({ clock: this.clock, id, broker: this.broker })
   }
 
-  /** What another leader has noted. */
+  /** The record of another leader. */
   async noted(job: string, upToMs: number): Promise<void> {
     const value = encodeJobRecord({ by: 'zero', life: 'life', upToMs, open: [], runs: 1, last: undefined })
     await this.broker.append({
@@ -31,7 +31,7 @@ class World {
   }
 }
 
-test('a log that is read again within a term begins no timetable anew', async () => {
+test('reading the log again within a term does not restart timetables', async () => {
   const world = new World()
   const one = world.worker('one')
   let end = (): void => {}
@@ -56,7 +56,7 @@ test('a log that is read again within a term begins no timetable anew', async ()
   expect(scheduler.jobs()[0]).toMatchObject({ active: 0, runs: 1 })
 })
 
-test('only jobs that are caught up are noted before they run', async () => {
+test('only jobs with catchUp are recorded before they run', async () => {
   const world = new World()
   const one = world.worker('one')
   await one.run([
@@ -69,7 +69,7 @@ test('only jobs that are caught up are noted before they run', async () => {
   expect(world.broker.records.map(({ key }) => String(key))).toEqual(['latest'])
 })
 
-test('a worker that has never led resigns at once, and one whose earlier lead is taken away goes on leading', async () => {
+test('a worker that has never led resigns at once; one that loses an earlier lead keeps the current one', async () => {
   const world = new World()
   const one = world.worker('one')
   let runs = 0
@@ -88,7 +88,7 @@ test('a worker that has never led resigns at once, and one whose earlier lead is
   await two.stop()
 })
 
-test('a task runs in its own slot: now, or after all that was noted', async () => {
+test('a task runs in its own slot: now, or after all recorded slots', async () => {
   for (const upToMs of [undefined, NOON - 1, NOON + 5000]) {
     const world = new World()
     if (upToMs !== undefined) await world.noted('seed', upToMs)
@@ -101,7 +101,7 @@ test('a task runs in its own slot: now, or after all that was noted', async () =
   }
 })
 
-test('slots that are not caught up are not counted as skipped', async () => {
+test('does not count slots without catchUp as skipped', async () => {
   const world = new World()
   await world.noted('hourly', NOON - 5 * 3_600_000)
   const one = world.worker('one')
@@ -111,7 +111,7 @@ test('slots that are not caught up are not counted as skipped', async () => {
   expect(scheduler.jobs()[0]).toMatchObject({ skipped: 0, runs: 0, state: 'scheduled' })
 })
 
-test('nothing begins before all that ran is read, also where the worker gets ready meanwhile', async () => {
+test('nothing begins before past runs are read, even if the worker becomes ready in the meantime', async () => {
   const world = new World()
   await world.noted('seed', NOON - 1)
   const one = world.worker('one')
@@ -130,7 +130,7 @@ test('nothing begins before all that ran is read, also where the worker gets rea
   expect(scheduler.jobs()[0]?.state).toBe('finished')
 })
 
-test('a leader asks the group before it reads again, and not for its first look', async () => {
+test('a leader asks the group before it reads again, but not before the first read', async () => {
   for (const fails of ['open', 'write'] as const) {
     const world = new World()
     const one = world.worker('one')
@@ -149,7 +149,7 @@ test('a leader asks the group before it reads again, and not for its first look'
   }
 })
 
-test('what is noted has all runs that are under way, and each end takes off its own', async () => {
+test('the record lists all current runs, and each end removes its own', async () => {
   const world = new World()
   const one = world.worker('one')
   const ends: (() => void)[] = []
@@ -182,7 +182,7 @@ function termOn(world: World, id: string): Term {
   return term
 }
 
-test('a slot that was noted before this term is not claimed again, whoever has noted it', async () => {
+test('a slot recorded before this term is not claimed again, whoever recorded it', async () => {
   for (const id of ['zero', 'one']) {
     const world = new World()
     await world.noted('job', NOON)
@@ -193,7 +193,7 @@ test('a slot that was noted before this term is not claimed again, whoever has n
   }
 })
 
-test('within a term slots are claimed in any order, also after its log was read again', async () => {
+test('within a term slots are claimed in any order, even after its log was read again', async () => {
   const world = new World()
   const term = termOn(world, 'one')
   expect(await term.claim('job', NOON + 2)).toBe(true)
@@ -207,7 +207,7 @@ test('within a term slots are claimed in any order, also after its log was read 
   await term.resign()
 })
 
-test('a leader that has slept between its claim and the run goes on when the group still knows it', async () => {
+test('a leader suspended between its claim and the run continues if the group still knows it', async () => {
   const world = new World()
   const one = world.worker('one')
   let runs = 0
@@ -225,7 +225,7 @@ test('a leader that has slept between its claim and the run goes on when the gro
   expect(runs).toBe(1)
 })
 
-test('rows about pauses are none about runs', async () => {
+test('rows about pauses do not count as runs', async () => {
   const world = new World()
   const value = encodePause({ sinceMs: 1, untilMs: 2, earlier: [] })
   const key = Buffer.from(pauseKey('minutely'))

@@ -14,7 +14,7 @@ import { decodePause, encodePause, nextPause, pausedJob, pauseKey, type Pause } 
 
 const PARTITION = 0
 const BACKOFF = { firstMs: 100, mostMs: 10_000 }
-/** What this worker has written it reads back within milliseconds. */
+/** A worker normally reads its own write back within milliseconds. */
 const OWN_WRITE_MS = 5_000
 
 export interface PauseLogOptions {
@@ -22,19 +22,19 @@ export interface PauseLogOptions {
   /** The compacted topic. */
   readonly topic: string
   readonly random: () => number
-  /** A job is paused or goes on. Called for every row, in the order in which they were written. */
+  /** A job is paused or resumed. Called for every row, in the order of writing. */
   readonly onChange: (job: string, pause: Pause) => void
 }
 
 /**
- * Which jobs of the app are paused, the same for every worker: anyone writes it down, and all read it, from before they
- * run anything on. The last word holds, over restarts and whoever leads.
+ * The paused jobs of the app, the same for every worker: any worker may write, and all read, beginning before they run
+ * anything. The last write wins, across restarts and changes of leader.
  */
 export class PauseLog {
   readonly #deps: PauseLogOptions
   readonly #pauses = new Map<string, Pause>()
   readonly #closing = new AbortController()
-  /** All is known that was written before it was opened. */
+  /** Everything written before the log was opened is known. */
   readonly #opened: Deferred<void> = deferred<void>()
   /** Next offset to read. */
   #position = 0
@@ -45,19 +45,19 @@ export class PauseLog {
     this.#deps = deps
   }
 
-  /** Reads what was written, and goes on reading until `close`. Resolves when all is known that was written before the call. */
+  /** Reads the log, and keeps reading until `close`. Resolves once everything written before the call is known. */
   async open(): Promise<void> {
     const signal = AbortSignal.any([this.#deps.worker.signal, this.#closing.signal])
     this.#following = this.#follow(signal)
     await raceAbort(this.#opened.promise, signal)
   }
 
-  /** What is known of a job's pause. */
+  /** The known pause of a job. */
   get(job: string): Pause | undefined {
     return this.#pauses.get(job)
   }
 
-  /** Resolves when it is written, and known here. */
+  /** Resolves once it is written and read back here. */
   async set(job: string, isPaused: boolean): Promise<void> {
     const { worker, topic } = this.#deps
     const timestamp = worker.clock.now()
@@ -84,7 +84,7 @@ export class PauseLog {
     await this.#following
   }
 
-  /** Never rejects: a reader that fails is made anew. */
+  /** Never rejects: a failed reader is replaced. */
   async #follow(signal: AbortSignal): Promise<void> {
     const { worker, topic } = this.#deps
     let failures = 0
@@ -94,7 +94,7 @@ export class PauseLog {
         if (!signal.aborted) throw new MillraceError('CLOSED', 'The reader ended.')
       } catch (thrown) {
         if (signal.aborted) return
-        // No later attempt reads it either.
+        // A later attempt could not read it either.
         if (isMillraceError(thrown, 'FORMAT_NEWER')) return worker.fail(thrown)
         worker.log.warn(
           { topic, error: toError(thrown).message },
@@ -105,7 +105,10 @@ export class PauseLog {
     }
   }
 
-  /** Until the signal aborts. Plain records among the leaders' transactions: those need not have ended to be passed over. */
+  /**
+   * Reads until the signal aborts. Pauses are plain records among the leaders' transactions, which are skipped even
+   * before they end.
+   */
   async #read(signal: AbortSignal, onBatch: () => void): Promise<void> {
     const { worker, topic } = this.#deps
     const reader = worker.reader('read-uncommitted')
@@ -115,7 +118,7 @@ export class PauseLog {
       signal.throwIfAborted()
       const [offsets] = await reader.offsets([{ topic, partition: PARTITION }])
       const { beginning = 0, end = 0 } = offsets ?? {}
-      // Beyond the end: the topic was made anew.
+      // The offset is beyond the end: the topic was created anew.
       const from = this.#position > end ? beginning : Math.max(this.#position, beginning)
       this.#reached(from)
       void this.#reach(end).then(() => this.#opened.resolve())

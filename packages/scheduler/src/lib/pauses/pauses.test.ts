@@ -8,7 +8,7 @@ import { covers, decodePause, encodePause, MAX_EARLIER, nextPause, pausedJob, pa
 
 const NOON = Date.parse('2026-06-01T12:00:00Z')
 
-/** Workers of one app, and who ran what. */
+/** Workers of one app, and the runs of each. */
 class World {
   readonly clock: ManualClock = manualClock({ now: NOON })
   readonly broker: SmallBroker = new SmallBroker()
@@ -23,7 +23,7 @@ class World {
   }
 }
 
-test('a pause holds on all workers, those that come later too, and so does its end', async () => {
+test('a pause and its end apply to all workers, including later ones', async () => {
   const world = new World()
   const job = (id: string): ReturnType<typeof createTimer> => createTimer('10s', { name: 'tick' }, world.note(id))
   const one = await world.worker('one').run([job('one')])
@@ -45,7 +45,7 @@ test('a pause holds on all workers, those that come later too, and so does its e
   expect(one.jobs()[0]).toMatchObject({ skipped: 3, paused: false, nextRun: new Date(NOON + 60_000) })
 })
 
-test('a task that is paused waits, on the leader too, and runs when it goes on', async () => {
+test('a paused task waits, on the leader as well, and runs when it is resumed', async () => {
   const world = new World()
   const jobs = [
     createTask({ name: 'local' }, () => void world.ran.push('local')),
@@ -71,7 +71,7 @@ test('a task that is paused waits, on the leader too, and runs when it goes on',
   expect(world.ran).toHaveLength(2)
 })
 
-test('what was skipped in a pause is not caught up, by the next leader either', async () => {
+test('slots skipped in a pause are not caught up, not even by the next leader', async () => {
   const world = new World()
   const job = (id: string): ReturnType<typeof createCrontab> =>
     createCrontab('* * * * *', { name: 'minutely', onLeader: true, catchUp: 'all' }, world.note(id))
@@ -87,11 +87,11 @@ test('what was skipped in a pause is not caught up, by the next leader either', 
   await world.clock.advance('2m')
   two.lead()
   await turns()
-  // Missed while nobody led, after the pause.
+  // Missed without a leader, after the pause.
   expect(world.ran).toEqual(['one 12:01:00', 'two 12:05:00', 'two 12:06:00'])
 })
 
-test('what was skipped in several pauses is not caught up by the next leader, and what lies between them is', async () => {
+test('the next leader does not catch up slots within several pauses, but catches up those between them', async () => {
   const world = new World()
   const job = (id: string): ReturnType<typeof createCrontab> =>
     createCrontab('* * * * *', { name: 'minutely', onLeader: true, catchUp: 'all' }, world.note(id))
@@ -102,7 +102,7 @@ test('what was skipped in several pauses is not caught up by the next leader, an
   await world.clock.advance('1m')
   lead.lose()
   await world.clock.advance('30s')
-  // 12:02 and 12:03, then 12:05 and 12:06, while nobody leads.
+  // 12:02 and 12:03, then 12:05 and 12:06, without a leader.
   await first.pause('minutely')
   await world.clock.advance('2m')
   await first.resume('minutely')
@@ -116,13 +116,13 @@ test('what was skipped in several pauses is not caught up by the next leader, an
   expect(world.ran).toEqual(['one 12:01:00', 'two 12:04:00', 'two 12:07:00'])
 })
 
-test('a run that a pause holds back is dropped with the lead: the next leader alone runs it', async () => {
+test('a run held back by a pause is dropped with the lead: only the next leader runs it', async () => {
   const world = new World()
   const job = (id: string): ReturnType<typeof createCrontab> =>
     createCrontab('0 13 * * *', { name: 'daily', onLeader: true, catchUp: 'all' }, (context) => {
       world.note(id)(context)
       if (id !== 'one') return undefined
-      // It ends with the lead, and so is not noted as done.
+      // The run ends with the lead, and so is not recorded as done.
       return new Promise((_, reject) => context.signal.addEventListener('abort', () => reject(context.signal.reason)))
     })
   const [one, two, three] = [world.worker('one'), world.worker('two'), world.worker('three')]
@@ -146,7 +146,7 @@ test('a run that a pause holds back is dropped with the lead: the next leader al
   expect(world.ran).toEqual(['one 13:00:00', 'three 13:00:00'])
 })
 
-test('the pauses that are remembered are bounded', async () => {
+test('the number of remembered pauses is bounded', async () => {
   const world = new World()
   const worker = await world.worker('one').run([createTimer('1h', { name: 'tick' }, () => {})])
   for (let i = 0; i < MAX_EARLIER + 10; i++) {
@@ -171,7 +171,7 @@ test('a job can be triggered while it is paused', async () => {
   expect(scheduler.jobs()[0]).toMatchObject({ state: 'paused', runs: 1 })
 })
 
-test('a reader that fails is made anew, and misses nothing', async () => {
+test('a failed reader is replaced, and misses nothing', async () => {
   const world = new World()
   const worker = world.worker('one')
   const reader = worker.reader.bind(worker)
@@ -193,7 +193,7 @@ test('a reader that fails is made anew, and misses nothing', async () => {
   isBroken = true
   await other.pause('tick')
   await turns()
-  // Nobody reads here until it is tried again.
+  // Nobody reads here until the next attempt.
   await other.resume('tick')
   await other.pause('tick')
   await other.resume('tick')
@@ -206,7 +206,7 @@ test('a reader that fails is made anew, and misses nothing', async () => {
   ])
 })
 
-test('pausing and resuming in any order on any workers ends with the last word, on all', async () => {
+test('after pausing and resuming in any order on any workers, the last write wins on all', async () => {
   const steps = fc.array(fc.record({ worker: fc.nat(2), pause: fc.boolean() }), { minLength: 1, maxLength: 12 })
   await fc.assert(
     fc.asyncProperty(steps, async (said) => {
@@ -228,7 +228,7 @@ test('pausing and resuming in any order on any workers ends with the last word, 
   )
 })
 
-test('pauses in the log: what they cover, and what is none', () => {
+test('pauses in the log: the slots they cover, and invalid rows', () => {
   const pause: Pause = { sinceMs: 1000, untilMs: 2000, earlier: [{ sinceMs: 100, untilMs: 200 }] }
   expect([999, 1000, 2000, 2001].map((slot) => covers(pause, slot))).toEqual([false, true, true, false])
   expect([99, 100, 200, 201].map((slot) => covers(pause, slot))).toEqual([false, true, true, false])
@@ -238,7 +238,7 @@ test('pauses in the log: what they cover, and what is none', () => {
   expect([pausedJob(pauseKey('daily')), pausedJob('daily')]).toEqual(['daily', undefined])
 })
 
-test('who pauses what is paused, or lets go on what does, changes no pause', () => {
+test('pausing a paused job or resuming a running one changes nothing', () => {
   const first = nextPause(undefined, true, 1)
   expect(first).toEqual({ sinceMs: 1, untilMs: undefined, earlier: [] })
   expect(nextPause(first, true, 2)).toEqual(first)
@@ -254,7 +254,7 @@ test('who pauses what is paused, or lets go on what does, changes no pause', () 
 
 const PAUSE = '{"v":1,"sinceMs":1780315200000,"later":1}'
 
-test('pauses as versions have written them', () => {
+test('reads pauses written by earlier versions', () => {
   expect(decodePause(Buffer.from(PAUSE), 'daily')).toEqual({ sinceMs: NOON, untilMs: undefined, earlier: [] })
   expect(decodePause(Buffer.from('{"v":1,"sinceMs":1,"untilMs":2}'), 'daily')).toEqual({
     sinceMs: 1,
@@ -269,7 +269,7 @@ test('pauses as versions have written them', () => {
   })
 })
 
-test('a pause that a later version has written ends the worker, and is not passed over', async () => {
+test('a pause written by a later version fails the worker, and is not ignored', async () => {
   const world = new World()
   const worker = world.worker('one')
   await worker.run([createTimer('10s', { name: 'tick' }, world.note('one'))])

@@ -1,12 +1,12 @@
 import type { Overlap } from '../jobs/job.ts'
 
-/** Runs that wait or are under way, at most. */
+/** Maximum number of waiting and current runs. */
 export const MAX_RUNS = 1000
 
-/** What is done with a new run: begin it, keep it for later, leave it out, or abort what is under way for it. */
+/** What to do with a new run: begin it, queue it, skip it, or abort the current run for it. */
 export type RunAdmission = 'run' | 'queue' | 'skip' | 'replace'
 
-/** By the job's overlap policy; `active` and `queued` count its runs. */
+/** Decides by the job's overlap policy; `active` and `queued` count its runs. */
 export function admit(
   overlap: Overlap,
   { active, queued }: { readonly active: number; readonly queued: number },

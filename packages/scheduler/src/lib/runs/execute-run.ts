@@ -10,13 +10,13 @@ export interface ExecuteRunOptions {
   readonly job: Job
 }
 
-/** A run that has ended, and why it did not end well. */
+/** An ended run, and why it failed if it did. */
 export interface CarriedOut {
   readonly last: LastRun
   readonly error: Error | undefined
 }
 
-/** Waits for the run's delay and claims its slot. False when it must not begin. Never rejects. */
+/** Waits for the run's delay and claims its slot. False if it must not begin. Never rejects. */
 export async function mayBegin(run: Run, { worker, job }: ExecuteRunOptions): Promise<boolean> {
   const { signal } = run.abort
   try {
@@ -30,7 +30,7 @@ export async function mayBegin(run: Run, { worker, job }: ExecuteRunOptions): Pr
   return !signal.aborted
 }
 
-/** Calls the job's function in the worker's contexts, for no longer than its timeout lets it. Never rejects. */
+/** Calls the job's function in the worker's contexts, limited by its timeout. Never rejects. */
 export async function executeRun(run: Run, { worker, contexts, job }: ExecuteRunOptions): Promise<CarriedOut> {
   const { clock } = worker
   const startedAt = new Date(clock.now())
@@ -66,7 +66,7 @@ function startTimeout(run: Run, { worker, job }: Pick<ExecuteRunOptions, 'worker
 function resultOf(run: Run, { job, threw }: { readonly job: Job; readonly threw: boolean }): RunResult {
   if (run.timedOut) return 'timed-out'
   if (!run.abort.signal.aborted) return threw ? 'failed' : 'done'
-  // A task that returns because it was aborted has not done its work; another job has, if it did not throw.
+  // A task that returns because it was aborted has not done its work; any other job that did not throw has.
   return threw || job.kind === 'task' ? 'cut-short' : 'done'
 }
 

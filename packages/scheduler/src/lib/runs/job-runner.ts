@@ -17,16 +17,16 @@ export interface JobEnvironment {
 
 /** How a runner begins. */
 export interface Beginning {
-  /** `undefined`: there are no slots, only the runs given. */
+  /** `undefined`: there are no slots, only the given runs. */
   readonly timetable: Timetable | undefined
   readonly registry: RunRegistry | undefined
   /** Slots to run at once, one after the other. */
   readonly slots: readonly number[]
-  /** Runs that count for `limit` already. */
+  /** Runs that already count towards `limit`. */
   readonly runsBefore: number
 }
 
-/** Runs one job on one worker: what is due, one at a time or as `overlap` says, and what came of it. */
+/** Runs one job on one worker: its due slots, one at a time or as `overlap` says, and the outcome of each run. */
 export class JobRunner {
   readonly job: Job
   readonly #deps: JobEnvironment
@@ -37,7 +37,7 @@ export class JobRunner {
   #registry: RunRegistry | undefined
   #phase: 'waiting' | 'begun' | 'stopped' = 'waiting'
   #pause: Pause | undefined
-  /** Slots to run whatever the time, once the job goes on. */
+  /** Slots to run regardless of the time, once the job resumes. */
   #held: readonly number[] = []
   #admitted = 0
   #runs = 0
@@ -52,7 +52,7 @@ export class JobRunner {
     this.#what = describeJob(job)
   }
 
-  /** From now on slots are run. */
+  /** Runs slots from now on. */
   begin({ timetable, registry, slots, runsBefore }: Beginning): void {
     if (this.#phase === 'stopped') return
     this.#phase = 'begun'
@@ -62,7 +62,7 @@ export class JobRunner {
     this.runAgain(slots)
   }
 
-  /** Runs slots that had been begun before, except those under way; for a paused job, when it goes on. */
+  /** Runs slots begun earlier, except those still running; for a paused job, when it resumes. */
   runAgain(slots: readonly number[]): void {
     if (this.#isPaused) {
       this.#held = [...new Set([...this.#held, ...slots])]
@@ -72,7 +72,7 @@ export class JobRunner {
       if (!this.#holds(slotMs)) this.#submit(new Run({ slotMs, registry: this.#registry, delayMs: 0 }), 'queue-all')
   }
 
-  /** Runs what has come due. */
+  /** Runs what is due. */
   poll(now: Moment): void {
     const timetable = this.#timetable
     if (timetable === undefined) return
@@ -80,7 +80,7 @@ export class JobRunner {
     const pause = this.#pause
     const slots = pause === undefined ? come : come.filter((slotMs) => !covers(pause, slotMs))
     this.#skipped += skipped + come.length - slots.length
-    // Several at once are caught up, one after the other.
+    // Several slots at once are being caught up, so they run one after the other.
     const overlap = slots.length > 1 ? 'queue-all' : this.job.overlap
     for (const slotMs of slots) {
       if (this.#isUsedUp()) break
@@ -90,12 +90,12 @@ export class JobRunner {
     if (this.#isUsedUp()) this.#timetable = undefined
   }
 
-  /** Until the next slot; `undefined` when there is none. */
+  /** Time until the next slot; `undefined` if there is none. */
   nextInMs(now: Moment): number | undefined {
     return this.#timetable?.nextInMs(now)
   }
 
-  /** One more run, now; nothing of it is kept for other leaders. */
+  /** Runs the job once more, now; nothing about this run is stored for other leaders. */
   trigger(): Promise<RunOutcome> {
     if (this.#phase === 'stopped')
       throw new MillraceError('CLOSED', `${this.#what} was triggered while the worker stops.`)
@@ -106,7 +106,7 @@ export class JobRunner {
     return run.over.promise
   }
 
-  /** Slots that a pause covers are skipped; a run under way goes on. What was held back runs when the pause is over. */
+  /** Skips slots that a pause covers; a current run continues. Runs held back begin when the pause is over. */
   set pause(pause: Pause) {
     this.#pause = pause
     if (this.#isPaused) return
@@ -115,19 +115,19 @@ export class JobRunner {
     this.runAgain(held)
   }
 
-  /** No further slots for now, because the lead is lost: what is under way is aborted, what waits is dropped. */
+  /** Stops slots for now because the lead is lost: aborts current runs and drops waiting ones. */
   suspend(reason: unknown): void {
     if (this.#phase === 'begun') this.#phase = 'waiting'
     this.#drop(reason)
   }
 
-  /** As `suspend`, for good. */
+  /** As `suspend`, but permanently. */
   stop(reason: unknown): void {
     this.#phase = 'stopped'
     this.#drop(reason)
   }
 
-  /** Resolves when no run is under way. */
+  /** Resolves when no run is in progress. */
   async settled(): Promise<void> {
     while (this.#active.size > 0) await Promise.all([...this.#active].map((run) => run.over.promise))
   }
@@ -176,7 +176,7 @@ export class JobRunner {
     )
   }
 
-  /** A delay by which the run still begins before the next slot. */
+  /** A random delay that still begins the run before the next slot. */
   #jitterMs(slotMs: number, now: Moment): number {
     const { jitterMs } = this.job
     if (jitterMs === 0) return 0
@@ -257,7 +257,7 @@ export class JobRunner {
     log.error(fields, `${capital(this.#what)} failed in its run of ${slot.toISOString()}: ${errorText(error)}`)
   }
 
-  /** Notes the end for other leaders, unless the next one should run it again. */
+  /** Records the end for other leaders, unless the next one should run it again. */
   async #keep(run: Run, last: LastRun): Promise<void> {
     if (run.registry === undefined || (last.result === 'cut-short' && !run.superseded)) return
     try {

@@ -1,17 +1,17 @@
 import { type Deferred, deferred } from '@millrace/core'
 import type { LastRun, RunOutcome } from '@millrace/core/operations'
 
-/** Where the runs of one leader are kept, so that the next one knows of them. */
+/** Where a leader stores its runs, so that the next leader knows of them. */
 export interface RunRegistry {
-  /** Before the body. False: another worker has run it. Rejects when this worker does not lead any more. */
+  /** Called before the body. False if another worker has run it. Rejects if this worker no longer leads. */
   claim(job: string, slotMs: number): Promise<boolean>
-  /** The run is over and will not be run again. */
+  /** The run is over and will not run again. */
   finish(job: string, over: FinishedRun): Promise<void>
 }
 
 export interface FinishedRun {
   readonly slotMs: number
-  /** Every slot up to this one is dealt with. */
+  /** Every slot up to this one has been handled. */
   readonly cursorMs: number
   readonly last: LastRun
 }
@@ -19,12 +19,12 @@ export interface FinishedRun {
 /** One run of a job, from its slot to its end. */
 export class Run {
   readonly slotMs: number
-  /** `undefined`: nobody else needs to know of it. */
+  /** `undefined`: no other worker needs to know of it. */
   readonly registry: RunRegistry | undefined
   readonly delayMs: number
   readonly abort: AbortController = new AbortController()
   readonly over: Deferred<RunOutcome> = deferred<RunOutcome>()
-  /** A later run takes its place: it counts as over, however it ends. */
+  /** A later run replaces it: it counts as over, however it ends. */
   superseded = false
   timedOut = false
 

@@ -1,9 +1,12 @@
-/** What a cron expression says, read and sorted. Months count from 1, weekdays from 0 for Sunday. */
+/** A parsed cron expression, sorted. Months count from 1, weekdays from 0 for Sunday. */
 export interface CronFields {
   readonly seconds: readonly number[]
   readonly minutes: readonly number[]
   readonly hours: readonly number[]
-  /** The hour field leaves the hour open (a star, with or without a step, or all 24): such a job runs through both halves of a repeated hour. */
+  /**
+   * The hour field is open (a star, with or without a step, or all 24 hours): such a job runs through both halves of a
+   * repeated hour.
+   */
   readonly openHour: boolean
   readonly months: readonly number[]
   /** `undefined`: the field is `*` or `?`. */

@@ -2,12 +2,12 @@ import type { CronFields } from './cron-fields.ts'
 
 const DAY_MS = 86_400_000
 
-/** The calendar repeats itself after 400 years: what has not come by then never comes. */
+/** The calendar repeats after 400 years: a date that has not matched by then never does. */
 const CALENDAR_DAYS = 146_097
 
 /**
- * The first date that matches, counted in days since 1970-01-01, from `fromDay` on; `undefined` when none ever does. As
- * cron has it, a date matches when month and either of the two day fields do, or both where one of them is open.
+ * The first matching date from `fromDay` on, in days since 1970-01-01; `undefined` if no date ever matches. As in cron,
+ * a date matches if the month and either of the two day fields match, or both day fields if one of them is open.
  */
 export function nextDate(fields: CronFields, fromDay: number): number | undefined {
   for (let day = fromDay; day < fromDay + CALENDAR_DAYS; day++) if (matchesDate(fields, day)) return day

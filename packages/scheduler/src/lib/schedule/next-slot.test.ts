@@ -6,7 +6,7 @@ import { nextSlot } from './next-slot.ts'
 
 const QUARTER_MS = 15 * 60_000
 
-/** Each with a year in which something happens to its clocks. */
+/** Zones, each with a year in which its clocks change. */
 const ZONES = [
   ['America/New_York', 2026],
   ['Europe/Berlin', 2026],
@@ -20,7 +20,7 @@ const ZONES = [
   ['Africa/Casablanca', 2026],
   ['Antarctica/Troll', 2026],
   ['America/St_Johns', 2026],
-  // Put back by three hours at once, by a day but one hour, and by half an hour.
+  // Put back by three hours at once, by a day less an hour, and by half an hour.
   ['Antarctica/Casey', 2010],
   ['Pacific/Kwajalein', 1969],
   ['Asia/Pyongyang', 2015],
@@ -46,7 +46,7 @@ function slots(expression: string, timezone: string, from: string, count: number
 }
 
 interface Wall {
-  /** The walls show this for the first time. */
+  /** Clocks show this time for the first time. */
   readonly isFirst: boolean
   readonly month: number
   readonly day: number
@@ -56,7 +56,7 @@ interface Wall {
   readonly lastDay: boolean
 }
 
-/** What the walls show every quarter of an hour in a year, by the runtime's own words and nothing else. */
+/** The clock times of every quarter of an hour in a year, taken from the runtime alone. */
 const walls = new Map<string, readonly (readonly [ms: number, wall: Wall])[]>()
 
 function wallsOf(zone: string, year: number): readonly (readonly [ms: number, wall: Wall])[] {
@@ -92,7 +92,7 @@ function textOf({ minutes, hours, days, months, weekdays }: Expression): string 
     .join(' ')
 }
 
-/** The slots of a year, by looking at every quarter of an hour. */
+/** The slots of a year, found by checking every quarter of an hour. */
 function expected(
   { minutes, hours, days, months, weekdays }: Expression,
   zone: string,
@@ -114,7 +114,7 @@ const some = (min: number, max: number): fc.Arbitrary<readonly number[]> =>
 
 const expressions: fc.Arbitrary<Expression> = fc.record({
   minutes: fc.uniqueArray(fc.constantFrom(0, 15, 30, 45), { minLength: 1, maxLength: 3 }),
-  // Hours in which clocks are changed come often.
+  // Hours of clock changes are chosen often.
   hours: fc.oneof(
     fc.uniqueArray(fc.constantFrom(0, 1, 2, 3, 23), { minLength: 1, maxLength: 4 }),
     some(0, 22),
@@ -131,11 +131,11 @@ const expressions: fc.Arbitrary<Expression> = fc.record({
   weekdays: fc.oneof(fc.constant('*' as const), some(0, 6)),
 })
 
-test.each(ZONES)('a year in %s (%i) has the slots that its walls show', (zone, year) => {
+test.each(ZONES)('a year in %s (%i) has the slots that its clocks show', (zone, year) => {
   fc.assert(
     fc.property(expressions, (expression) => {
       const text = textOf(expression)
-      // Kept out: dates that never come, which are an error at definition.
+      // Excludes dates that never come, which are an error at definition.
       const shortMonths =
         Array.isArray(expression.months) &&
         expression.weekdays === '*' &&
@@ -158,7 +158,7 @@ test.each(ZONES)('a year in %s (%i) has the slots that its walls show', (zone, y
   )
 })
 
-test('from anywhere the next slot is the first one after, and never early', () => {
+test('from any time, the next slot is the first one after it, and never early', () => {
   fc.assert(
     fc.property(
       fc.constantFrom(...ZONES),
@@ -191,8 +191,8 @@ test('a fixed hour inside the gap is skipped, in the repeated hour it runs once'
   ])
 })
 
-test('a fixed hour runs once also where clocks are put back by more than two hours', () => {
-  // At 02:00 of the fifth it became 23:00 of the fourth.
+test('a fixed hour runs once even if clocks are put back by more than two hours', () => {
+  // At 02:00 on the fifth, clocks went back to 23:00 on the fourth.
   expect(slots('30 1 * * *', 'Antarctica/Casey', '2010-03-03T16:00:00Z', 3)).toEqual([
     '2010-03-04T14:30:00Z',
     '2010-03-05T17:30:00Z',
@@ -217,7 +217,7 @@ test('an open hour runs through both', () => {
   ])
 })
 
-test('a date that a zone left out has no slots', () => {
+test('a date that a zone skipped has no slots', () => {
   expect(slots('0 12 * * *', 'Pacific/Apia', '2011-12-29T12:00:00Z', 2)).toEqual([
     '2011-12-29T22:00:00Z',
     '2011-12-30T22:00:00Z',
@@ -249,7 +249,7 @@ test('February 29, last days, last and second weekdays, seconds, nicknames', () 
   expect(slots('0 0 * 2 5#5', 'UTC', '2026-01-01T00:00:00Z', 1)).toEqual(['2036-02-29T00:00:00Z'])
 })
 
-test('start and end bound the slots; a slot at either is one', () => {
+test('start and end bound the slots, both inclusive', () => {
   const bounded = createCrontab(
     '0 * * * *',
     { name: 'job', start: new Date('2026-01-01T05:00:00Z'), end: new Date('2026-01-01T06:00:00Z') },

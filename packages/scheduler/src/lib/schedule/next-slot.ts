@@ -6,31 +6,31 @@ const SECOND_MS = 1000
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 
-/** Clocks on walls are never further than this from UTC. */
+/** No time zone is further than this from UTC. */
 const WIDEST_OFFSET_MS = 16 * HOUR_MS
 
 /** No change of the offset repeats more than a day. */
 const LONGEST_REPEAT_MS = DAY_MS + 2 * HOUR_MS
 
-/** How far one look goes for a change of the offset. */
+/** How far one search for a change of the offset goes. */
 const LOOK_MS = 36 * HOUR_MS
 
 /** When a cron job runs. */
 export interface CronSchedule {
   readonly fields: CronFields
   readonly zone: Zone
-  /** No slot before this instant; `undefined` for no bound. */
+  /** No slots before this instant; `undefined` for no bound. */
   readonly startMs: number | undefined
-  /** No slot after this instant. */
+  /** No slots after this instant. */
   readonly endMs: number | undefined
 }
 
 /**
- * The first slot after `afterMs`, in milliseconds since the epoch; `undefined` when there is none. Always later than
+ * The first slot after `afterMs`, in milliseconds since the epoch; `undefined` if there is none. Always later than
  * `afterMs`.
  *
- * Where clocks are put forward, a time that the walls never show is no slot. Where they are put back, a job with a fixed
- * hour has its slot the first time its time is shown, and not the second; one with an open hour has both.
+ * When clocks are put forward, a time that they never show has no slot. When they are put back, a job with a fixed hour
+ * has its slot only the first time that clocks show it, and a job with an open hour both times.
  */
 export function nextSlot({ fields, zone, startMs, endMs }: CronSchedule, afterMs: number): number | undefined {
   const fromMs = Math.max(afterMs + 1, startMs ?? -Infinity)
@@ -39,7 +39,7 @@ export function nextSlot({ fields, zone, startMs, endMs }: CronSchedule, afterMs
     if (endMs !== undefined && ms > endMs) return undefined
     const date = nextDate(fields, Math.floor((ms + zone.offsetAt(ms)) / DAY_MS))
     if (date === undefined) return undefined
-    // Nothing matches before that date, wherever the clocks stand.
+    // Nothing matches before that date, in any zone.
     const earliestMs = date * DAY_MS - WIDEST_OFFSET_MS
     if (earliestMs > ms) {
       ms = earliestMs
@@ -52,7 +52,7 @@ export function nextSlot({ fields, zone, startMs, endMs }: CronSchedule, afterMs
   }
 }
 
-/** The first slot from `fromMs` to before `untilMs`, between which the offset does not change. */
+/** The first slot from `fromMs` to before `untilMs`; the offset does not change in between. */
 function slotWithin(
   { fields, zone }: Pick<CronSchedule, 'fields' | 'zone'>,
   fromMs: number,
@@ -78,14 +78,14 @@ function slotWithin(
   }
 }
 
-/** Whether the walls have shown this time before. */
+/** Whether clocks have shown this time before. */
 function isRepeat(zone: Zone, ms: number): boolean {
   const now = zone.offsetAt(ms)
   const before = zone.offsetAt(ms - LONGEST_REPEAT_MS)
   return before > now && zone.offsetAt(ms + now - before) === before
 }
 
-/** The first time of day that matches, from `fromMs` after midnight on. */
+/** The first matching time of day, from `fromMs` after midnight on. */
 function nextTime({ hours, minutes, seconds }: CronFields, fromMs: number): number | undefined {
   const from = Math.ceil(fromMs / SECOND_MS)
   const [hour, minute, second] = [Math.floor(from / 3600), Math.floor(from / 60) % 60, from % 60]

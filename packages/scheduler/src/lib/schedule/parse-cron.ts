@@ -5,8 +5,8 @@ import type { CronFields, DaysOfMonth, DaysOfWeek } from './cron-fields.ts'
 const ALL_HOURS = 24
 
 /**
- * Reads 5 fields, 6 with seconds first, or `@daily` and the like. `H` stands for a number that follows from the job's
- * name, so that many daily jobs do not all run at midnight.
+ * Parses 5 fields, 6 with seconds first, or a nickname such as `@daily`. `H` stands for a number derived from the job's
+ * name, so that daily jobs do not all run at midnight.
  *
  * @param job for messages: `cron job "daily"`
  * @throws `CRON_INVALID`
@@ -55,7 +55,7 @@ function daysOfWeek(values: readonly (number | string)[], nth: number): DaysOfWe
   return { days: [...new Set(numbers(values).map((day) => day % 7))].toSorted((a, b) => a - b), last, nth }
 }
 
-/** Marks such as `L` are in the list of values too. */
+/** The list of values also contains marks such as `L`. */
 function numbers(values: readonly (number | string)[]): readonly number[] {
   return values.filter((value) => typeof value === 'number').toSorted((a, b) => a - b)
 }

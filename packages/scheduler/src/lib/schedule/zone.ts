@@ -5,19 +5,19 @@ const HOUR_MS = 3_600_000
 /** No zone changes its offset and back within this time. */
 const STEP_MS = 6 * HOUR_MS
 
-/** Stretches of one offset that are remembered: the one in use, and those around it. */
+/** Cached periods of constant offset: the current one and its neighbours. */
 const MAX_STRETCHES = 8
 
-/** A time zone: what the clocks on its walls show. */
+/** A time zone: the local time of its clocks. */
 export interface Zone {
   readonly name: string
-  /** Wall time minus UTC at this instant. */
+  /** Local time minus UTC at this instant. */
   offsetAt(ms: number): number
-  /** The instant of the next change of the offset after `ms`, or `limitMs` when it does not change before. */
+  /** The instant of the next change of the offset after `ms`, or `limitMs` if it does not change before that. */
   changeAfter(ms: number, limitMs: number): number
 }
 
-/** Known to have one offset from `fromMs` to before `toMs`. */
+/** A period with one offset, from `fromMs` to before `toMs`. */
 interface Stretch {
   readonly fromMs: number
   readonly toMs: number
@@ -25,7 +25,7 @@ interface Stretch {
 }
 
 /**
- * A time zone by its IANA name, by the rules that the runtime knows.
+ * A time zone by its IANA name, with the runtime's rules.
  *
  * @param owner for messages: `cron job "daily"`
  * @throws `TIME_ZONE_UNKNOWN`
@@ -76,7 +76,7 @@ class RuledZone implements Zone {
     return stretch
   }
 
-  /** A step around the instant, or less where the offset changes within it. */
+  /** A step around the instant, or less if the offset changes within it. */
   #explore(ms: number): Stretch {
     const stepMs = Math.floor(ms / STEP_MS) * STEP_MS
     const endMs = stepMs + STEP_MS

@@ -2,16 +2,16 @@ import type { CronJob } from '../jobs/job.ts'
 import { nextSlot, type CronSchedule } from '../schedule/next-slot.ts'
 import { LATE_LIMIT_MS, NOTHING_DUE, type DueSlots, type Moment, type Timetable } from './timetable.ts'
 
-/** Slots that are caught up at most. */
+/** Maximum number of slots caught up. */
 const MAX_CAUGHT_UP = 1000
 
-/** Slots that are walked through at most, before the older half of the time is passed over. */
+/** Slots visited in a search before the older half of the time is skipped. */
 const MAX_WALK = 10_000
 
-/** A wall clock that was put back by more than this was wrong before. */
+/** A wall clock put back by more than this was wrong before. */
 export const REBASE_MS = 86_400_000
 
-/** Slots by the wall clock, from `fromMs` on (exclusive). */
+/** Slots by the wall clock, after `fromMs`. */
 export class CronTimetable implements Timetable {
   readonly #job: Pick<CronJob, 'schedule' | 'catchUp' | 'withinMs'>
   #cursorMs: number
@@ -29,7 +29,7 @@ export class CronTimetable implements Timetable {
 
   due({ wallMs }: Moment): DueSlots {
     const { schedule, catchUp, withinMs } = this.#job
-    // A clock that was put back a little must not run slots again; one that was far ahead must not stop the job for years.
+    // A clock put back a little must not repeat slots; one that was far ahead must not stop the job for years.
     if (wallMs < this.#cursorMs - REBASE_MS) this.#move(wallMs)
     if (this.#nextMs === undefined || this.#nextMs > wallMs) return NOTHING_DUE
     const wanted = catchUp === 'all' ? MAX_CAUGHT_UP : 1
@@ -50,7 +50,7 @@ export class CronTimetable implements Timetable {
   }
 }
 
-/** The latest slots in a time that may be long, and how many there were at least. */
+/** The latest slots in a possibly long time, and a lower bound on their number. */
 function walk(
   schedule: CronSchedule,
   { afterMs, untilMs, wanted }: { readonly afterMs: number; readonly untilMs: number; readonly wanted: number },

@@ -1,11 +1,11 @@
 import { LATE_LIMIT_MS, NOTHING_DUE, type DueSlots, type Moment, type Timetable } from './timetable.ts'
 
-/** Sums of fractions may end up this much short of a slot. */
+/** Rounding may leave a sum of fractions this much short of a slot. */
 const ROUNDING_MS = 0.001
 
 /**
- * Slots at a fixed rate, counted on the monotonic clock from where the timetable begins: however long a run takes and
- * however late it is asked for, the next slot stays where it was. Of several that have come the latest is run.
+ * Slots at a fixed rate, counted on the monotonic clock from the start of the timetable. Long runs and late queries do
+ * not move the next slot. If several slots are due, only the latest runs.
  */
 export class TimerTimetable implements Timetable {
   readonly #everyMs: number
@@ -28,10 +28,10 @@ export class TimerTimetable implements Timetable {
     return new TimerTimetable(everyMs, { originMs: now.monotonicMs, given: 0, cursorMs: now.wallMs })
   }
 
-  /** Goes on at the rate of another worker, whose last slot that was. A slot that has just passed meanwhile is due. */
+  /** Continues at the rate of another worker, whose last slot is given. A slot that has just passed since is due. */
   static after(everyMs: number, lastSlotMs: number, now: Moment): TimerTimetable {
     const sinceMs = now.wallMs - lastSlotMs
-    // The wall clock was put back: there is no telling where the other worker's slots are.
+    // The wall clock was put back, so the other worker's slots cannot be located.
     if (sinceMs < 0) return TimerTimetable.from(everyMs, now)
     const passed = Math.floor(sinceMs / everyMs)
     const lateMs = sinceMs - passed * everyMs

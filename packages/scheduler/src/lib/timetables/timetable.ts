@@ -10,25 +10,25 @@ export function momentOf(clock: Clock): Moment {
   return { wallMs: clock.now(), monotonicMs: clock.monotonic() }
 }
 
-/** Slots that have come. */
+/** Due slots. */
 export interface DueSlots {
-  /** To be run, in order; wall time in milliseconds. */
+  /** Slots to run, in order; wall time in milliseconds. */
   readonly slots: readonly number[]
-  /** How many more have passed and are not run. */
+  /** How many more slots have passed and do not run. */
   readonly skipped: number
 }
 
 export const NOTHING_DUE: DueSlots = { slots: [], skipped: 0 }
 
-/** When a job is due. Each slot is given once, and always a later one than before. */
+/** When a job is due. Each slot is returned once, in increasing order. */
 export interface Timetable {
-  /** What has come since the last call. */
+  /** The slots due since the last call. */
   due(now: Moment): DueSlots
-  /** Until the next slot; `undefined` when there is none. */
+  /** Time until the next slot; `undefined` if there is none. */
   nextInMs(now: Moment): number | undefined
-  /** Every slot up to this one has been given. */
+  /** Every slot up to this one has been returned. */
   readonly cursorMs: number
 }
 
-/** How late a slot may run without being caught up: longer than any timer, busy loop or change of the leader should take. */
+/** How late a slot may run without catching up: longer than any timer, busy loop or change of leader should take. */
 export const LATE_LIMIT_MS = 60_000

@@ -11,12 +11,12 @@ function later({ wallMs, monotonicMs }: Moment, ms: number): Moment {
   return { wallMs: wallMs + ms, monotonicMs: monotonicMs + ms }
 }
 
-/** Looks at times that are far apart and close together. */
+/** Query times that are far apart and close together. */
 const looks = fc.array(fc.oneof(fc.integer({ min: 0, max: 50 }), fc.integer({ min: 0, max: 400_000 })), {
   maxLength: 50,
 })
 
-test('a timer tells each slot once, none early, none lost, at its rate whatever the looks', () => {
+test('a timer returns each slot once, none early, none lost, at its rate for any query times', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 100_000 }), looks, (everyMs, steps) => {
       const timetable = TimerTimetable.from(everyMs, START)
@@ -34,7 +34,7 @@ test('a timer tells each slot once, none early, none lost, at its rate whatever 
   )
 })
 
-test('a timer waits for its time exactly, also with intervals that no number holds', () => {
+test('a timer waits exactly, even for intervals that floating point cannot represent', () => {
   fc.assert(
     fc.property(fc.double({ min: 0.1, max: 1000, noNaN: true }), fc.integer({ min: 1, max: 300 }), (everyMs, slots) => {
       const timetable = TimerTimetable.from(everyMs, START)
@@ -49,7 +49,7 @@ test('a timer waits for its time exactly, also with intervals that no number hol
   )
 })
 
-test('a timer that goes on for another worker keeps its phase, and runs a slot that has just passed', () => {
+test('a timer that continues for another worker keeps its phase, and runs a slot that has just passed', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 300_000 }), fc.integer({ min: 0, max: 1_000_000 }), (everyMs, sinceMs) => {
       const lastMs = START.wallMs - sinceMs
@@ -62,7 +62,7 @@ test('a timer that goes on for another worker keeps its phase, and runs a slot t
   )
 })
 
-test('a cron job tells each slot once, none early, none lost, also under a clock that is set', () => {
+test('a cron job returns each slot once, none early, none lost, even if the clock is set', () => {
   const job = createCrontab('*/7 * * * *', { name: 'job' }, () => {})
   const sets = fc.array(
     fc.tuple(fc.integer({ min: 0, max: 900_000 }), fc.integer({ min: -3_600_000, max: 3_600_000 })),
@@ -91,7 +91,7 @@ test('a cron job tells each slot once, none early, none lost, also under a clock
   )
 })
 
-test('the last slots of a long absence are found without walking all of it', () => {
+test('finds the last slots of a long absence without visiting all of it', () => {
   const job = createCrontab('* * * * * *', { name: 'job', onLeader: true, catchUp: 'all' }, () => {})
   const timetable = new CronTimetable(job, START.wallMs)
   const wallMs = START.wallMs + 365 * 86_400_000
