@@ -8,10 +8,10 @@ import { createTopic, type TopicOf } from './topics/create-topic.ts'
 import type { AnyTopic } from './topics/topic.ts'
 import type { TopicOptions } from './topics/topic-options.ts'
 
-/** What an app declares of topics, channels and agents. */
+/** Declarations of topics, channels and agents in an app. */
 export interface StreamDeclarations {
   /**
-   * Declares a topic, to send to and to read from. It is created when it is missing.
+   * Declares a topic to send to and to read from. It is created if it is missing.
    *
    * @throws `NAME_INVALID`, `NAME_TAKEN`, `TOPIC_INVALID`, `CODEC_UNKNOWN`, `DEFINITION_LATE`
    * @example
@@ -52,7 +52,7 @@ export interface StreamDeclarations {
   ): AgentOf<S, Y>
 }
 
-/** Where they are kept. */
+/** Collects the declarations. */
 interface StreamDefinitions extends DefinedNames {
   readonly topics: Map<string, AnyTopic>
   readonly agents: Map<string, AnyAgent>

@@ -64,7 +64,7 @@ describe('an agent that fails for good', () => {
         },
       },
     ])
-    // Its record's partition is the letter's.
+    // The letter keeps its record's partition.
     expect(declared.get('app-picky-dlq')).toMatchObject({
       partitions: undefined,
       sizedAs: ['numbers'],
@@ -217,7 +217,7 @@ describe('a replayed record', () => {
     const part = await run(handler('a'), handler('b'))
     const mark = replayMark('app', 'b', 'numbers')
     const record = { topic: 'numbers', key: null, timestamp: 0, partition: 0 }
-    // What cannot be decoded by the one it is not for does not concern it.
+    // A decoding failure of the other agent does not affect this one.
     await engine.produce({ ...record, value: Buffer.from('1'), headers: withReplayMark([['trace', null]], mark) })
     await topic.send({ value: 2 })
     await until('all is seen', () => seen.length === 3)

@@ -7,7 +7,7 @@ import { streamsForTests } from '../fixtures/streams-for-tests.fixture.ts'
 import { createAgent } from './create-agent.ts'
 import type { FailedEvent } from '../errors/error-policy.ts'
 
-/** JSON whose schema takes nothing on one side. */
+/** A JSON codec whose schema rejects every value in one direction. */
 function json(refused: 'encode' | 'decode' | 'neither'): Codec<unknown> {
   const { name, encode, decode } = jsonCodec
   const refuse = (): never => {
@@ -16,7 +16,7 @@ function json(refused: 'encode' | 'decode' | 'neither'): Codec<unknown> {
   return { name, encode: refused === 'encode' ? refuse : encode, decode: refused === 'decode' ? refuse : decode }
 }
 
-/** How many partitions dead letters have is not known before `answer` resolves. */
+/** The partition count of dead letters is unknown until `answer` resolves. */
 function answering(answer: Promise<void>): NonNullable<EngineOptions['wrap']> {
   return (transport) => {
     const open = transport.producer.bind(transport)
@@ -249,7 +249,7 @@ describe('a failing agent', () => {
           try {
             event.resolveConflict(event, 'k')
           } catch {
-            // A catch in user code hides nothing.
+            // A catch in user code does not hide the failure.
           }
         }
       }),
@@ -283,7 +283,7 @@ describe('a failing agent', () => {
     for (const value of [0, 1, 2]) await topic.send({ value })
     await until('done', () => part.counts().loses?.processed === 3)
     await engine.stop()
-    // The next owner of the task, here the same worker, handles the event.
+    // The next owner of the task, here the same worker, processes the event.
     expect(seen).toEqual([0, 0, 1, 1, 2])
     expect(told).toEqual(['dropped', 'dropped'])
     expect(part.counts().loses).toMatchObject({ failed: 0, processed: 3, active: 0 })

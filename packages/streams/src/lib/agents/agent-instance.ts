@@ -10,10 +10,10 @@ import type { AgentShape } from './agent.ts'
 
 /** Restarts of a handler that fails with no current event. */
 const RESTARTS = 5
-/** A handler that has not begun to read its stream by then is reported. */
+/** A handler that has not started to read its stream by then is reported. */
 const SILENT_MS = 30_000
 
-/** Shared by the instances of an agent: silence is reported once. */
+/** Shared by the instances of an agent, so that silence is reported once. */
 export interface SilenceReport {
   isMade: boolean
 }
@@ -25,7 +25,7 @@ export interface AgentInstanceOptions {
   readonly silence: SilenceReport
 }
 
-/** One of the instances of an agent on a worker: runs the handler, and again when it fails. */
+/** One instance of an agent on a worker: runs the handler and restarts it after a failure. */
 export class AgentInstance implements HandlerInstance {
   readonly index: number
   readonly errors: ErrorHandling
@@ -33,11 +33,11 @@ export class AgentInstance implements HandlerInstance {
   readonly stepsToTopics: StepsToTopics
   readonly #shape: AgentShape<never, never>
   readonly #silence: SilenceReport
-  /** The end of the handler need not be waited for: it reads nothing, and what it waits for is its own affair. */
+  /** True if the handler reads nothing, so that a stop need not wait for it. */
   readonly #leftAlone = deferred<void>()
   #run: HandlerRun | undefined
   #stopping = false
-  /** Failures without an event, one after the other. */
+  /** Consecutive failures without an event. */
   #fruitless = 0
 
   constructor({ shape, errors, sources, silence }: AgentInstanceOptions, index: number) {
@@ -49,14 +49,14 @@ export class AgentInstance implements HandlerInstance {
     this.#silence = silence
   }
 
-  /** Nothing more will come: a handler that has not begun to read until now is not waited for. */
+  /** Ends the input. A handler that has not started to read by now is not waited for. */
   stop(): void {
     this.#stopping = true
     this.#run?.silence?.cancel()
     if (this.#run?.hasBegun !== true) this.#leftAlone.resolve()
   }
 
-  /** Calls the handler before it returns; resolves when the handler has ended for good, or is left alone. */
+  /** Calls the handler synchronously; resolves when the handler has ended for good or is abandoned. */
   async run(): Promise<void> {
     const { context } = this.errors
     await context.storage.run(new BetweenEvents(context), () => Promise.race([this.#runs(), this.#leftAlone.promise]))
@@ -81,14 +81,14 @@ export class AgentInstance implements HandlerInstance {
     this.stepsToTopics.wake()
   }
 
-  /** Outside the handler's context: it is not the agent that waits for this timer. */
+  /** Runs outside the handler's context, because this timer does not belong to the agent. */
   #expectLoop(run: HandlerRun): void {
     const { storage, worker } = this.errors.context
     if (this.#stopping) return
     run.silence = storage.exit(() => worker.clock.schedule(SILENT_MS, () => this.#reportSilence()))
   }
 
-  /** Once per agent. Without it, nobody would notice: its events look like any others that wait their turn. */
+  /** Once per agent. Otherwise nobody would notice, because its events look like any other waiting events. */
   #reportSilence(): void {
     const { worker, agent } = this.errors.context
     if (this.#silence.isMade) return
@@ -109,7 +109,7 @@ export class AgentInstance implements HandlerInstance {
     )
   }
 
-  /** Resumes the generator in the context of the event that it is at, so that it goes on as a loop without yields would. */
+  /** Resumes the generator in the context of its current event, as a loop without yields would continue. */
   async #drive(values: AsyncGenerator<unknown, void, undefined>, { loops }: HandlerRun): Promise<void> {
     const { storage } = this.errors.context
     for (;;) {
@@ -119,7 +119,7 @@ export class AgentInstance implements HandlerInstance {
         const sent = storage.run(loops.current, () => this.#emit(next.value, loops.current))
         if (sent !== undefined) await sent
       } catch (error) {
-        // Lets the generator clean up; what it yields meanwhile goes nowhere.
+        // Lets the generator clean up; values that it yields meanwhile are dropped.
         await storage.run(loops.current, () => values.return())
         throw error
       }
@@ -199,7 +199,7 @@ function isAsyncGenerator(result: object | undefined): result is AsyncGenerator<
   return typeof result === 'object' && Symbol.asyncIterator in result && 'next' in result && 'return' in result
 }
 
-/** What a handler gave that is no promise: types forbid it, JavaScript does not. */
+/** A return value that is not a promise: types forbid it, JavaScript does not. */
 function describe(result: unknown): string {
   if (typeof result !== 'object' || result === null) return String(result)
   return Symbol.iterator in result && 'next' in result ? 'a generator that is not async' : 'an object'

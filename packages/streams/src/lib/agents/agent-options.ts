@@ -6,7 +6,7 @@ import type { Stream } from '../streams/stream.ts'
 import type { AnyTopic, Topic } from '../topics/topic.ts'
 import type { KeyInput, KeyOutput, TopicOptions, ValueInput, ValueOutput } from '../topics/topic-options.ts'
 
-/** What a handler gives: nothing, or the values that an async generator yields. */
+/** A handler's result: nothing, or the values that an async generator yields. */
 export type HandlerResult<Y = unknown> = Promise<void> | AsyncGenerator<Y, void, undefined>
 
 /** A topic, a channel, several of them, or the schema of a topic that the agent owns. */
@@ -20,7 +20,7 @@ type SpecIn<S, Name extends 'key' | 'value'> = S extends { readonly [N in Name]:
   : undefined
 type TombstonesIn<S> = S extends { readonly tombstones: true } ? true : false
 
-/** What is read from a source, and sent to it. Of a list: whatever its sources give and take. */
+/** The values that a source yields and accepts. For a list, the union over its sources. */
 type TypesOf<S> =
   S extends Topic<infer K, infer V, infer KI, infer VI>
     ? { key: K; value: V; keyInput: KI; valueInput: VI }
@@ -37,14 +37,14 @@ type TypesOf<S> =
               valueInput: ValueInput<SpecIn<S, 'value'>>
             }
 
-/** Of several sources, the one that is sent to. */
+/** The source that receives sends, out of several. */
 type FirstOf<S> = S extends readonly [infer F, ...unknown[]] ? F : S
 
-/** What reading a source gives. */
+/** The values read from a source. */
 export type SourceKey<S> = TypesOf<S>['key']
 export type SourceValue<S> = TypesOf<S>['value']
 
-/** What sending to a source takes; of several sources the first one is sent to. */
+/** The values that a source accepts; the first of several sources receives them. */
 export type SourceKeyInput<S> = TypesOf<FirstOf<S>>['keyInput']
 export type SourceValueInput<S> = TypesOf<FirstOf<S>>['valueInput']
 
@@ -55,13 +55,16 @@ export type AgentHandler<S extends AgentSource, Y, T extends boolean | undefined
 
 /** Options of an agent that yields `Y` and reads keys `K` and values `V`. */
 export interface AgentOptions<Y, T extends boolean | undefined = boolean | undefined, K = unknown, V = unknown> {
-  /** Instances per worker, each with a run of the handler of its own. Default: the setting `agent.concurrency`, 1. */
+  /** Instances per worker; each runs the handler once. Default: the setting `agent.concurrency`, 1. */
   readonly concurrency?: number | undefined
-  /** `'key'`: events of one key go to one instance, in order. `'none'`: to whichever has room. Default `'key'`. */
+  /**
+   * `'key'`: events of one key go to one instance, in order. `'none'`: any instance with room takes the next event.
+   * Default `'key'`.
+   */
   readonly ordering?: 'key' | 'none' | undefined
-  /** Where yielded values go, with key, headers and timestamp of the event. */
+  /** Targets of yielded values, sent with the event's key, headers and timestamp. */
   readonly sinks?: readonly Sink<Y>[] | undefined
-  /** What becomes of events on which the agent fails. Default `'retry'`: 3 retries, then a dead letter. */
+  /** What happens to events on which the agent fails. Default `'retry'`: 3 retries, then a dead letter. */
   readonly onError?: OnError<K, V> | undefined
   /** Hand out records without a value, as `null`. Default `false`. */
   readonly tombstones?: T

@@ -168,7 +168,7 @@ describe('types of agents', () => {
       },
       { sinks: [lengths, channel, (n) => void expectTypeOf(n).toEqualTypeOf<number>()] },
     )
-    // Not called: nobody would answer.
+    // Never called, because nothing would answer.
     expectTypeOf(() => agent.ask('')).returns.resolves.toEqualTypeOf<number>()
     expectTypeOf(() => agent.join([''])).returns.resolves.toEqualTypeOf<number[]>()
     expectTypeOf(agent.map([''])).toEqualTypeOf<AsyncGenerator<number, void, undefined>>()

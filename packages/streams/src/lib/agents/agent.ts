@@ -25,7 +25,7 @@ export interface AskOptions<KI> {
 export interface AskManyOptions<KI, VI> {
   /** Key of each request. Default: none. */
   readonly keyOf?: ((value: VI) => KI | null) | undefined
-  /** For each of them. Default: the setting `agent.askTimeout`, 30 s. */
+  /** Limit for each request. Default: the setting `agent.askTimeout`, 30 s. */
   readonly timeout?: Duration | undefined
 }
 
@@ -38,29 +38,29 @@ export type AgentInbox<KI, VI> = Topic<unknown, unknown, KI, VI> | Channel<VI> |
 export interface AgentShape<KI, VI> {
   readonly name: string
   readonly help: string | undefined
-  /** Where its events come from, at least one. */
+  /** The sources of its events, at least one. */
   readonly sources: readonly (AnyTopic | AnyChannel | DueReader)[]
-  /** Where everything sent to the agent goes: its first source. */
+  /** Receives everything sent to the agent: its first source. */
   readonly inbox: AgentInbox<KI, VI>
-  /** `undefined`: as many as the settings say. */
+  /** `undefined`: the number in the settings. */
   readonly concurrency: number | undefined
   readonly ordering: 'key' | 'none'
   readonly tombstones: boolean
-  /** Where yields go. */
+  /** Targets of yielded values. */
   readonly sinks: readonly ((value: unknown, event: PassedEvent) => unknown)[]
-  /** Topics among the sinks, to be declared. */
+  /** Topics among the sinks, which the agent declares. */
   readonly sinkTopics: readonly AnyTopic[]
   readonly onError: OnError<never, never> | undefined
   /** Calls the handler with the stream of one run. */
   readonly start: (run: HandlerRun) => HandlerResult
 }
 
-/** What the compiler says when an agent that never yields is asked. */
+/** The compiler's message when code asks an agent that never yields. */
 export interface NeverYields {
   readonly 'this agent never yields, so there is no reply to wait for: use send or cast, or yield in its handler': never
 }
 
-/** What can be given to an agent that yields; to one that never does, nothing. */
+/** The request of an agent that yields; `never` for other agents. */
 export type Askable<VI, R> = [R] extends [never] ? VI & NeverYields : VI
 
 /**
@@ -120,8 +120,8 @@ export class Agent<KI, VI, R> {
   }
 
   /**
-   * Sends a value and resolves with the first value that the agent yields for it. The request goes out at once, also
-   * within an event. Agents that never yield cannot be asked: that is a compile error.
+   * Sends a value and resolves with the first value that the agent yields for it. The request is sent at once, even
+   * inside an event. Asking an agent that never yields is a compile error.
    *
    * @throws `AskFailedError` (`ASK_FAILED`), whose message is that of the agent's error; `ASK_TIMEOUT`; `ASK_INTERRUPTED` in an event that holds up a rebalance or a
    * stop; `ASK_IN_TRANSACTION` in an agent under exactly once; what `topic.send` throws
@@ -131,7 +131,7 @@ export class Agent<KI, VI, R> {
     return await this.#ask(value, options)
   }
 
-  /** Asks for each value, at most 100 at a time, and gives the replies as they come. Ends with the first error. */
+  /** Asks for each value, at most 100 at a time, and yields the replies as they arrive. Ends with the first error. */
   async *map(
     values: Iterable<Askable<VI, R>> | AsyncIterable<Askable<VI, R>>,
     options: AskManyOptions<KI, VI> = {},
@@ -179,7 +179,7 @@ export class Agent<KI, VI, R> {
         trace === undefined
           ? replies.ask(request, expectation)
           : followed(trace, replies.ask({ ...request, headers: trace.headers }, expectation))
-      // What comes back was encoded from what the handler yields.
+      // The reply's bytes were encoded from a value that the handler yielded.
       return (await reply) as R
     }
     const pending = new PendingReplies(client.clock)
@@ -204,5 +204,5 @@ export class Agent<KI, VI, R> {
   }
 }
 
-/** Any agent, for running it and for listings. */
+/** Any agent, for running and listing it. */
 export type AnyAgent = Pick<Agent<never, never, unknown>, 'name' | 'help' | 'shape'>

@@ -19,20 +19,20 @@ import type { AnyAgent } from './agent.ts'
 import { AgentInstance } from './agent-instance.ts'
 
 export interface AgentsPartOptions {
-  /** Used where an agent says nothing else. Default: 3 retries, 100 ms to 10 s apart, then a dead letter. */
+  /** Policy of agents without `onError`. Default: 3 retries, 100 ms to 10 s apart, then a dead letter. */
   readonly errorPolicy?: ErrorPolicy
-  /** Instances of agents that say nothing else. Default 1. */
+  /** Instances of agents without `concurrency`. Default 1. */
   readonly concurrency?: number
-  /** Further topics of the app, to be created when they are missing. */
+  /** Other topics of the app to create if they are missing. */
   readonly topics?: readonly AnyTopic[]
 }
 
 export interface AgentsPart extends WorkerPart {
   /** By agent name. */
   counts(): Readonly<Record<string, AgentCounts>>
-  /** How long the agents take to handle an event; by agent name. */
+  /** Handling times of recent events, by agent name. */
   handling(): Readonly<Record<string, HandlingTime>>
-  /** The same since the worker started; by agent name. */
+  /** Handling times since the worker started, by agent name. */
   histograms(): Readonly<Record<string, AgentHistograms>>
 }
 
@@ -118,7 +118,7 @@ interface RunningAgentOptions {
   readonly topology: Topology
   readonly agent: AnyAgent
   readonly defaults: ErrorPolicy
-  /** Instances, where the agent does not say how many. */
+  /** Instances for agents that set no number. */
   readonly concurrency: number
   readonly ending: WorkerEnding
 }
@@ -154,7 +154,7 @@ class RunningAgent {
   }
 
   /**
-   * Declares topics and sources and starts the handlers, which may declare more before their first `await`.
+   * Declares topics and sources and starts the handlers. A handler may declare more before its first `await`.
    *
    * @throws what the declarations throw
    */
@@ -167,7 +167,7 @@ class RunningAgent {
     this.#ended = Promise.all(this.#instances.map((instance) => instance.run()))
   }
 
-  /** Takes nothing more from channels; resolves when every handler has ended that has begun to read its stream. */
+  /** Closes the channels to new messages; resolves when every handler that has started to read has ended. */
   async stop(): Promise<void> {
     this.#sources.closeOthers()
     for (const instance of this.#instances) instance.stop()
@@ -175,7 +175,7 @@ class RunningAgent {
   }
 }
 
-/** The topic of what an agent gives up; none where its `onError` keeps nothing. */
+/** The topic for an agent's dead letters; none if its `onError` keeps none. */
 export function deadLettersOf(
   appId: string,
   { name, shape }: AnyAgent,

@@ -8,7 +8,7 @@ async function reads(stream: AsyncIterable<unknown>): Promise<void> {
   for await (const _ of stream);
 }
 
-/** As JavaScript, which has no types to refuse it. */
+/** Called as JavaScript, where no types reject the value. */
 function given(...args: readonly unknown[]): AnyAgent {
   return Reflect.apply(createAgent, undefined, args) as AnyAgent
 }

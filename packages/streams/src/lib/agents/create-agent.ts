@@ -24,8 +24,8 @@ import type {
 export type AgentOf<S extends AgentSource, Y> = Agent<SourceKeyInput<S>, SourceValueInput<S>, Y>
 
 /**
- * An agent: `handler` is called once for each instance with the stream of what comes from `source`, and loops over it.
- * As an async generator it may yield values, to its sinks and to whoever asked.
+ * An agent: `handler` is called once for each instance with a stream of events from `source`, and loops over it. As an
+ * async generator it may yield values, to its sinks and to askers.
  *
  * @throws `NAME_INVALID`, `DEFINITION_INVALID`, what `createTopic` throws
  *
@@ -56,7 +56,7 @@ export function createAgent<const S extends AgentSource, Y = never, const T exte
     name,
     help,
     sources,
-    // The first source takes what the types say: both come from S.
+    // The first source accepts these types, because both come from S.
     inbox: inbox as AgentInbox<SourceKeyInput<S>, SourceValueInput<S>>,
     concurrency,
     ordering,

@@ -1,10 +1,10 @@
 import { Wakeup } from '../events/source.ts'
 
-/** Asks in flight at a time, with replies that have not been taken yet. */
+/** Asks in flight at a time, including replies not yet consumed. */
 export const ASKS_IN_FLIGHT = 100
 
 export interface IndexedReply<R> {
-  /** Of the value in the order given. */
+  /** Position of the value in the input. */
   readonly index: number
   readonly reply: R
 }
@@ -13,7 +13,7 @@ type AskOutcome<R> =
   | { readonly ok: true; readonly value: IndexedReply<R> }
   | { readonly ok: false; readonly error: unknown }
 
-/** Asks for each value, some at a time, and gives the replies as they come. Ends with the first error. */
+/** Asks for each value, a few at a time, and yields the replies as they arrive. Ends with the first error. */
 export async function* askWindow<V, R>(
   values: Iterable<V> | AsyncIterable<V>,
   ask: (value: V) => Promise<R>,

@@ -6,13 +6,14 @@ export interface AskerOptions {
   readonly worker: WorkerContext
   /** The agent that is asked. */
   readonly agent: string
-  /** The reply comes from an event that is handed out by its worker, not from a channel of this process. */
+  /** Whether the reply comes from an event that this worker hands out, rather than from a channel of this process. */
   readonly isHandedOut: boolean
 }
 
 /**
- * An event that waits for a reply. The wait ends early when its task is lost, and in a rebalance or a stop: then the request
- * cannot be handed out before this very event has ended, so it is given up and handed out again, here or by the next owner.
+ * An event that waits for a reply. The wait ends early when its task is lost, in a rebalance, and in a stop. The
+ * request could not be handed out before this event ends, so the event fails and is handed out again, here or by the
+ * next owner.
  */
 export class Asker {
   readonly #options: AskerOptions
@@ -23,7 +24,7 @@ export class Asker {
     this.#draining = options.isHandedOut ? options.worker.draining : undefined
   }
 
-  /** Why it should not begin to wait. */
+  /** The reason to refuse the wait, if any. */
   ended(): Error | undefined {
     const { event } = this.#options
     if (event.signal.aborted) return toError(event.signal.reason)
@@ -35,7 +36,7 @@ export class Asker {
     const { event } = this.#options
     const { signal } = event
     const lost = (): void => end(toError(signal.reason))
-    // An ask that has outlived its event holds nothing up.
+    // An ask that outlives its event blocks nothing.
     const drained = (): void => {
       if (event.open) end(this.#interrupt())
     }

@@ -193,7 +193,7 @@ describe('ask', () => {
       { value: 'number', partitions: 1 },
       async function* (numbers) {
         for await (const batch of numbers.take(3)) {
-          // The answers of an attempt that fails do not count, whether the event is the first of its batch or not.
+          // Answers of a failed attempt do not count, whether or not the event is the first of its batch.
           yield batch[0]
           yield batch[1]
           throw new Error('the batch is no good')

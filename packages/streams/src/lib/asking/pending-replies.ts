@@ -2,8 +2,8 @@ import { type Clock, formatDuration, MillraceError, type Scheduled } from '@mill
 import type { Asker } from './asker.ts'
 
 /**
- * What `ask` rejects with when the agent that was asked has failed: `message` is what the agent's own error said, word
- * for word, with nothing around it. Its `code` is `ASK_FAILED`.
+ * The rejection of `ask` when the asked agent failed: `message` is the agent's own error message, unchanged. Its
+ * `code` is `ASK_FAILED`.
  *
  * @example
  * await payments.ask(order).catch((error) => { if (error instanceof AskFailedError) console.log(error.agent, error.message) })
@@ -11,7 +11,7 @@ import type { Asker } from './asker.ts'
 export class AskFailedError extends MillraceError {
   /** The agent that was asked. */
   readonly agent: string
-  /** Code of its error where that was one of Millrace, else the name of its class. */
+  /** Code of the agent's error if it came from Millrace, otherwise the name of its class. */
   readonly reason: string
 
   constructor({ agent, reason, said }: { agent: string; reason: string; said: string }, cause?: Error) {
@@ -33,11 +33,11 @@ interface PendingReply {
 export interface Expectation {
   readonly agent: string
   readonly timeoutMs: number
-  /** The event that waits for the reply, where one does. */
+  /** The event that waits for the reply, if any. */
   readonly asker?: Asker | undefined
 }
 
-/** Replies that are waited for, by correlation id; each wait has a limit. */
+/** Pending replies by correlation id; each wait has a limit. */
 export class PendingReplies {
   readonly #clock: Clock
   readonly #pending = new Map<string, PendingReply>()
@@ -50,7 +50,7 @@ export class PendingReplies {
     return this.#pending.size
   }
 
-  /** Rejects with `ASK_TIMEOUT` when the time is over, and with what ends the wait of the asker. */
+  /** Rejects with `ASK_TIMEOUT` at the limit, and earlier if the asker's wait ends. */
   expect(correlationId: string, { agent, timeoutMs, asker }: Expectation): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const timer = this.#clock.schedule(timeoutMs, () => {
@@ -72,7 +72,7 @@ export class PendingReplies {
     this.#end(correlationId)?.reject(error)
   }
 
-  /** The agent has failed on it: rejects with the text of its error. */
+  /** The agent failed: rejects with the text of its error. */
   fail(correlationId: string, failure: { readonly reason: string; readonly said: string }): void {
     const agent = this.#pending.get(correlationId)?.agent
     if (agent !== undefined) this.reject(correlationId, new AskFailedError({ agent, ...failure }))

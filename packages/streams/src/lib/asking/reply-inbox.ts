@@ -15,7 +15,7 @@ import { type Expectation, PendingReplies } from './pending-replies.ts'
 import { replyHeaders } from './requests.ts'
 
 interface ReplyInboxOptions {
-  /** Partitions of `{appId}-replies`, when it has to be created. */
+  /** Partitions of `{appId}-replies` if the app creates it. */
   readonly partitions: number
   readonly codec: Codec<unknown>
 }
@@ -29,8 +29,8 @@ interface OpenInbox {
 const RETENTION_MS = 3_600_000
 
 /**
- * Replies to what one process asks: it reads one partition of the reply topic, outside any group, from where its end
- * was before the first request went out.
+ * Receives the replies to one process's requests. It reads one partition of the reply topic, outside any group, from
+ * the end offset before the first request.
  */
 export class ReplyInbox {
   readonly #client: ClientContext
@@ -46,7 +46,7 @@ export class ReplyInbox {
     this.#pending = new PendingReplies(client.clock)
   }
 
-  /** Sends a request at once and resolves with its reply. The limit counts for all of it. */
+  /** Sends a request at once and resolves with its reply. The limit covers both. */
   ask(request: SendRequest, expectation: Expectation): Promise<unknown> {
     if (this.#closed) return Promise.reject(stoppingError(expectation.agent))
     const correlationId = `${this.#client.id}-${++this.#asked}`
@@ -57,7 +57,7 @@ export class ReplyInbox {
     return reply
   }
 
-  /** `reason`: why the worker that asked has ended. */
+  /** `reason`: why the asking worker ended. */
   async close(reason?: unknown): Promise<void> {
     this.#closed = true
     this.#pending.rejectAll(closedError('The process stopped before a reply had come', reason))
@@ -152,13 +152,13 @@ function stoppingError(agent: string): MillraceError {
 }
 
 export interface ReplyInboxesOptions {
-  /** Partitions of `{appId}-replies` when it has to be created. Default 8. */
+  /** Partitions of `{appId}-replies` if the app creates it. Default 8. */
   readonly partitions?: number
 }
 
 /** The reply inboxes of an app: one for each worker or client in the process, opened by its first ask. */
 export class ReplyInboxes {
-  /** How replies are encoded, on both sides. */
+  /** Codec of replies, on both sides. */
   readonly codec: Codec<unknown> = jsonCodec
   readonly #partitions: number
   readonly #inboxes = new WeakMap<ClientContext, ReplyInbox>()
@@ -175,7 +175,7 @@ export class ReplyInboxes {
     return inbox
   }
 
-  /** Called before the client closes; asks under way are rejected with `CLOSED`. `reason`: why a worker has ended. */
+  /** Called before the client closes; pending asks reject with `CLOSED`. `reason`: why a worker ended. */
   async close(client: ClientContext, reason?: unknown): Promise<void> {
     await this.#inboxes.get(client)?.close(reason)
   }

@@ -18,18 +18,18 @@ export const replyHeaders = {
   topic: 'millrace-reply-topic',
   partition: 'millrace-reply-partition',
   correlationId: 'millrace-correlation-id',
-  /** The agent that is asked: others that read the same topic do not answer. */
+  /** The asked agent; other agents on the same topic do not answer. */
   agent: 'millrace-reply-agent',
-  /** On error replies only; the value is then the message. */
+  /** Only on error replies, where the value is the message. */
   error: 'millrace-reply-error',
 } as const
 
-/** What an error reply names besides the message: the code, or the class of an error of the user's. */
+/** The code of the error, or the class of a user's error. */
 function reasonOf(error: Error): string {
   return isMillraceError(error) ? error.code : error.name
 }
 
-/** The reply to a request that was handled without one. */
+/** The reply to a request that the handler left without one. */
 function noReply(agent: string): MillraceError {
   return new MillraceError('ASK_FAILED', `Agent "${agent}" finished the event without yielding a reply.`)
 }
@@ -61,8 +61,8 @@ export class LocalRequest implements ReplyRequest {
 }
 
 /**
- * The request that a record carries for this agent, if it does. Replies go to the app's own topic of replies alone: whoever
- * may write a record could else have the worker write to any topic.
+ * The record's request to this agent, if any. Replies go only to the app's own reply topic, because otherwise anybody
+ * who can write a record could make the worker write to any topic.
  */
 export function requestIn(headers: RawHeaders, context: AgentContext): ReplyRequest | undefined {
   const topic = headerNamed(headers, replyHeaders.topic)
@@ -107,7 +107,10 @@ class TopicRequest implements ReplyRequest {
     await sent.catch(this.#notSent)
   }
 
-  /** With the event, which does not fail for it where nobody can have asked: requests say themselves where their replies go. */
+  /**
+   * Sent as part of the event. A missing reply place does not fail the event, because requests name that place
+   * themselves.
+   */
   #send(reply: SendRequest, event: InFlight): void {
     void sendFollowed(this.#context.tracing, { ...reply, onMissing: this.#notSent }, event)
   }

@@ -4,7 +4,7 @@ import type { StreamOrigin, InFlight, ReplyRequest } from '../events/in-flight.t
 import type { AgentContext } from '../events/agent-context.ts'
 import { acknowledged } from '../topics/send-here.ts'
 
-/** What is in a channel: a value as it is, not encoded. */
+/** The content of a channel: values without encoding. */
 export interface ChannelMessage {
   readonly key: string | null
   readonly value: unknown
@@ -13,7 +13,7 @@ export interface ChannelMessage {
   readonly request: ReplyRequest | undefined
 }
 
-/** A message on its way through one agent. */
+/** A message being processed by one agent. */
 export interface QueuedMessage {
   readonly message: ChannelMessage
   /** Counted from 0 for each instance. */
@@ -21,21 +21,21 @@ export interface QueuedMessage {
   readonly attempts: number
 }
 
-/** Where a message that is in flight was taken from. */
+/** The queue that a message in flight came from. */
 export interface MessageQueue {
   readonly name: string
   /** Position of the instance, as the partition of its events. */
   readonly index: number
   readonly context: AgentContext
-  /** A message is done with. */
+  /** Marks a message as finished. */
   drop(): void
-  /** It is to be handed out again before any other. */
+  /** Puts a message back in front of all others. */
   takeBack(queued: QueuedMessage, delayMs: number): void
 }
 
 /**
- * A message of a channel that is in flight: what the engine's event is for a record. It has no task: what it sends is
- * acknowledged at once, and not undone when it fails.
+ * A message in flight from a channel, the counterpart of the engine's event for a record. It has no task: its sends
+ * are acknowledged at once, and a failure does not undo them.
  */
 export class ChannelEvent implements InFlight, StreamOrigin {
   readonly valueSpec: undefined = undefined
@@ -46,7 +46,7 @@ export class ChannelEvent implements InFlight, StreamOrigin {
   readonly task: MessageQueue
   #open = true
   readonly #queued: QueuedMessage
-  /** Further messages of its batch. */
+  /** Other messages of its batch. */
   readonly #joined: ChannelEvent[] = []
 
   constructor(queued: QueuedMessage, queue: MessageQueue) {
@@ -140,7 +140,7 @@ export class ChannelEvent implements InFlight, StreamOrigin {
     if (other instanceof ChannelEvent) this.#joined.push(other)
   }
 
-  /** The worker keeps no account of who is at work on messages. */
+  /** The worker does not track which instances process messages. */
   handedOn(): void {}
 
   finish(): boolean {
@@ -151,7 +151,7 @@ export class ChannelEvent implements InFlight, StreamOrigin {
   }
 
   rollback(): void {
-    // What it did is out already.
+    // Its effects were already sent.
   }
 
   retry(delayMs: number): void {
@@ -162,7 +162,7 @@ export class ChannelEvent implements InFlight, StreamOrigin {
     this.#return(0, 0)
   }
 
-  /** The first one last: each goes before all others. */
+  /** Requeues in reverse, because each message goes to the front. */
   #return(delayMs: number, failures: number): void {
     for (const other of this.#joined.toReversed()) other.#return(delayMs, failures)
     this.#open = false

@@ -5,10 +5,10 @@ import { type EventSource, type Wakeup, Watchers } from '../events/source.ts'
 import { StreamEvent } from '../events/stream-event.ts'
 import { ChannelEvent, type ChannelMessage, type MessageQueue, type QueuedMessage } from './channel-event.ts'
 
-/** Messages that wait for one agent on one worker, at most; senders then wait. */
+/** Most messages that wait for one agent on one worker; senders then wait. */
 export const CHANNEL_CAPACITY = 1000
 
-/** The messages of a channel for one agent of one worker: a queue for each instance, a key always in the same one. */
+/** One channel's messages for one agent on one worker: a queue for each instance; a key always uses the same queue. */
 export class ChannelQueues {
   readonly instances: readonly InstanceQueue[]
   readonly #name: string
@@ -37,20 +37,20 @@ export class ChannelQueues {
     }
   }
 
-  /** Also while it is closing: an event that has found room may finish. */
+  /** Also works while the queue closes, because an event that found room may finish. */
   put(message: ChannelMessage): void {
     this.#waiting++
     this.#queueOf(message.key).put(message)
   }
 
-  /** Takes nothing more; what is there is still handed out, and then the queues are closed. */
+  /** Accepts no more messages, hands out the waiting ones, then closes the queues. */
   close(): void {
     this.#closing = true
     for (const sender of this.#senders.splice(0)) sender.resolve()
     for (const queue of this.instances) queue.close()
   }
 
-  /** A message was taken for the first time. */
+  /** Counts a message taken for the first time. */
   taken(): void {
     this.#waiting--
     if (this.#waiting < CHANNEL_CAPACITY) this.#senders.shift()?.resolve()
@@ -77,14 +77,14 @@ class InstanceQueue implements EventSource, MessageQueue {
   readonly index: number
   readonly valueSpec: undefined = undefined
   readonly branch: undefined = undefined
-  /** Never called: a channel drains by handing out. */
+  /** Never called: a channel drains by handing out its messages. */
   onDrain: () => void = () => {}
-  /** Never called: nobody waits for an event of a channel. */
+  /** Never called: nothing waits for an event of a channel. */
   onWanted: () => void = () => {}
   readonly context: AgentContext
   readonly #all: ChannelQueues
   readonly #fresh: QueuedMessage[] = []
-  /** Given back: handed out before fresh ones, the last one given back first. */
+  /** Requeued messages, which come before new ones; the last requeued comes first. */
   readonly #returned: QueuedMessage[] = []
   readonly #watchers = new Watchers()
   #head = 0

@@ -51,7 +51,7 @@ describe('Channel', () => {
         }
       }),
     )
-    // One is in flight, and so makes room.
+    // One message is in flight and leaves room in the queue.
     for (let n = 0; n < CHANNEL_CAPACITY + 1; n++) await channel.send({ value: n })
     let sent = false
     const last = channel.send({ value: -1 }).then(() => {

@@ -17,13 +17,13 @@ export interface MessageToSend<T> {
   readonly key?: string | null | undefined
   readonly value: T
   readonly headers?: HeaderValues | undefined
-  /** Milliseconds since the epoch. Default: that of the current event, else now. */
+  /** Milliseconds since the epoch. Default: the current event's timestamp, or the current time. */
   readonly timestamp?: number | undefined
 }
 
 /**
- * A topic in the memory of one worker: its agents get each value as it is, without encoding. It holds 1,000 messages
- * for an agent; senders then wait. What is in it is lost with the process.
+ * A topic in the memory of one worker: its agents receive each value without encoding. It holds 1,000 messages for
+ * each agent; senders then wait. Messages are lost with the process.
  *
  * @example
  * const alarms = app.channel<Alarm>('alarms')
@@ -46,8 +46,8 @@ export class Channel<T> {
   }
 
   /**
-   * Sends to the agents of this worker; resolves when there is room. Within an event of a topic the message is an effect
-   * of the event: it is there once the event finishes.
+   * Sends to the agents of this worker; resolves when there is room. Inside an event of a topic the message is an
+   * effect of the event, and reaches the agents once the event finishes.
    *
    * @throws `CHANNEL_CLOSED` when the worker is stopping or no agent reads the channel, `NO_WORKER`; in agents
    * `NO_CURRENT_EVENT` between events
@@ -56,7 +56,7 @@ export class Channel<T> {
     await this.post(record, undefined)
   }
 
-  /** As `send`, for an asker: a request goes out at once, also within an event. */
+  /** Like `send`, but a request is sent at once, even inside an event. */
   async post(given: MessageToSend<T>, request: ReplyRequest | undefined): Promise<void> {
     if (!isRecord(given)) throw noRecord(`channel "${this.name}"`, given)
     const { key, value, headers, timestamp } = given
@@ -85,12 +85,12 @@ export class Channel<T> {
     hold(event.inFlight, queues, message(event.timestamp))
   }
 
-  /** Used by the agents that read it. */
+  /** Used by agents that read the channel. */
   planFor(plan: Pick<SourcePlan<never>, 'other'>): void {
     plan.other(`channel ${this.name}`, this)
   }
 
-  /** Called when a worker starts: a queue for each instance of an agent. */
+  /** Called at the start of a worker: opens a queue for each instance of an agent. */
   open(context: AgentContext, { instances }: Pick<OpenSourceOptions, 'instances'>): ChannelQueues['instances'] {
     const queues = new ChannelQueues(this.name, context, instances)
     const known = this.#queues.get(context.worker)
@@ -99,7 +99,7 @@ export class Channel<T> {
     return queues.instances
   }
 
-  /** Called when a worker stops: what is there is still handed out. */
+  /** Called at a worker's stop: waiting messages are still handed out. */
   close(worker: WorkerContext): void {
     for (const queue of this.#queues.get(worker) ?? []) queue.close()
   }
@@ -117,7 +117,7 @@ export class Channel<T> {
     return roomIn(queues).then(() => hold(inFlight, queues, message))
   }
 
-  /** There is nothing to wait for: a message that is put is there. */
+  /** No wait is needed, because a message arrives immediately. */
   #followed(headers: RawHeaders): RawHeaders {
     const trace = this.#context.tracing?.sendStarted({ topic: this.name, isChannel: true, headers })
     trace?.end()

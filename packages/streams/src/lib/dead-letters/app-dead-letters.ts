@@ -19,18 +19,18 @@ export type DeadLettersOptions = LedgerOptions &
   ReplayOptions & {
     /** In the order declared. */
     readonly agents: readonly DeadLetterAgent[]
-    /** Topics that an agent reads, those between its steps among them. Default: those that it is declared to read. */
+    /** Topics that an agent reads, including those between its steps. Default: its declared sources. */
     readonly topicsReadBy?: (agent: string) => Promise<ReadonlySet<string>>
   }
 
-/** As much of an agent as its dead letters need. */
+/** The parts of an agent that its dead letters need. */
 interface DeadLetterAgent {
   readonly name: string
   readonly shape: { readonly sources: readonly unknown[] }
 }
 
 interface LettersWanted extends SignalOption {
-  /** Where to start in a partition, if not at its beginning. */
+  /** Start offset in a partition, if not its beginning. */
   readonly from?: ((offsets: PartitionOffsets) => number) | undefined
   readonly place?: DeadLetterLocation | undefined
 }
@@ -122,7 +122,7 @@ class AppDeadLetters implements DeadLetters {
       topics: (await this.#options.topicsReadBy?.(name)) ?? new Set(topicsOf(shape).map((topic) => topic.name)),
       info,
       signal,
-      // Read after earlier replays are shut out, so that it knows all that they have sent.
+      // Read after earlier replays are fenced, so that it includes all their sends.
       readLedger: () => ReplayLedger.read(this.#options, signal),
       letters: (ledger) => this.#letters(info, ledger, { place, signal }),
     })
@@ -137,7 +137,7 @@ class AppDeadLetters implements DeadLetters {
     return outcome
   }
 
-  /** All letters, those from where `from` says in each partition, or the one in a place. */
+  /** All letters from the start offsets `from`, or the one letter at a place. */
   async *#letters(
     info: TopicInfo,
     ledger: ReplayLedger,
@@ -174,7 +174,7 @@ class AppDeadLetters implements DeadLetters {
     }
   }
 
-  /** The topics between an agent's steps are known only while it runs: their records are shown as text. */
+  /** The topics between an agent's steps are known only while it runs, so their records appear as text. */
   #declared(topic: string | undefined): AnyTopic | undefined {
     return this.#options.agents.flatMap(({ shape }) => topicsOf(shape)).find(({ name }) => name === topic)
   }
@@ -204,13 +204,13 @@ function topicsOf({ sources }: DeadLetterAgent['shape']): readonly AnyTopic[] {
   return sources.filter((source) => source instanceof Topic)
 }
 
-/** Letters that a listing shows for each agent, unless it says how many. */
+/** Default number of letters per agent in a listing. */
 const NEWEST = 10
 
 /** Longest text of a letter in a listing. */
 const MOST_CHARACTERS = 1_000
 
-/** Without the long texts that anybody may have put into a letter: a listing keeps many of them. */
+/** Cuts long texts, which anybody may have put into a letter, because a listing keeps many letters in memory. */
 function brief(summary: DeadLetterSummary): DeadLetterSummary {
   const { source, failure } = summary
   const { code, message } = failure
@@ -221,12 +221,12 @@ function brief(summary: DeadLetterSummary): DeadLetterSummary {
   }
 }
 
-/** By way of bytes: a slice would keep the whole text in memory. */
+/** Copies through bytes, because a slice would keep the whole text in memory. */
 function shortened(text: string): string {
   return text.length <= MOST_CHARACTERS ? text : Buffer.from(text.slice(0, MOST_CHARACTERS)).toString()
 }
 
-/** Inserts it where it belongs, and lets the oldest go when there are too many. */
+/** Inserts a letter in order and drops the oldest if there are too many. */
 function keepNewest(newest: DeadLetterSummary[], letter: DeadLetterSummary, limit: number): void {
   const at = newest.findLastIndex((other) => byFailure(letter, other) >= 0) + 1
   if (at >= limit) return

@@ -69,7 +69,7 @@ describe('headers of a dead letter', () => {
 
 describe('letters of other versions', () => {
   const text = (value: string): Buffer => Buffer.from(value)
-  /** As versions have written them before they said which format it is. */
+  /** Letters of versions that wrote no format number. */
   const first: RawHeaders = [
     ['mine', text('x')],
     ['millrace-agent', text('count')],

@@ -1,13 +1,13 @@
 import { headerNamed, isMillraceError, type RawHeaders, type Redact, refuseNewer } from '@millrace/core'
 
-/** Headers that a dead letter has behind those of its record. Text, UTF-8. */
+/** Headers that follow the record's own headers in a dead letter. Text, UTF-8. */
 export const letterHeaders = {
-  /** The first of them: what comes before is the record's own. */
+  /** The first of these headers: all earlier headers belong to the record. */
   agent: 'millrace-agent',
   topic: 'millrace-topic',
   partition: 'millrace-partition',
   offset: 'millrace-offset',
-  /** The record's, which the letter has as well. */
+  /** The record's timestamp, which the letter also carries. */
   timestamp: 'millrace-timestamp',
   attempts: 'millrace-attempts',
   failedAt: 'millrace-failed-at',
@@ -15,27 +15,27 @@ export const letterHeaders = {
   class: 'millrace-error-class',
   message: 'millrace-error-message',
   stack: 'millrace-error-stack',
-  /** Only where the letter is not all of its record: the size in bytes of what was shortened. */
+  /** Only on a shortened letter: the original size in bytes of each shortened part. */
   trimmed: 'millrace-trimmed',
-  /** Of these headers. Letters of earlier versions have none, and format 1. */
+  /** Format of these headers. Letters of earlier versions lack it and have format 1. */
   format: 'millrace-letter-format',
 } as const
 
 const FORMAT = 1
 
-/** Longest texts kept of an error, in characters: a letter must not grow beyond what the broker takes. */
+/** Character limits for texts of an error, so that a letter does not exceed the broker's record limit. */
 export interface TextLimits {
   readonly message: number
   readonly stack: number
 }
 
-/** First try, then for records that leave hardly any room. */
+/** Limits of the first try, then limits for records that leave hardly any room. */
 export const TEXT_LIMITS: readonly [TextLimits, TextLimits] = Object.freeze([
   { message: 4_000, stack: 8_000 },
   { message: 200, stack: 0 },
 ])
 
-/** What a letter says of its record and of the failure. */
+/** The facts in a letter about its record and the failure. */
 export interface LetterFacts {
   readonly agent: string
   readonly topic: string
@@ -49,11 +49,11 @@ export interface LetterFacts {
   readonly class: string
   readonly message: string
   readonly stack: string
-  /** Empty when the letter has all of its record. */
+  /** Empty when the letter holds its whole record. */
   readonly trimmed: string
 }
 
-/** What of an error goes into a letter. */
+/** The parts of an error that a letter keeps. */
 export function describeError(error: Error, redact: Redact): Pick<LetterFacts, 'code' | 'class' | 'message' | 'stack'> {
   const code = 'code' in error && (typeof error.code === 'string' || typeof error.code === 'number') ? error.code : ''
   return {
@@ -64,7 +64,7 @@ export function describeError(error: Error, redact: Redact): Pick<LetterFacts, '
   }
 }
 
-/** The headers of a letter: those of the record, then what `facts` say. */
+/** The headers of a letter: the record's headers, then those for `facts`. */
 export function writeLetterHeaders(own: RawHeaders, facts: LetterFacts, limits: TextLimits): RawHeaders {
   const texts = { ...facts, message: shorten(facts.message, limits.message), stack: shorten(facts.stack, limits.stack) }
   const written = facts.trimmed === '' ? FACTS : [...FACTS, 'trimmed' as const]
@@ -75,7 +75,7 @@ export function writeLetterHeaders(own: RawHeaders, facts: LetterFacts, limits: 
   ]
 }
 
-/** What a letter says; `undefined` when it is none of Millrace's. Throws `FORMAT_NEWER`. */
+/** The facts in a letter; `undefined` if Millrace did not write it. Throws `FORMAT_NEWER`. */
 export function readLetterHeaders(
   headers: RawHeaders,
 ): { readonly facts: LetterFacts; readonly own: RawHeaders } | undefined {
@@ -118,7 +118,7 @@ const FACTS: readonly (keyof LetterFacts)[] = Object.freeze([
   'stack',
 ])
 
-/** By its constructor where the class has not set a name. */
+/** The constructor's name if the class has not set one. */
 function classOf(error: Error): string {
   const { name } = error
   return name === 'Error' && error.constructor.name !== '' ? error.constructor.name : name
@@ -134,7 +134,7 @@ function withCauses(error: Error): string {
   return stacks.join('\nCaused by: ')
 }
 
-/** Never within a surrogate pair: half of one is no UTF-8. */
+/** Never splits a surrogate pair, because half of one is not valid UTF-8. */
 function shorten(text: string, limit: number): string {
   if (text.length <= limit) return text
   const last = text.charCodeAt(limit - 1)

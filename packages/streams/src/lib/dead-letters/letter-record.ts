@@ -2,20 +2,20 @@ import { isMillraceError, type RawHeaders, type RawRecord } from '@millrace/core
 import type { DeadLetterSummary } from '@millrace/core/operations'
 import { type LetterFacts, readLetterHeaders } from './letter-headers.ts'
 
-/** A record of a dead letter topic, taken apart. */
+/** A parsed record of a dead letter topic. */
 export interface LetterRecord {
   readonly summary: DeadLetterSummary
   readonly stack: string
-  /** Headers that the record had before it became a letter. */
+  /** The record's headers before it became a letter. */
   readonly own: RawHeaders
   readonly record: RawRecord
-  /** What the letter lacks of its record, with sizes; empty when it has all of it. */
+  /** The parts missing from the letter, with their sizes; empty when it is whole. */
   readonly trimmed: string
 }
 
 /**
- * Any record can be in a dead letter topic; of one that Millrace did not write only its place is known. Of one that a later
- * version has written it is the error that says so: it can be sent back by that version.
+ * A dead letter topic can contain any record. A record that Millrace did not write has only a place. A record from a
+ * later version becomes an error that says so: that version can replay it.
  */
 export function letterRecord(partition: number, record: RawRecord, replayed: boolean): LetterRecord {
   const place = { partition, offset: record.offset, replayed }
@@ -55,7 +55,7 @@ function readHeaders(
   }
 }
 
-/** The letter that failed last first; of those that do not say when, the one with the higher offset. */
+/** The latest failure first; letters without a failure time by descending offset. */
 export function byFailure(a: DeadLetterSummary, b: DeadLetterSummary): number {
   return (b.failedAt ?? 0) - (a.failedAt ?? 0) || b.offset - a.offset || a.partition - b.partition
 }

@@ -1,4 +1,4 @@
-/** Offsets of one partition, as ranges in order. Immutable. */
+/** Offsets of one partition as sorted ranges. Immutable. */
 export class OffsetRanges {
   static readonly none: OffsetRanges = new OffsetRanges([])
   readonly #ranges: readonly (readonly [first: number, last: number])[]
@@ -7,7 +7,7 @@ export class OffsetRanges {
     this.#ranges = ranges
   }
 
-  /** What `toString` wrote; `undefined` when it is something else. */
+  /** Parses the output of `toString`; `undefined` for any other text. */
   static parse(text: string): OffsetRanges | undefined {
     if (text === '') return OffsetRanges.none
     const ranges: (readonly [number, number])[] = []
@@ -19,7 +19,7 @@ export class OffsetRanges {
     return new OffsetRanges(inOrder(ranges))
   }
 
-  /** Highest offset in it; -1 when there is none. */
+  /** The highest offset; -1 when empty. */
   get last(): number {
     return this.#ranges.at(-1)?.[1] ?? -1
   }
@@ -37,13 +37,13 @@ export class OffsetRanges {
     return false
   }
 
-  /** With these too, in any order. */
+  /** Adds offsets, in any order. */
   with(offsets: readonly number[]): OffsetRanges {
     const all = [...this.#ranges, ...offsets.map((offset) => [offset, offset] as const)]
     return new OffsetRanges(inOrder(all))
   }
 
-  /** With everything below an offset: what is gone from a topic needs no range of its own. */
+  /** Adds everything below an offset: deleted records need no ranges of their own. */
   withAllBelow(offset: number): OffsetRanges {
     if (offset <= 0) return this
     return new OffsetRanges(inOrder([[0, offset - 1], ...this.#ranges]))

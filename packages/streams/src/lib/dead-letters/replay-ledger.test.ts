@@ -3,7 +3,7 @@ import type { Reader, TopicInfo } from '@millrace/core/driver'
 import { describe, expect, it } from 'vitest'
 import { ReplayLedger } from './replay-ledger.ts'
 
-/** A broker without topic ids: a topic made anew looks like the one before. */
+/** A broker without topic ids: a recreated topic looks like the original. */
 const letters: TopicInfo = { name: 'app-a-dlq', partitions: 1, id: 'app-a-dlq' }
 
 async function ledgerOf(offsets: readonly number[]): Promise<ReplayLedger> {
@@ -31,7 +31,7 @@ describe('what was replayed of a dead letter topic', () => {
   it.each([4, 3, 0])('is forgotten when the topic ends before it: at %d', async (end) => {
     const ledger = await ledgerOf([0, 1, 2, 4])
     expect(ledger.of(letters, { partition: 0, beginning: 0, end }).toString()).toBe('')
-    // And does not come back when the new topic has grown.
+    // The old ranges do not return when the new topic has grown.
     expect(ledger.of(letters, { partition: 0, beginning: 0, end: 9 }).toString()).toBe('')
   })
 

@@ -9,12 +9,12 @@ import {
 import { type Admin, type PartitionOffsets, readToEnd, type TopicInfo, type Transport } from '@millrace/core/driver'
 import { OffsetRanges } from './offset-ranges.ts'
 
-/** Rows of earlier versions say nothing of it, and have format 1. */
+/** Rows of earlier versions lack the format and have format 1. */
 const FORMAT = 1
 
-/** What was replayed of one partition of a dead letter topic. */
+/** The replayed letters of one partition of a dead letter topic. */
 interface LedgerEntry {
-  /** `TopicInfo.id` of the dead letter topic: another one of that name has letters of its own. */
+  /** `TopicInfo.id` of the dead letter topic: a new topic of the same name has other letters. */
   readonly topicId: string
   readonly ranges: OffsetRanges
 }
@@ -27,9 +27,9 @@ export interface LedgerOptions {
 }
 
 /**
- * Which letters were replayed, kept in a compacted topic of the app. Written within the transactions of replays only, so
- * that it can say neither more nor less than what was sent; under one transactional id, so that no open transaction of
- * somebody else hides what it says.
+ * Records which letters were replayed, in a compacted topic of the app. Only the transactions of replays write it, so
+ * it always matches the records sent. A single transactional id ensures that no foreign open transaction hides its
+ * rows.
  */
 export class ReplayLedger {
   readonly #topic: string
@@ -59,23 +59,23 @@ export class ReplayLedger {
     await admin.createTopics([{ name, partitions: 1, replicationFactor: -1, config }])
   }
 
-  /** What was replayed of a partition. Forgets what it knew of an earlier topic of that name. */
+  /** The replayed letters of a partition. Forgets those of an earlier topic of the same name. */
   of(topic: TopicInfo, { partition, beginning, end }: Omit<PartitionOffsets, 'topic'>): OffsetRanges {
     const key = rowKey(topic.name, partition)
     const entry = this.#entries.get(key)
     if (entry === undefined) return OffsetRanges.none
-    // On a broker without topic ids: more was replayed than there is.
+    // On a broker without topic ids: more offsets were replayed than the topic has.
     if (entry.topicId !== topic.id || entry.ranges.last >= end) {
       this.#entries.delete(key)
       return OffsetRanges.none
     }
-    // Letters that are gone need no ranges of their own.
+    // Deleted letters need no ranges of their own.
     const ranges = entry.ranges.withAllBelow(beginning)
     this.#entries.set(key, { topicId: topic.id, ranges })
     return ranges
   }
 
-  /** Notes letters as replayed: the record that says so belongs in the transaction that sends them. */
+  /** Marks letters as replayed: the record belongs to the transaction that sends them. */
   note(topic: TopicInfo, partition: number, offsets: readonly number[]): Omit<OutgoingRecord, 'timestamp'> {
     const key = rowKey(topic.name, partition)
     const ranges = (this.#entries.get(key)?.ranges ?? OffsetRanges.none).with(offsets)

@@ -22,29 +22,29 @@ export interface ReplayOptions {
 
 export interface ReplayJob {
   readonly agent: string
-  /** That it reads: letters go back to no other. */
+  /** The topics that the agent reads; letters go back only to them. */
   readonly topics: ReadonlySet<string>
   /** The dead letter topic. */
   readonly info: TopicInfo
   readonly signal: AbortSignal | undefined
   readonly readLedger: () => Promise<ReplayLedger>
-  /** Letters to replay, replayed ones among them. */
+  /** Letters to replay, including those replayed before. */
   readonly letters: (ledger: ReplayLedger) => AsyncIterable<LetterRecord>
 }
 
-/** In one transaction at most. */
+/** Most letters in one transaction. */
 const CHUNK_LETTERS = 500
 const CHUNK_BYTES = 512 * 1024
 const TRANSACTION_LIMIT_MS = 20_000
-/** Refused letters that are reported one by one. */
+/** Most refused letters reported one by one. */
 const REFUSED_SHOWN = 20
 
-/** Sends letters back, a transaction for each chunk: the records and the note that they were replayed, or neither. */
+/** Sends letters back in chunks. One transaction holds a chunk's records and the note that they were replayed. */
 export async function replayLetters(options: ReplayOptions, job: ReplayJob): Promise<ReplayOutcome> {
   const { appId, transport } = options
   const producer = transport.transactionalProducer({ id: replayLedgerTopic(appId), timeoutMs: TRANSACTION_LIMIT_MS })
   try {
-    // Ends what an earlier replay has left open and shuts it out, so that two at a time send nothing twice.
+    // Aborts and fences an earlier replay, so that two concurrent replays send nothing twice.
     await producer.init()
     return await new Replay(options, job, producer).run(await job.readLedger())
   } catch (error) {
@@ -118,7 +118,7 @@ class Replay {
     const target = this.#targets.get(topic)
     if (target === undefined)
       return { reason: `There is no topic "${topic}" any more, or it was a channel of a worker.` }
-    // The headers of a letter are what somebody has written, who may be allowed to write to no other topic than this.
+    // Anybody may have written the letter's headers, including somebody without the right to write to other topics.
     const { agent, topics } = this.#job
     if (!topics.has(topic))
       return {
@@ -145,7 +145,7 @@ class Replay {
       ),
       timestamp,
     }))
-    // Only between transactions: one that is left open holds up everyone who reads committed records only.
+    // Sleeps only between transactions, because an open one blocks every reader of committed records.
     this.#job.signal?.throwIfAborted()
     await this.#producer.begin()
     try {
@@ -158,12 +158,12 @@ class Replay {
     this.#replayed += chunk.length
   }
 
-  /** Where this fails too, the broker ends the transaction at its time-out. */
+  /** If the abort fails too, the broker aborts the transaction at its time-out. */
   async #abort(): Promise<void> {
     try {
       await this.#producer.abort()
     } catch {
-      // The caller throws the failure that led here.
+      // The caller throws the original failure.
     }
   }
 
@@ -175,7 +175,7 @@ class Replay {
     return { topic, partition, key, value, headers: withReplayMark(own, mark), timestamp }
   }
 
-  /** One request at a time for each broker, as producers want it. */
+  /** One request at a time for each broker, as producers require. */
   async #sendAll(records: readonly OutgoingRecord[]): Promise<void> {
     for (const topic of new Set(records.map(({ topic }) => topic))) await this.#producer.partitions(topic)
     for (const queue of grouped(records, (record) => this.#producer.brokerOf(record)).values()) {

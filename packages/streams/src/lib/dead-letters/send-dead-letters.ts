@@ -20,10 +20,10 @@ import {
   writeLetterHeaders,
 } from './letter-headers.ts'
 
-/** Long enough for somebody to look at it; the topic's settings can be changed on the broker. */
+/** Long enough for somebody to look at it; the retention can be changed on the broker. */
 const RETENTION_DAYS = 30
 
-/** As it is created: with as many partitions as the largest source, so that a letter keeps its record's partition. */
+/** Settings at creation: as many partitions as the largest source, so that a letter keeps its record's partition. */
 export function deadLetterDeclaration(appId: string, agent: string, sources: readonly string[]): TopicDeclaration {
   return {
     name: deadLetterTopic(appId, agent),
@@ -37,8 +37,9 @@ export function deadLetterDeclaration(appId: string, agent: string, sources: rea
 }
 
 /**
- * Sends an event, or each of a batch, to the dead letters of its agent, as an effect of itself: in the partition of its
- * record, with its bytes, headers and timestamp. What is too large for that is shortened, the value first, and the letter says so.
+ * Sends an event, or each event of a batch, to its agent's dead letters as an effect of itself: to the same partition
+ * number, with the record's bytes, headers and timestamp. A letter that is too large is shortened, the value first,
+ * and marked as shortened.
  *
  * @throws `NO_CURRENT_EVENT` when the task was lost meanwhile; `RECORD_TOO_LARGE` where hardly anything may be sent
  */
@@ -65,17 +66,17 @@ export async function sendDeadLetters(
   }
 }
 
-/** How much a letter may have of its record. */
+/** How much of its record a letter may contain. */
 interface LetterSize {
   readonly texts: TextLimits
   /** Of the value. */
   readonly valueBytes: number
-  /** Of the key, and of the record's own headers together. */
+  /** Limit of the key and the record's own headers together. */
   readonly restBytes: number
 }
 
 const [LONG_TEXTS, SHORT_TEXTS] = TEXT_LIMITS
-/** Of what the broker has refused whole: its limit is not known here. */
+/** Limits after the broker refused the whole letter, because its own limit is not known here. */
 const TRIMMED: readonly LetterSize[] = [
   { texts: SHORT_TEXTS, valueBytes: 16 * 1024, restBytes: 4096 },
   { texts: SHORT_TEXTS, valueBytes: 1024, restBytes: 512 },
@@ -87,7 +88,7 @@ const SIZES: readonly LetterSize[] = [
   ...TRIMMED,
 ]
 
-/** What the letter said of the failure that the broker has refused whole for its size; `undefined` when it has refused none. */
+/** The failure in the letter that the broker refused for its size; `undefined` if it refused none. */
 function refusedLetter(
   { inFlight: { refused } }: StreamEvent,
   topic: string,
@@ -106,7 +107,7 @@ interface LetterRequest {
   readonly tracing: Tracing | undefined
 }
 
-/** As much of it as fits: a letter without all of its record is better than a worker that cannot go on. */
+/** Keeps as much as fits: an incomplete letter is better than a blocked worker. */
 async function sendOne(event: StreamEvent, { facts, sizes, topic, partition, tracing }: LetterRequest): Promise<void> {
   // Behind what the letter says: its record has come with other ones, and is replayed with those.
   const trace = tracing?.sendStarted({ topic, partition, headers: NO_HEADERS, from: event.first.trace })
