@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util'
 import { Stryker } from '@stryker-mutator/core'
 import { readEquivalents, sortSurvivors } from './mutate/equivalents.ts'
 import { mutantOf } from './mutate/mutant.ts'
-import { planOf } from './mutate/plan.ts'
+import { planOf, resultsFile } from './mutate/plan.ts'
 import { reportOf } from './mutate/report.ts'
 import { TESTS_VARIABLE } from './mutate/tests-of.ts'
 
@@ -68,7 +68,7 @@ const results = await new Stryker({
   timeoutMS: 20_000,
   timeoutFactor: 2,
   incremental: values.again,
-  incrementalFile: `node_modules/.cache/mutate/${plan.mutate.join('+').replaceAll(/[^\w+.-]/g, '_')}.json`,
+  incrementalFile: resultsFile(plan.mutate),
   // Of use for a compiler's API that TypeScript 7 does not have.
   tsconfigFile: 'none',
   disableTypeChecks: false,

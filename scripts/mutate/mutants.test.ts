@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { readEquivalents, sortSurvivors, type Equivalent } from './equivalents.ts'
 import { mutantOf, type Mutant, type Result } from './mutant.ts'
-import { changedLines, planOf } from './plan.ts'
+import { changedLines, planOf, resultsFile } from './plan.ts'
 import { reportOf, scoreOf } from './report.ts'
 
 const TEXT = `if (a > 1) {
@@ -76,6 +76,13 @@ test('the report has what survived, with its place, and the score', () => {
 test('changed lines are found in a diff without context', () => {
   const diff = `--- a/x.ts\n+++ b/x.ts\n@@ -3 +3,2 @@ x\n-a\n+b\n+c\n@@ -9,2 +10,0 @@\n-d\n@@ -20 +19 @@\n-e\n+f\n`
   expect(changedLines(diff)).toEqual(['x.ts:3-4', 'x.ts:19-19'])
+})
+
+test('results are kept in a file of their own for each choice of files, however many these are', () => {
+  const files = Array.from({ length: 40 }, (_, i) => `packages/worker/src/lib/task/file-${i}.ts`)
+  expect(basename(resultsFile(files)).length).toBeLessThan(255)
+  expect(resultsFile(files)).toBe(resultsFile([...files]))
+  expect(resultsFile(files)).not.toBe(resultsFile(files.slice(1)))
 })
 
 test('a plan has the sources of a folder without tests and fixtures, and the tests of the package', async () => {

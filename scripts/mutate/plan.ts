@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { promisify } from 'node:util'
@@ -37,6 +38,12 @@ export async function planOf(paths: readonly string[], { lines, since, with: als
   if (since === undefined) return { mutate: files, tests, isWhole: true }
   const changed = changedLines(await git('diff', '--unified=0', '--no-color', since, '--', ...files))
   return { mutate: changed, tests, isWhole: false }
+}
+
+/** Where `--again` keeps the results of what is mutated: a folder's files are too many for a file name. */
+export function resultsFile(mutate: readonly string[]): string {
+  const digest = createHash('sha256').update(mutate.join('\n')).digest('hex')
+  return `node_modules/.cache/mutate/${digest.slice(0, 16)}.json`
 }
 
 /** `file:first-last` for what was added or changed, from a diff without context. */
