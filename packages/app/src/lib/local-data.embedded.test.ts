@@ -180,9 +180,9 @@ test('the command backs up a stopped app, and refuses a backup that has changed,
   const blocked = machine(newPlace(), { store: `lmdb:${join(file, 'tables')}` })
   await refused(blocked, ['restore', backup], 'BACKUP_FAILED')
   expect(readdirSync(blocked.place, { recursive: true, withFileTypes: true }).filter((one) => one.isFile())).toEqual([])
-  await refused(one, ['restore', backup], 'is there already')
+  await refused(one, ['restore', backup], 'already exists')
   const two = machine(newPlace())
-  await refused(two, ['restore', newPlace()], 'is no backup, or not a whole one')
+  await refused(two, ['restore', newPlace()], 'is not a complete backup')
   await refused(
     machine(newPlace(), { broker: 'memory:', store: 'memory:' }),
     ['backup', newPlace()],
@@ -205,7 +205,7 @@ test('the command backs up a stopped app, and refuses a backup that has changed,
   writeFileSync(manifest, text)
   appendFileSync(join(backup, 'tables', 'data.mdb'), 'x')
   const three = machine(newPlace())
-  await refused(three, ['restore', backup], 'is not as it was when the backup was made')
+  await refused(three, ['restore', backup], 'has changed since the backup was made')
   expect(existsSync(three.place)).toBe(false)
 })
 

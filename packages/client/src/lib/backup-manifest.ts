@@ -65,7 +65,7 @@ export async function changedFile(directory: string, { files }: Backup): Promise
 
 export async function readManifest(directory: string): Promise<Backup> {
   const path = join(directory, MANIFEST)
-  if (!existsSync(path)) throw refused(`"${path}" is missing: "${directory}" is no backup, or not a whole one.`)
+  if (!existsSync(path)) throw refused(`"${path}" is missing: "${directory}" is not a complete backup.`)
   const manifest = readFields(await readFile(path), undefined, ({ format, version, appId, madeAt, files }) => {
     refuseNewer(`The backup in "${directory}"`, format, FORMAT)
     return { version: asText(version), appId: asText(appId), madeAt: asInteger(madeAt), files: asList(files, asFile) }

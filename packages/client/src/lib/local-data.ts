@@ -87,7 +87,7 @@ export class AppData implements LocalData {
       const files = await filesIn(directory)
       if (files.length === 0)
         throw refused(
-          `The app keeps nothing on this machine that could be backed up: its broker is no embedded one, and it has no store on disk.`,
+          `The app keeps nothing on this machine that could be backed up: its broker is not embedded, and it has no store on disk.`,
         )
       const { settings, clock } = this.#app.surroundings
       return await writeManifest(directory, {
@@ -108,7 +108,7 @@ export class AppData implements LocalData {
     try {
       return await this.#restore(directory)
     } catch (thrown) {
-      throw failure(thrown, `The backup in "${directory}" could not be put back`)
+      throw failure(thrown, `The backup in "${directory}" could not be restored`)
     }
   }
 
@@ -118,13 +118,11 @@ export class AppData implements LocalData {
     if (backup.appId !== settings.id)
       throw refused(`"${directory}" is a backup of the app "${backup.appId}", not of "${settings.id}".`)
     const changed = await changedFile(directory, backup)
-    if (changed !== undefined) throw refused(`"${join(directory, changed)}" is not as it was when the backup was made.`)
+    if (changed !== undefined) throw refused(`"${join(directory, changed)}" has changed since the backup was made.`)
     const copies = backup.files.map(({ path }) => ({ from: join(directory, path), to: this.#placeOf(path) }))
     const there = copies.find(({ to }) => existsSync(to))
     if (there !== undefined)
-      throw refused(
-        `"${there.to}" is there already. Stop the workers and move it away: a backup is not laid over other data.`,
-      )
+      throw refused(`"${there.to}" already exists. Stop the workers and move it away: a restore does not replace data.`)
     const begun: string[] = []
     try {
       // Write the markers last: until they exist, the next start reports that something is wrong.
@@ -169,7 +167,7 @@ export class AppData implements LocalData {
       if (!isMillraceError(error, 'STORE_IN_USE')) throw error
       throw new MillraceError(
         'STORE_IN_USE',
-        `${error.detail} Only that process can copy it, with app.backup. millrace backup --log-only copies the log alone, of which stores are built anew.`,
+        `${error.detail} Only that process can copy it, with app.backup. millrace backup --log-only copies only the log, from which stores are rebuilt.`,
         { cause: error },
       )
     }
@@ -192,7 +190,7 @@ export class AppData implements LocalData {
     if (directory === undefined)
       throw new MillraceError(
         'LOG_MISSING',
-        'The broker of the app is no embedded one on disk (setting broker, embedded:).',
+        'The broker of the app is not an embedded one on disk (setting broker, embedded:).',
       )
     return { directory, clock, timeoutMs: settings.connectTimeoutMs }
   }

@@ -152,7 +152,7 @@ function topicNamed(given: string, topics: readonly AppTopic[]): string {
     'COMMAND_USAGE',
     other === undefined
       ? `The broker has no topic "${given}" that the app reads or writes.${didYouMean(given, names, String)}`
-      : `Topic "${given}" was made by Millrace for the app's ${other.role}; that decides what becomes of it.`,
+      : `Topic "${given}" was made by Millrace for the app's ${other.role}; that decides what a reset does with it.`,
   )
 }
 
@@ -182,7 +182,9 @@ export function warningsOf(topics: readonly ResetTopic[]): readonly string[] {
       : []),
     ...(outputs.length > 0 ? [`Agents send their records again: ${outputs.join(', ')} will have them twice.`] : []),
     ...(kept.length > 0
-      ? [`Dead letters stay (${kept.join(', ')}); what fails again is added to them. --dead-letters deletes them.`]
+      ? [
+          `Dead letters stay (${kept.join(', ')}); events that fail again are added to them. --dead-letters deletes them.`,
+        ]
       : []),
     ...(replayed.length > 0
       ? [

@@ -49,7 +49,7 @@ export async function resetApp({ admin, app }: Connection, plan: ResetPlan): Pro
     const cause = toError(thrown)
     throw new MillraceError(
       'RESET_UNFINISHED',
-      `Committed offsets of "${groupId}" are deleted, the rest is not all done: ${errorText(cause)}`,
+      `Committed offsets of "${groupId}" are deleted, but the reset is incomplete: ${errorText(cause)}`,
       { cause },
     )
   }

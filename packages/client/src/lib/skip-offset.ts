@@ -69,7 +69,7 @@ async function committedOr(connection: Connection, start: CommitOffset): Promise
   const limitMs = transactionTimeoutMs + PATIENCE_MS
   const asking = admin.committed(id, [start], { stable: true })
   const [committed] = await withTimeout(asking, limitMs, client.clock, () =>
-    refused(`A transaction of "${id}" has been open for ${limitMs / 1000} s: its offsets may be committed yet.`),
+    refused(`A transaction of "${id}" has been open for ${limitMs / 1000} s: its offsets may still be committed.`),
   )
   if (committed === undefined && offsetReset === 'latest')
     throw refused(`The group "${id}" has committed nothing of ${partitionKey(start)}: it begins at the end.`)

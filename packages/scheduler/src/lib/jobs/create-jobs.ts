@@ -98,5 +98,5 @@ function instant(date: Date | undefined, what: string): number | undefined {
   if (date === undefined) return undefined
   const ms = date instanceof Date ? date.getTime() : Number.NaN
   if (Number.isFinite(ms)) return ms
-  throw new MillraceError('DEFINITION_INVALID', `${what} is no valid Date.`)
+  throw new MillraceError('DEFINITION_INVALID', `${what} is not a valid Date.`)
 }

@@ -93,8 +93,7 @@ export class Access {
     if (this.#hasSession(caller.request, token)) return { as: 'session' }
     return {
       as: undefined,
-      reason:
-        bearerOf(headers) === undefined ? 'This page asks for the token (web.token).' : 'The token is another one.',
+      reason: bearerOf(headers) === undefined ? 'This page asks for the token (web.token).' : 'The token is wrong.',
     }
   }
 

@@ -61,7 +61,7 @@ function timeIn(c: PageContext, name: string): number | undefined {
   if (text === null) return undefined
   const time = /^\d+$/.test(text) ? Number(text) : Date.parse(text)
   if (Number.isFinite(time)) return time
-  throw new PageError(400, `?${name}=${text} is no time: give milliseconds since the epoch, or ISO text.`)
+  throw new PageError(400, `?${name}=${text} is not a time: give milliseconds since the epoch, or ISO text.`)
 }
 
 function describeTable(deps: BuiltInTools, name: string): TableListing {

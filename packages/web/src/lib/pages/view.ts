@@ -64,8 +64,8 @@ function read(path: string, page: PageSource): Verbs {
     throw new MillraceError(
       'DEFINITION_INVALID',
       isFactory(page)
-        ? `The factory of the page ${path} gave no object of a class that extends View.`
-        : `The page ${path} is no function, no class that extends View, no object of one and no { view: () => … } that makes one.`,
+        ? `The factory of the page ${path} returned no object of a class that extends View.`
+        : `The page ${path} must be a function, a class that extends View, an object of one, or { view: () => … }.`,
     )
   const verbs = new Map<string, PageHandler>()
   for (const verb of VERBS) {

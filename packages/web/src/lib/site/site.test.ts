@@ -72,7 +72,7 @@ test('a view may be an object, or created when its page is first requested', asy
 test('refuses anything that is not a view, and a factory’s wrong result when it runs', async () => {
   const { site, get } = smallSite()
   const define = (page: unknown): unknown => Reflect.apply(site.page, site, ['/odd/', page])
-  for (const odd of [{}, 7, null, undefined, 'text']) expect(() => define(odd)).toThrow('/odd/ is no function')
+  for (const odd of [{}, 7, null, undefined, 'text']) expect(() => define(odd)).toThrow('/odd/ must be a function')
   define({ view: () => ({}) })
   expect((await get('/odd/')).status).toBe(500)
 })
