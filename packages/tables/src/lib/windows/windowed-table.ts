@@ -1,4 +1,4 @@
-import { MillraceError } from '@millrace/core'
+import { type Logger, MillraceError } from '@millrace/core'
 import {
   changelogOf,
   CodecKeys,
@@ -26,7 +26,7 @@ import type { TableDefinition } from '../options.ts'
 import { TableValues } from '../table-values.ts'
 import { ClosedWindows } from './closed-windows.ts'
 import { type KeyReader, KeyWindows, type TimeRange } from './key-windows.ts'
-import { LateEvent, type MissedWindow, sendLate } from './late-event.ts'
+import { LateEvents, type MissedWindow } from './late-events.ts'
 import { type ClosedWindow, newestStart, startsAt, type WindowDefinition, type WindowValue } from './window-options.ts'
 
 /** How a window is written. */
@@ -61,7 +61,7 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
   readonly #windows: WindowDefinition<K, V>
   readonly #values: TableValues<V, G>
   readonly #context: StateContext
-  #late = 0
+  readonly #late: LateEvents
 
   constructor(context: StateContext, table: TableDefinition<K, V>, windows: WindowDefinition<K, V>) {
     const where = `table "${windows.name}"`
@@ -81,6 +81,8 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
     this.#context = context
     this.#windows = windows
     this.#values = new TableValues(table.fallback)
+    const log = (): Logger | undefined => context.workers()[0]?.log
+    this.#late = new LateEvents({ table: windows.name, where, sink: windows.late, log })
     const closed = new ClosedWindows(this, { keys, rows })
     this.closed = closed
     const rules = { ...windows, keyCodec: table.keyCodec.name }
@@ -140,7 +142,7 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
   /** The windows of the partitions that are here, each with its value, in the order of their starts within a partition. */
   async *entries(): AsyncGenerator<readonly [key: K, window: WindowValue<V>], undefined, undefined> {
     for await (const [row, value] of this.scan((bytes, found) => [bytes, found] as const)) {
-      const { start, key } = this.#keyOfRow(row)
+      const { start, key } = new WindowKeys(this.keyShape).decode(row)
       yield [key, { start, end: this.endOf(start), value }]
     }
   }
@@ -159,7 +161,7 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
     const watermarks = opened.map(({ time }) => time.watermark).filter((time) => time !== -Infinity)
     return {
       ...super.stats(),
-      late: this.#late,
+      late: this.#late.count,
       windows: {
         watermark: watermarks.length === 0 ? undefined : new Date(Math.min(...watermarks)).toISOString(),
         open: opened.reduce((sum, { open }) => sum + open, 0),
@@ -171,7 +173,7 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
 
   /** Late events so far, in this process. */
   get late(): number {
-    return this.#late
+    return this.#late.count
   }
 
   openState(context: OpenStateOptions): OpenState {
@@ -222,25 +224,8 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
       this.rows.write(entry, event, value)
       written++
     }
-    if (written === 0 && missed !== undefined) this.#holdLate(event, missed)
+    if (written === 0 && missed !== undefined) this.#late.hold(event, missed)
     return written
-  }
-
-  #holdLate(event: CurrentEvent, missed: MissedWindow): void {
-    const { topic, partition, offset, timestamp } = event
-    event.hold(
-      new LateEvent(() => {
-        if (this.#late++ > 0) return
-        const { late } = this.#windows
-        this.#context
-          .workers()[0]
-          ?.log.warn(
-            { table: this.name, topic, partition, offset, ...missed },
-            `The event ${topic}/${partition}@${offset} of ${new Date(timestamp).toISOString()} came ${missed.lateByMs} ms after ${this.keyShape.where} had closed the last window for it (grace). ${late === undefined ? 'It is dropped' : `It goes to topic "${late.name}"`}, and so are others; they are counted as late.`,
-          )
-      }),
-    )
-    if (this.#windows.late !== undefined) sendLate(this.#windows.late, event, missed)
   }
 
   #readerOf(key: K): KeyReader<V, G> {
@@ -298,10 +283,6 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
     if (worker === undefined)
       throw new MillraceError('NO_WORKER', `A read of ${this.keyShape.where} in a process that runs no worker.`)
     return worker.clock.now()
-  }
-
-  #keyOfRow(row: Buffer): WindowKey<K> {
-    return new WindowKeys(this.keyShape).decode(row)
   }
 
   #partitions(): readonly WindowPartition<V>[] {
