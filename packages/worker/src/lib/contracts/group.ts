@@ -26,7 +26,7 @@ export interface AssignmentView {
   readonly group: ReadonlyMap<string, TaskOwner>
   /** Web address of every member of the group, by its name there; also of those that have no task. */
   readonly members: ReadonlyMap<string, string | undefined>
-  /** Who leads the group; `undefined` when nobody does, or nothing in the app needs a leader. */
+  /** The group's leader; `undefined` if there is no leader or nothing in the app needs one. */
   readonly leader: TaskOwner | undefined
   /** Tasks that no member of the group can take, because none knows all their topics and tables. */
   readonly unassigned: readonly string[]

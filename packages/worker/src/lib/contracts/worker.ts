@@ -17,7 +17,7 @@ export interface RebalanceChange {
   readonly gained: readonly TopicPartition[]
 }
 
-/** For the test kit: is anything going on that does not wait for the clock? */
+/** For the test kit: whether any work is under way that does not wait for the clock. */
 export interface Quiet {
   /** Nothing fetched can be handed out, no event in flight, no send, commit, recovery or rebalance under way. */
   readonly idle: boolean

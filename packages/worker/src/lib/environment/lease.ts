@@ -63,7 +63,7 @@ export class Lease {
     )
   }
 
-  /** The group has gone on without this worker: whatever the last heartbeat said, others may own its partitions now. */
+  /** The group has gone on without this worker: others may own its partitions now, even if the last heartbeat succeeded. */
   end(): void {
     this.#isMember = false
   }

@@ -15,7 +15,7 @@ import {
 import type { TaskOwner } from '../contracts/group.ts'
 import { taskId } from '../environment/task-id.ts'
 
-/** What the leader sends every member with its assignment. */
+/** Data that the leader sends to every member with its assignment. */
 export interface GroupData {
   /** By task id. */
   readonly owners: ReadonlyMap<string, TaskOwner>
@@ -23,7 +23,7 @@ export interface GroupData {
   readonly members: ReadonlyMap<string, string | undefined>
   /** By task id: the member that warms up for the task and is to have it then. */
   readonly warmUps: ReadonlyMap<string, string>
-  /** Ids of tasks of which some topic or table is run by nobody. */
+  /** Ids of tasks with a topic or table that no member runs. */
   readonly unassigned: readonly string[]
   /** `topologyStamp` of each static member, by its name, as the assignment was made for it. */
   readonly stamps: ReadonlyMap<string, string>
@@ -78,7 +78,7 @@ export function encodeGroupData(data: GroupData): Uint8Array {
   bytes.writeUInt32BE(head.length)
   head.copy(bytes, 4)
   const unassigned = new Set(data.unassigned)
-  // Low bytes, then high bytes, then flags: what is the same for most tasks comes in a row, and takes next to nothing.
+  // Low bytes, then high bytes, then flags: equal values of most tasks become adjacent and compress to almost nothing.
   let at = 4 + head.length
   for (const partitions of counts)
     for (let partition = 0; partition < partitions; partition++, at++) {

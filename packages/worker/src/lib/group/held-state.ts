@@ -12,7 +12,7 @@ export class HeldState {
   readonly #caughtUp = new Map<string, Set<string>>()
   /** Of members that can be warmed up. */
   readonly #acceptableLag = new Map<string, number>()
-  /** By task: what the member that is furthest has absorbed. */
+  /** By task: how much the most advanced member has absorbed. */
   readonly #furthest = new Map<string, number>()
   /** By task: how much there is that somebody has whole. 0 when nobody has, or nobody says so. */
   readonly #whole = new Map<string, number>()
@@ -51,7 +51,7 @@ export class HeldState {
     return this.#caughtUp.get(task)?.has(member) === true
   }
 
-  /** How far the member is behind the one that is furthest. */
+  /** How far the member is behind the most advanced member. */
   lag(task: string, member: string): number {
     return (this.#furthest.get(task) ?? 0) - this.#absorbedBy(task, member)
   }

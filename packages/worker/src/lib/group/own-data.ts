@@ -2,7 +2,7 @@ import { asInteger, asMap, asText, optional, readFields } from '@millrace/core'
 import { MOST_BLOCKING_EVENTS, type BlockingEvent } from '../task/blocking-events.ts'
 import { asBlockingEvents } from './member-data.ts'
 
-/** What the leader sends one member only, with its assignment. */
+/** Data that the leader sends to one member only, with its assignment. */
 export interface OwnData {
   /** By task id: the copies that it keeps warm, and which of the task's copies each is, from 0 on. */
   readonly standbys: ReadonlyMap<string, number>

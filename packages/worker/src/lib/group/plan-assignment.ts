@@ -14,7 +14,7 @@ export interface AssignmentPlan {
   readonly warmUps: ReadonlyMap<string, string>
   /** Partition counts of the tasks. */
   readonly counts: readonly number[]
-  /** Ids of tasks of which some topic or table is run by nobody. */
+  /** Ids of tasks with a topic or table that no member runs. */
   readonly unassigned: readonly string[]
 }
 

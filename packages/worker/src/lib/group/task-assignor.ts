@@ -55,7 +55,7 @@ interface ReadMember extends PlannedMember {
 
 /**
  * Nothing for a member whose data cannot be read, or cannot be right: all topics of a task have as many partitions, as
- * far as they are known here. Else a partition could be in two tasks.
+ * far as they are known here. Otherwise a partition could be in two tasks.
  */
 function planned({ id, topics, data }: GroupMember, partitions: GroupView['partitions']): readonly ReadMember[] {
   const decoded = decodeMemberData(data)

@@ -80,7 +80,7 @@ export class DeferredEvents {
     return true
   }
 
-  /** Whether an event of this partition waits, or stands behind one that does. */
+  /** Whether an event of this partition waits, or is queued behind a waiting event. */
   keeps(origin: EventOrigin): boolean {
     const isOfIt = (event: EventInFlight): boolean => event.origin === origin
     return [...this.#held].some(isOfIt) || [...this.#behind.values()].some((events) => events.some(isOfIt))

@@ -101,7 +101,7 @@ export class DispatchByKey implements Dispatcher {
     return false
   }
 
-  /** Only events of its key wait behind one that is deferred. */
+  /** Only events with the same key wait behind a deferred event. */
   defer(): void {}
 
   waitsForInstance(origin: EventOrigin, queues: readonly RecordQueue[]): boolean {

@@ -185,7 +185,7 @@ export class RecordQueue implements SubscriptionQueue, EventQueue {
     }
   }
 
-  /** One that may block the event loop goes out by itself: otherwise its block could be that of another event. */
+  /** An event that may block the event loop goes out alone, so that a block can be traced to it. */
   #giveCarefully(event: EventInFlight): EventInFlight | undefined {
     if (!event.mayBlock) return this.#give(event)
     if (this.#handOut.alone(this)) {

@@ -43,7 +43,7 @@ export function isTimeText(entry: string): boolean {
   return entry.startsWith('<')
 }
 
-/** What was written with an offset. What cannot be read is left out: then event time begins anew there. */
+/** Times that were written with an offset. Unreadable ones are left out: event time starts over there. */
 export function committedTimes(metadata: string): CommittedTimes {
   const texts = timeTexts(metadata)
   if (texts.length === 0) return NO_TIMES

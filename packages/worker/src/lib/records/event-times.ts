@@ -105,7 +105,7 @@ export class RecordClock {
     this.#options = options
   }
 
-  /** The record of this number, the next one that is handed out. */
+  /** The record with this number, which is the next to be handed out. */
   stamp(record: RawRecord, number: number): RawRecord {
     const { stamp, times } = this.#options
     const stamped = stamp?.(record)

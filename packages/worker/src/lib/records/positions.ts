@@ -4,7 +4,7 @@ export interface OffsetRange {
   readonly to: number
 }
 
-/** What one subscription has finished of a partition: everything below `position`, and the ranges beyond it. */
+/** The progress of one subscription in a partition: everything below `position` is finished, and the ranges beyond it. */
 export interface Progress {
   readonly position: number
   /** Ascending and disjoint, none below `position`. */

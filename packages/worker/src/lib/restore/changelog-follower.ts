@@ -62,7 +62,7 @@ export class ChangelogFollower {
   #lastMs = 0
   /** What was written while the store was out of use; `undefined` once it has all of it, or is built anew. */
   #gap: Gap | undefined
-  /** First offset of the changelog, where it is read from when it is built anew. */
+  /** First offset of the changelog, where a rebuild starts to read. */
   #beginning = 0
   #rows: Row[] = []
   #bytes = 0
@@ -127,7 +127,7 @@ export class ChangelogFollower {
     return this.#read
   }
 
-  /** Whether what has been gathered should be written at once, because somebody waits for it. */
+  /** Whether the gathered rows should be written at once because somebody waits for them. */
   get isDue(): boolean {
     return this.remaining === 0 && !this.caughtUp
   }
@@ -201,7 +201,7 @@ export class ChangelogFollower {
     return this.#range === undefined || this.#range.position <= this.#stored ? undefined : this.#change()
   }
 
-  /** Drops what has been gathered. Nothing more of it is written until it begins again. */
+  /** Drops the gathered rows. Nothing more is written until the follower begins again. */
   forget(): void {
     this.#range = undefined
     this.#gap = undefined

@@ -18,7 +18,7 @@ import type { ChangelogFollower, RestoreEnvironment } from './changelog-follower
  */
 const GATHERED_ROWS = 100_000
 const GATHERED_BYTES = 32 * 1024 * 1024
-/** What has been gathered for copies is written after that time at the latest. */
+/** The longest time that rows gathered for copies wait to be written. */
 const WRITE_MS = 250
 
 interface Followed {

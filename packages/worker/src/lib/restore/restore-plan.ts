@@ -56,7 +56,7 @@ function distrust({ topicId, offset }: Checkpoint, changelog: ChangelogState): s
   return undefined
 }
 
-/** What is between a checkpoint and the end of its changelog, as far as it has been read. */
+/** The part of the changelog between a checkpoint and the end, as far as it has been read. */
 export class Gap {
   readonly #checkpoint: Checkpoint
   readonly #retentionMs: number

@@ -40,7 +40,7 @@ export class Standbys {
   readonly #kept = new Map<WarmCopy, Promise<void>>()
   /** Ids of tasks that are to come here. */
   #expected: readonly string[] = []
-  /** Those of which the group's leader knows that they have caught up. */
+  /** Copies that the group's leader knows to have caught up. */
   #known: ReadonlySet<string> = new Set()
   #hasAsked = false
   #patience: Scheduled | undefined
@@ -150,7 +150,7 @@ export class Standbys {
     await this.#reader.follow(follower)
   }
 
-  /** Writes what was gathered: whoever opens the store next goes on from there. */
+  /** Writes the gathered rows, so that the next user of the store continues from there. */
   async #close(follower: ChangelogFollower): Promise<void> {
     const { table, partition } = follower.store
     try {

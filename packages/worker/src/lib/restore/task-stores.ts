@@ -16,11 +16,11 @@ interface Turn {
  */
 export class TaskStores {
   readonly #driver: StoreDriver
-  /** By partition: resolves when the last of those who asked for it has closed it. */
+  /** By partition: resolves when its latest user has closed it. */
   readonly #taken = new Map<string, Promise<void>>()
   /** Of open partitions that are in use. */
   readonly #turns = new Map<StorePartition, Turn>()
-  /** Open, and used by nobody. */
+  /** Open but unused. */
   readonly #parked = new Map<string, StorePartition>()
   #wanted: ReadonlySet<string> = new Set()
   #last: Promise<void> = Promise.resolve()

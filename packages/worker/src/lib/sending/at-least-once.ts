@@ -28,7 +28,7 @@ export class SharedCommits implements CommitGroup {
       await this.#consumer.commit(offsets)
       return true
     } catch (thrown) {
-      // The driver reports the loss as well, and rejoins: what was not committed is handled by its next owner.
+      // The driver reports the loss as well, and rejoins: uncommitted events are handled by the next owner.
       if (!isMillraceError(thrown, 'MEMBER_FENCED', 'NOT_ASSIGNED')) throw thrown
       this.#log.debug({ code: thrown.code }, 'A commit came too late: the partitions are no longer here.')
       return false

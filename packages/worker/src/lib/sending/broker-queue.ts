@@ -117,7 +117,7 @@ export class TopicRoute {
     return this.#ends[partition]
   }
 
-  /** Its outcome is known. One that never entered changes nothing. */
+  /** Its outcome is known. No-op for a record that was never queued. */
   left(partition: number): void {
     const end = this.#ends[partition]
     if (end !== undefined) end.pending--

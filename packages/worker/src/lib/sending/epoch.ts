@@ -11,7 +11,7 @@ export interface EpochOwner {
 
 /**
  * The sends of one task from one commit to the next. A commit seals it and waits until the broker has acknowledged
- * every one: what was sent after the seal belongs to the next epoch and is not waited for.
+ * every one: later sends belong to the next epoch, and the commit does not wait for them.
  */
 export class Epoch {
   readonly owner: EpochOwner | undefined
@@ -27,7 +27,7 @@ export class Epoch {
     this.owner = owner
   }
 
-  /** Its task is lost: what has not gone out yet is dropped. */
+  /** Its task is lost: unsent records are dropped. */
   get abandoned(): boolean {
     return this.#abandoned
   }

@@ -25,7 +25,7 @@ export interface TransactionTask extends EpochOwner, Pick<CollectorOwner, 'refus
   holdForSends(on: boolean): void
   /** Its transaction cannot go on: the task is opened again from its last commit. */
   reopen(reason: string): void
-  /** What has failed would fail again: the worker ends. */
+  /** A retry would fail again, so the worker ends. */
   fail(error: Error): void
 }
 
@@ -45,7 +45,7 @@ export class TransactionOutput implements TaskOutput, CommitGroup, CollectorOwne
   readonly #collector: RecordCollector
   #epoch: Epoch
   #sealed: Epoch | undefined = undefined
-  /** Of the next transaction; `undefined` while records may go into this one. */
+  /** Records for the next transaction; `undefined` while records may go into the current one. */
   #later: Outgoing[] | undefined = undefined
   #laterBytes = 0
   #begun: Promise<void> | undefined = undefined
@@ -154,7 +154,7 @@ export class TransactionOutput implements TaskOutput, CommitGroup, CollectorOwne
     else this.#task.fail(error)
   }
 
-  /** Sends what has waited for the commit. */
+  /** Sends the records that waited for the commit. */
   release(): void {
     const later = this.#later ?? []
     this.#later = undefined
@@ -200,7 +200,7 @@ export class TransactionOutput implements TaskOutput, CommitGroup, CollectorOwne
     try {
       if (this.#begun !== undefined && this.#collector.pending === 0) await this.#producer.abort()
     } catch (thrown) {
-      // The next owner has ended it already, or the time for it was over.
+      // The next owner has ended it already, or it has timed out.
       if (!isMillraceError(thrown, 'PRODUCER_FENCED', 'TRANSACTION_STATE', 'CLOSED')) throw thrown
     }
   }

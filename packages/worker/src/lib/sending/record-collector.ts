@@ -74,7 +74,7 @@ export class RecordCollector {
     return known > 0 ? known : this.#producer.partitions(topic)
   }
 
-  /** Sends what has gathered meanwhile. */
+  /** Sends the records gathered in the meantime. */
   leaseIsBack(): void {
     this.#waitsForLease = false
     for (const queue of this.#queues.values()) this.#sendNext(queue)

@@ -37,9 +37,9 @@ export interface TaskOutput {
   add(record: Outgoing): void
   /** Resolves when everything added so far is acknowledged by the broker; rejects when some of it never will be. */
   seal(): Promise<void>
-  /** The commit of what was sealed is over, or was given up. */
+  /** The commit of the sealed epoch is over, or was given up. */
   release(): void
-  /** The task is lost: what has not gone out is dropped. */
+  /** The task is lost: unsent records are dropped. */
   abandon(error: Error): void
   /** After `abandon`. */
   close(): Promise<void>

@@ -13,14 +13,14 @@ import type { Task } from './task.ts'
 /** How long a question about many tasks may take. Then each asks for itself. */
 const PATIENCE_MS = 3000
 
-/** What the broker knows of tasks that are to be opened. */
+/** The broker's knowledge of tasks that are about to be opened. */
 export interface Facts {
   readonly committed: ReadonlyMap<string, CommitOffset>
   readonly bounds: ReadonlyMap<string, PartitionOffsets>
   readonly changelogs: ReadonlyMap<string, PartitionOffsets>
 }
 
-/** What is asked of the broker for several tasks at once. */
+/** Questions to the broker for several tasks at once. */
 interface Question {
   readonly tasks: Task[]
   /** `undefined` when each must ask for itself. */

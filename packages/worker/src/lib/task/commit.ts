@@ -32,7 +32,7 @@ export class Commits {
   readonly #lateRows: LateRows
   readonly #progress: ProgressTopic
   readonly #purge: Pick<RepartitionPurge, 'start'>
-  /** What goes into the next commit of a group. */
+  /** The contents of a group's next commit. */
   readonly #gathering = new Map<CommitGroup, Batch>()
   /** Resolves when the commit of a group that is under way is over. */
   readonly #committing = new Map<CommitGroup, Promise<void>>()

@@ -60,7 +60,7 @@ export class LateRows {
   }
 
   async #read({ changelog }: TaskState, { from, to }: OffsetRange): Promise<readonly Row[]> {
-    // What is in no committed transaction is no row.
+    // Records outside committed transactions are not rows.
     const { transport, clock } = this.#environment
     const reader = transport.reader({ isolation: 'read-committed' })
     this.#readers.add(reader)

@@ -12,13 +12,13 @@ import type { Tasks } from './tasks.ts'
  */
 const MOST_PARTITIONS = 1000
 
-/** Whether the record itself was refused. What is wrong with a topic or an account would meet every event alike. */
+/** Whether the record itself was refused. A fault of a topic or an account would affect every event alike. */
 function liesInRecord(error: Error): boolean {
   return isMillraceError(error, 'RECORD_TOO_LARGE', 'RECORD_REFUSED', 'PARTITION_MISSING')
 }
 
 /**
- * What becomes of records that the broker refuses for good. Whoever sent one outside of events has heard of it. A row,
+ * Decides what happens to records that the broker refuses permanently. Whoever sent one outside of events has heard of it. A row,
  * and what is wrong with a topic or an account, ends the worker. Else it is the failure of the event that sent it, for
  * `onError`.
  *

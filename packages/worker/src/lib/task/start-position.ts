@@ -12,7 +12,7 @@ export interface AfterLoss {
   readonly offset: number
   /** Everything from the beginning of the topic comes again, instead of something being left out. */
   readonly again: boolean
-  /** For the log: what is lost of which partition, and where reading goes on. */
+  /** For the log: which records of which partition are lost, and where reading continues. */
   readonly message: string
 }
 

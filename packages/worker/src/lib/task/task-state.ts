@@ -36,7 +36,7 @@ export interface PreparedRows {
 
 /** One commit of one task: a moment between two events, for everything that the task has. */
 export interface TaskCommit {
-  /** On the monotonic clock. */
+  /** Time on the monotonic clock. */
   readonly preparedMs: number
   /** Those that changed since the last commit. */
   readonly offsets: readonly (SourceOffset & { readonly pages: SentPages | undefined })[]

@@ -27,7 +27,7 @@ export interface TasksOwner {
   fail(error: Error): void
 }
 
-/** What is there once the broker is reached. */
+/** Parts that exist once the broker has been reached. */
 export interface TasksOptions {
   readonly topics: TopicDirectory
   readonly admin: Admin
