@@ -1,4 +1,5 @@
 import { createApp } from '@millrace/app'
+import { deferred } from '@millrace/core'
 import { expect, test } from 'vitest'
 import { testApp } from '../index.ts'
 
@@ -65,4 +66,48 @@ test('a time that is no time makes a dead letter at once, and one far ahead move
   expect(await t.deadLetters.list({ agent: 'count' })).toMatchObject([{ waiting: 1 }])
   expect(minutes.stats()).toMatchObject({ late: 0, windows: { watermark: new Date(NOW).toISOString(), open: 2 } })
   expect(closed).toEqual([])
+})
+
+test('event time that went on with the clock does not go back over a restart', async () => {
+  const { app, visits, closed, minutes } = sessionsApp('30s')
+  await using t = await testApp(app)
+  await t.send(visits, { key: 'a', value: NOW + 1000 })
+  await t.settle()
+  await t.clock.advance('2m')
+  expect(closed).toEqual(['a 0 1'])
+  for (const worker of t.all) await worker.kill()
+  await t.worker()
+  await t.send(visits, { key: 'a', value: NOW + 2000 })
+  await t.settle()
+  await t.clock.advance('5s')
+  expect(minutes.stats().late).toBe(1)
+  expect(closed).toEqual(['a 0 1'])
+})
+
+test('whether an event is late follows from the order of its partition, not from what has finished before it', async () => {
+  const app = createApp({ id: 'visits', idleAfter: false })
+  const visits = app.topic('visits', { key: 'string', value: 'number', partitions: 1, timestamp: (at) => at })
+  const minutes = app.table('counts', { key: 'string', value: 'number', default: () => 0 }).tumbling('1m')
+  const held = deferred<void>()
+  app.agent(
+    'count',
+    visits,
+    async (stream) => {
+      for await (const { key, value } of stream.events()) {
+        // The event that moves event time on is still in flight when the late one is handled.
+        if (value === NOW + 10 * MINUTE) await held.promise
+        minutes.update(key, (n) => n + 1)
+        if (value === NOW + 1000) held.resolve()
+      }
+    },
+    { concurrency: 2, ordering: 'none' },
+  )
+  await using t = await testApp(app)
+  await t.send(visits, { key: 'a', value: NOW })
+  await t.settle()
+  const last = [t.send(visits, { key: 'b', value: NOW + 10 * MINUTE }), t.send(visits, { key: 'a', value: NOW + 1000 })]
+  await Promise.all(last)
+  await t.settle()
+  expect(minutes.stats().late).toBe(1)
+  expect(minutes.get('a').at(NOW)).toBe(1)
 })
