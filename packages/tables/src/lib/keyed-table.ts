@@ -60,7 +60,12 @@ export abstract class KeyedTable<K, R, V> {
    * @throws `KEY_INVALID`
    */
   keyOf(text: string): K {
-    return this.keyShape.decode(this.keyShape.parse(text))
+    return this.keyShape.decode(this.parseKey(text))
+  }
+
+  /** As `keyOf`, encoded. */
+  parseKey(text: string): Buffer {
+    return this.keyShape.parse(text)
   }
 
   /**

@@ -53,10 +53,6 @@ export class SetTable<K, E> extends KeyedSet<K, E> implements StateDefinition, R
     return this.rows.open(context)
   }
 
-  parseKey(text: string): Buffer {
-    return this.keyShape.parse(text)
-  }
-
   partitionOf(key: Buffer): number | undefined {
     return this.rows.partitionOf(this.keyShape, key)
   }

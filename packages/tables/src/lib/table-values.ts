@@ -1,5 +1,6 @@
 import { isChangeOfFrozen, MillraceError } from '@millrace/core'
 import type { EntryOwner, KeyEntry } from '@millrace/state'
+import type { CurrentEvent } from '@millrace/worker'
 
 /** What a table gives out where a key has no value, and how a value is changed. `G`: `V` with a default, else `V | undefined`. */
 export class TableValues<V, G extends V | undefined> {
@@ -14,8 +15,9 @@ export class TableValues<V, G extends V | undefined> {
     return (value === undefined && this.#fallback !== undefined ? rows.guard(this.#fallback()) : value) as G
   }
 
-  /** What `change` makes of a value. Throws `VALUE_FROZEN`. */
-  changed(entry: KeyEntry<V>, value: G, change: (value: G) => V): V {
+  /** What `change` makes of a key's value, as the event sees it, or of the default. Throws `VALUE_FROZEN`. */
+  changed(entry: KeyEntry<V>, event: CurrentEvent, change: (value: G) => V): V {
+    const value = this.given(entry.view(event), entry.rows)
     try {
       return change(value)
     } catch (thrown) {

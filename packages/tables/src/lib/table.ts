@@ -85,10 +85,6 @@ export class Table<K, V, G extends V | undefined = V | undefined>
     return this.rows.open(context)
   }
 
-  parseKey(text: string): Buffer {
-    return this.keyShape.parse(text)
-  }
-
   /** Throws `DEFINITION_INVALID` for a table with `partitioner: 'source'`. */
   partitionOf(key: Buffer): number | undefined {
     return this.rows.partitionOf(this.keyShape, key)

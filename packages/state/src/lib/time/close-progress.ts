@@ -1,38 +1,38 @@
 import { MillraceError } from '@millrace/core'
 import type { Row } from '@millrace/core/driver'
 
-/** Which rows are closed: all up to `position`, and `beyond` it some more. Row keys as latin1. */
+/** The closed rows: all up to `position`, and those in `beyond`. Row keys are latin1 text. */
 export interface ClosedRows {
   readonly position: string
   readonly beyond: readonly string[]
-  /** Every window that starts before it is closed: there may be none between the position and here. */
+  /** Every window that starts before this time is closed. There may be no rows between the position and this time. */
   readonly to: number
 }
 
-/** As it is in the row. */
+/** The content of the row. */
 interface Numbered extends ClosedRows {
-  /** Of the commit that has written it. */
+  /** The number of the commit that wrote the row. */
   readonly commit: number
 }
 
 const NOTHING: Numbered = { commit: 0, position: '', beyond: [], to: 0 }
 
-/** Sorts behind all row keys: their first byte is 0. */
+/** Sorts after all row keys, whose first byte is 0. */
 export const PROGRESS_KEY: Buffer = Buffer.from([0xff])
 
 /**
- * How far the windows of one partition are closed, as a row of its changelog. At least once, that row may be on the broker
- * while what the closing has sent is not: a crash comes between them. So the row has both what the last commit has closed
- * and what this one does, each with a number, and the number of the commit goes with its offsets, which are committed last.
- * The next owner believes what that number says: a window may close again, and never vanishes.
+ * Records in a row of the changelog which windows of one partition are closed. At least once, a crash may leave that row on
+ * the broker but lose the records that the closing sent. The row therefore holds two states, each with a number: that of the
+ * last commit and that of the current one. The commit's number is committed with the offsets, last of all, and the next
+ * owner takes the state with that number. A window may then close again, but is never lost.
  */
 export class CloseProgress {
   #committed: Numbered
   #prepared: Numbered
-  /** The highest number that was used. */
+  /** The highest number used so far. */
   #highest: number
 
-  /** `row`: its value; `note`: what was committed with the offsets. */
+  /** `row`: the value of the row; `note`: the text that was committed with the offsets. */
   constructor(row: Buffer | undefined, note: string) {
     const [committed = NOTHING, prepared = committed] = row === undefined ? [] : parse(row)
     this.#committed = this.#prepared = String(prepared.commit) === note ? prepared : committed
@@ -44,7 +44,7 @@ export class CloseProgress {
     return this.#committed
   }
 
-  /** What goes with the offsets of a commit that is prepared now; `isChanged` when it closes more. */
+  /** The text to commit with the offsets of the commit under preparation; `isChanged`: it closes more windows. */
   note(isChanged: boolean): string {
     return String(isChanged ? this.#highest + 1 : this.#committed.commit)
   }
@@ -60,7 +60,7 @@ export class CloseProgress {
     this.#committed = this.#prepared
   }
 
-  /** The commit came to nothing, as far as is known here. Gives whether it had closed more. */
+  /** The commit failed, as far as this worker knows. Returns whether it would have closed more windows. */
   returned(): boolean {
     const hadMore = this.#prepared !== this.#committed
     this.#prepared = this.#committed

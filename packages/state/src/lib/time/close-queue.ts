@@ -9,7 +9,7 @@ import { keyIn, startOf, windowRow } from './window-keys.ts'
 export const WINDOW_HEADER = 'millrace-window'
 
 const ROWS_PER_CHUNK = 500
-/** No more windows are given while so many characters of row keys are closed behind one that is not: their list is in one row. */
+/** Limits the row keys, in characters, that are closed beyond an open one: their list must fit in one row. */
 const MOST_BEYOND = 64 * 1024
 const ZERO = Buffer.alloc(1)
 
@@ -25,25 +25,25 @@ export interface CloseQueueOptions {
   readonly closed: ClosedRows
   /** When a window ends that starts then. */
   readonly endOf: (start: number) => number
-  /** More is closed than the last commit knows of. */
+  /** Rows were closed since the last commit. */
   readonly onProgress: () => void
 }
 
 /**
- * The windows of one partition as they become due, in the order of their rows. They are read from the store: what is due
- * is due by the committed watermark, so its rows are committed, too, and are not written any more.
+ * Gives out the due windows of one partition in the order of their rows, and reads them from the store. A window is due by
+ * the committed watermark, so its rows are committed and no event can change them any more.
  */
 export class CloseQueue implements DueQueue {
   readonly keyCodec: string
   onDue: () => void = () => {}
-  /** Windows that were closed here. */
+  /** Windows that this worker has closed. */
   count = 0
   readonly #store: Pick<StorePartition, 'range'>
   readonly #endOf: (start: number) => number
   readonly #onProgress: () => void
-  /** Closed before, beyond the position; reading comes to them again. */
+  /** Rows beyond the position that an earlier owner closed; reading reaches them again. */
   readonly #before: Set<string>
-  /** Given and not passed by the position, in order. */
+  /** Rows that were given out and that the position has not passed, in order. */
   #given: GivenRow[] = []
   readonly #byRecord = new Map<RawRecord, GivenRow>()
   #position: string
@@ -64,7 +64,7 @@ export class CloseQueue implements DueQueue {
     this.#from = closed.position === '' ? windowRow(0) : behind(Buffer.from(closed.position, 'latin1'))
   }
 
-  /** What is closed by now. */
+  /** The rows closed so far. */
   get closed(): ClosedRows {
     const beyond = this.#given.filter(({ isClosed }) => isClosed).map(({ key }) => key.toString('latin1'))
     return { position: this.#position, beyond: [...beyond, ...this.#before], to: Math.max(0, this.closedTo) }
@@ -78,7 +78,7 @@ export class CloseQueue implements DueQueue {
     return next === undefined ? this.#bound : startOf(next[0])
   }
 
-  /** Windows that start before `bound` are due from now on. */
+  /** Makes all windows due that start before `bound`. */
   extend(bound: number): void {
     if (bound <= this.#bound) return
     this.#bound = bound
@@ -121,7 +121,7 @@ export class CloseQueue implements DueQueue {
     return closedTo === -Infinity ? -Infinity : this.#endOf(closedTo) - 1
   }
 
-  /** Whether there is a row to give; reads the next ones where it must. */
+  /** Whether there is a row to give out; reads the next rows if needed. */
   #fill(): boolean {
     if (this.#at < this.#chunk.length) return true
     if (this.#bound === -Infinity || this.#bound <= 0) return false
@@ -134,7 +134,7 @@ export class CloseQueue implements DueQueue {
     return last !== undefined
   }
 
-  /** The position passes what is closed without a gap. */
+  /** Moves the position past the closed rows up to the first gap. */
   #pass(): void {
     let passed = 0
     for (const { key, isClosed } of this.#given) {
@@ -155,7 +155,7 @@ export class CloseQueue implements DueQueue {
   }
 }
 
-/** The first key behind this one. */
+/** The first key that sorts after this one. */
 function behind(key: Buffer): Buffer {
   return Buffer.concat([key, ZERO])
 }

@@ -1,7 +1,7 @@
 import type { StorePartition } from '@millrace/core/driver'
 import { startOf, windowRow } from './window-keys.ts'
 
-/** The starts of the windows that have rows, ascending: some hundreds, however many rows there are. */
+/** The starts of the windows that have rows, ascending. There are some hundreds of windows, however many rows they have. */
 export class StartIndex {
   #starts: number[] = []
   #last = Number.NaN
@@ -22,11 +22,7 @@ export class StartIndex {
     return this.#starts[0]
   }
 
-  get all(): readonly number[] {
-    return this.#starts
-  }
-
-  /** A window has a row. Most calls are for the same window as the one before, or for the newest. */
+  /** A window has a row. Most calls name the same window as the previous call, or the newest. */
   add(start: number): void {
     if (start === this.#last) return
     this.#last = start
@@ -34,23 +30,23 @@ export class StartIndex {
     if (this.#starts[at] !== start) this.#starts.splice(at, 0, start)
   }
 
-  /** The first that is not below `start`. */
+  /** The first start at or after `start`. */
   from(start: number): number | undefined {
     return this.#starts[this.#indexOf(start)]
   }
 
-  /** Those from `from`, included, to `to`, excluded. */
+  /** The starts from `from` (included) to `to` (excluded). */
   between(from: number, to: number): readonly number[] {
     return this.#starts.slice(this.#indexOf(from), this.#indexOf(to))
   }
 
-  /** Those before `start` have no rows any more. */
+  /** Windows before `start` have no rows any more. */
   dropBefore(start: number): void {
     this.#starts.splice(0, this.#indexOf(start))
     this.#last = Number.NaN
   }
 
-  /** Of the first that is not below `start`. */
+  /** The index of the first start at or after `start`. */
   #indexOf(start: number): number {
     let low = 0
     let high = this.#starts.length

@@ -20,12 +20,12 @@ export interface WindowRules {
   readonly isClosing: boolean
 }
 
-/** Rows that one commit deletes because their time is over, at most. */
+/** The most expired rows that one commit deletes. */
 const MOST_EXPIRED = 10_000
 
 const NOTHING_EXPIRED = { rows: 0, before: -Infinity }
 
-/** For looking at rows from outside, where no events are. */
+/** For reading rows without a worker, where event time does not move. */
 const NO_TIME: EventTime = {
   watermark: -Infinity,
   committed: -Infinity,
@@ -35,23 +35,21 @@ const NO_TIME: EventTime = {
 }
 
 /**
- * The rows of one windowed state in one task. Windows close, and their rows are deleted, by the committed watermark: a
- * crash may take the running one back.
+ * The rows of one windowed state in one task. The committed watermark decides which windows close and which rows are
+ * deleted, because a crash may take the running watermark back.
  */
 export class WindowPartition<V> extends KeyedPartition<V> {
   readonly time: EventTime
   readonly due: CloseQueue
-  /** Finished events that no window has taken, because event time had passed all of theirs. */
-  late = 0
   readonly #rules: WindowRules
   readonly #starts: StartIndex
   readonly #progress: CloseProgress
-  /** What `time` was asked for last. */
+  /** The time last given to `time.wakeAt`. */
   #alarm = Infinity
   #isProgressed = false
-  /** Tombstones in the commit under way, and the windows before which all is deleted then. */
+  /** The tombstones in the commit under way; after it, no window before `before` has rows. */
   #expired = NOTHING_EXPIRED
-  /** The row of the progress is in the store: it is no row of the state. */
+  /** The store holds the progress row, which does not count as a row of the state. */
   #hasProgress: boolean
 
   constructor(shape: RowShape<V>, context: OpenStateOptions, rules: WindowRules) {
@@ -81,17 +79,12 @@ export class WindowPartition<V> extends KeyedPartition<V> {
     return this.#progress.note(this.#isProgressed)
   }
 
-  /** The starts of windows that have rows, ascending. */
-  get starts(): readonly number[] {
-    return this.#starts.all
-  }
-
-  /** Those from `from`, included, to `to`, excluded, whose time is not over. */
+  /** The starts of windows that have rows and that readers still see, ascending; `to` is excluded. */
   startsBetween(from: number, to: number): readonly number[] {
     return this.#starts.between(Math.max(from, this.#firstKept(this.time.watermark)), to)
   }
 
-  /** Whether the rows of a window are still there for readers. */
+  /** Whether readers still see the rows of a window. */
   isKept(start: number): boolean {
     return start >= this.#firstKept(this.time.watermark)
   }
@@ -101,12 +94,17 @@ export class WindowPartition<V> extends KeyedPartition<V> {
     return start + this.#rules.sizeMs + this.#rules.graceMs
   }
 
-  /** The first window that is still open, of those that have rows. */
+  /** When the rows of a window that starts then can be deleted. */
+  #expiryOf(start: number): number {
+    return start + this.#rules.sizeMs + this.#rules.retentionMs
+  }
+
+  /** The start of the first open window that has rows. */
   get oldestOpen(): number | undefined {
     return this.#starts.between(this.#firstOpen(this.time.watermark), Infinity)[0]
   }
 
-  /** Windows that have rows and are still open. */
+  /** The number of open windows that have rows. */
   get open(): number {
     return this.#starts.between(this.#firstOpen(this.time.watermark), Infinity).length
   }
@@ -155,7 +153,7 @@ export class WindowPartition<V> extends KeyedPartition<V> {
     return Math.max(0, time - this.#rules.sizeMs - this.#rules.retentionMs + 1)
   }
 
-  /** What is due as of the last commit, and when to look again. */
+  /** Makes windows due by the last commit, and sets when to check again. */
   #advance(): void {
     if (this.#rules.isClosing) {
       const bound = this.#firstOpen(this.time.committed)
@@ -164,20 +162,18 @@ export class WindowPartition<V> extends KeyedPartition<V> {
       if (bound > 0)
         this.due.extend(first === undefined || first >= bound ? bound : Math.min(bound, this.#firstUnstored()))
     }
-    const { sizeMs, retentionMs } = this.#rules
     const first = this.#starts.first
     const next = this.#rules.isClosing ? this.#starts.from(this.#firstOpen(this.time.committed)) : undefined
-    const expiry = first === undefined ? Infinity : first + sizeMs + retentionMs
-    // Where something keeps rows whose time is over, they go with a later commit.
+    const expiry = first === undefined ? Infinity : this.#expiryOf(first)
+    // Expired rows that cannot be deleted yet wait for a later commit.
     const isHeld = expiry <= this.time.committed && (first ?? 0) >= this.#expiryBound()
     this.#alarm = Math.min(isHeld ? Infinity : expiry, next === undefined ? Infinity : this.closeOf(next))
     this.time.wakeAt(this.#alarm)
   }
 
-  /** A commit is to be made when this window, which has its first row, can close, or when its rows can be deleted. */
+  /** This window has its first row: asks for a commit when the window can close, or when its rows can be deleted. */
   #wakeFor(start: number): void {
-    const { sizeMs, retentionMs, isClosing } = this.#rules
-    const wanted = isClosing ? this.closeOf(start) : start + sizeMs + retentionMs
+    const wanted = this.#rules.isClosing ? this.closeOf(start) : this.#expiryOf(start)
     if (wanted >= this.#alarm) return
     this.#alarm = wanted
     this.time.wakeAt(wanted)
@@ -189,7 +185,7 @@ export class WindowPartition<V> extends KeyedPartition<V> {
     return first
   }
 
-  /** Windows that start before it are over, closed, and have no row that is not stored. */
+  /** All windows that start before this time are expired and closed, and the store has all their rows. */
   #expiryBound(): number {
     const first = this.#starts.first
     const over = this.#firstKept(this.time.committed)

@@ -19,9 +19,8 @@ export interface KeyReader<V, G> {
 }
 
 /**
- * One key of a windowed table, through time. Of hopping windows that overlap, `current`, `now`, `delta` and `at` read the one
- * that began last. In an agent with the changes of the current event; a window whose retention is over reads as if it had
- * never been.
+ * One key of a windowed table, through time. If hopping windows overlap, `current`, `now`, `delta` and `at` read the one
+ * that began last. In an agent, reads include the changes of the current event. A window past its retention has no value.
  */
 export class KeyWindows<V, G extends V | undefined> {
   readonly #reader: KeyReader<V, G>
@@ -30,28 +29,28 @@ export class KeyWindows<V, G extends V | undefined> {
     this.#reader = reader
   }
 
-  /** In the window of the current event's time; outside events, in that of the time up to which events have come. */
+  /** The value in the window of the current event; outside an event, in the window of the watermark. */
   current(): G {
     return this.#reader.at(this.#reader.eventTime())
   }
 
-  /** In the window of the clock's time. */
+  /** The value in the window of the clock's time. */
   now(): G {
     return this.#reader.at(this.#reader.wallTime())
   }
 
-  /** In the window so long before that of `current`. */
+  /** The value in the window that is `before` earlier than that of `current`. */
   delta(before: Duration): G {
     const beforeMs = parseDuration(before, `delta of ${this.#reader.where}`)
     return this.#reader.at(this.#reader.eventTime() - beforeMs)
   }
 
-  /** In the window of this time, in milliseconds since the epoch. */
+  /** The value in the window of this time, in milliseconds since the epoch. */
   at(time: number | Date): G {
     return this.#reader.at(Number(time))
   }
 
-  /** All windows that have a value and lie in the range at least in part, the oldest first. */
+  /** All windows that have a value and overlap the range, the oldest first. */
   windows(range: TimeRange = {}): WindowValue<V>[] {
     return this.#reader.windows(range)
   }

@@ -29,9 +29,9 @@ import { type KeyReader, KeyWindows, type TimeRange } from './key-windows.ts'
 import { LateEvents, type MissedWindow } from './late-events.ts'
 import { type ClosedWindow, newestStart, startsAt, type WindowDefinition, type WindowValue } from './window-options.ts'
 
-/** How a window is written. */
+/** How to write to a window. */
 export interface WindowWriteOptions {
-  /** The time that says which windows. Default: that of the current event. */
+  /** The time whose windows are written. Default: the time of the current event. */
   readonly at?: number | undefined
 }
 
@@ -53,11 +53,12 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
   readonly standbys: number | undefined
   readonly eventTime: boolean = true
   /**
-   * Each key's value once its window takes no events any more, as the source of an agent: `{ key, window, value }`, with the
-   * window's last moment as timestamp. Each once, in the order in which windows end; one agent reads it.
+   * The source of an agent that reads each key's value once its window is closed: `{ key, window, value }`, with the
+   * window's last moment as timestamp. Each comes once, in the order in which windows end. One agent can read it.
    */
   readonly closed: DueSource<K, ClosedWindow<K, V>>
   protected override readonly rows: TaskLocator<WindowKey<K>, V>
+  readonly #rowKeys: WindowKeys<K>
   readonly #windows: WindowDefinition<K, V>
   readonly #values: TableValues<V, G>
   readonly #context: StateContext
@@ -68,10 +69,10 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
     const definition = { ...table, name: windows.name, where }
     const keys = new CodecKeys<K>(definition)
     super(context, keys, definition)
-    const windowKeys = new WindowKeys(keys)
-    // The key of a row that an older version wrote is that of the table.
+    const rowKeys = new WindowKeys(keys)
+    // `migrate` gets the key of the table, without the window.
     const { migrate } = table
-    const rows = codecRows<WindowKey<K>, V>(windowKeys, {
+    const rows = codecRows<WindowKey<K>, V>(rowKeys, {
       ...definition,
       migrate: migrate === undefined ? undefined : (raw, { key }) => migrate(raw, key),
     })
@@ -79,6 +80,7 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
     this.partitions = table.partitions
     this.standbys = table.standbys
     this.#context = context
+    this.#rowKeys = rowKeys
     this.#windows = windows
     this.#values = new TableValues(table.fallback)
     const log = (): Logger | undefined => context.workers()[0]?.log
@@ -88,16 +90,11 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
     const rules = { ...windows, keyCodec: table.keyCodec.name }
     this.rows = new TaskLocator({
       definition: this,
-      shape: { keys: windowKeys, rows },
+      shape: { keys: rowKeys, rows },
       context,
       anywhere: table.partitioner === 'source',
       make: (shape, options) => new WindowPartition(shape, options, { ...rules, isClosing: closed.isRead }),
     })
-  }
-
-  /** When a window that starts then takes no events any more, in event time. */
-  closeOf(start: number): number {
-    return start + this.#windows.sizeMs + this.#windows.graceMs
   }
 
   /** When a window ends that starts then. */
@@ -115,7 +112,7 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
    */
   update(key: K, change: (value: G) => V, options: WindowWriteOptions = {}): number {
     return this.#write(key, options, (entry, event) => {
-      const value = this.#values.changed(entry, this.#values.given(entry.view(event), entry.rows), change)
+      const value = this.#values.changed(entry, event, change)
       if (value === undefined)
         throw new MillraceError(
           'VALUE_UNDEFINED',
@@ -134,7 +131,7 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
     })
   }
 
-  /** A key's windows; what is asked of it is read then. */
+  /** A key's windows. Each method reads when it is called. */
   get(key: K): KeyWindows<V, G> {
     return new KeyWindows(this.#readerOf(key))
   }
@@ -142,7 +139,7 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
   /** The windows of the partitions that are here, each with its value, in the order of their starts within a partition. */
   async *entries(): AsyncGenerator<readonly [key: K, window: WindowValue<V>], undefined, undefined> {
     for await (const [row, value] of this.scan((bytes, found) => [bytes, found] as const)) {
-      const { start, key } = new WindowKeys(this.keyShape).decode(row)
+      const { start, key } = this.#rowKeys.decode(row)
       yield [key, { start, end: this.endOf(start), value }]
     }
   }
@@ -180,10 +177,6 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
     return this.rows.open(context)
   }
 
-  parseKey(text: string): Buffer {
-    return this.keyShape.parse(text)
-  }
-
   /** Throws `DEFINITION_INVALID` for a table with `partitioner: 'source'`. */
   partitionOf(key: Buffer): number | undefined {
     return this.rows.partitionOf(this.keyShape, key)
@@ -211,9 +204,9 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
     let missed: MissedWindow | undefined
     for (const start of startsAt(this.#windows, eventTime)) {
       let entry = this.rows.writing({ start, key }, event)
-      const { time } = partitionOf(entry)
-      time.writtenBy(event)
-      const lateByMs = time.at(event) - this.closeOf(start)
+      const partition = partitionOf(entry)
+      partition.time.writtenBy(event)
+      const lateByMs = partition.time.at(event) - partition.closeOf(start)
       if (lateByMs >= 0) {
         missed = { start, end: this.endOf(start), lateByMs }
         continue
@@ -246,8 +239,9 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
   #at(key: K, time: number): G {
     this.uses.reads++
     const event = readingEvent(this.storage)
-    const entry = this.#entry({ start: Math.max(0, newestStart(this.#windows, time)), key }, event)
-    const isThere = time >= 0 && partitionOf(entry).isKept(newestStart(this.#windows, time))
+    const start = newestStart(this.#windows, time)
+    const entry = this.#entry({ start: Math.max(0, start), key }, event)
+    const isThere = start >= 0 && partitionOf(entry).isKept(start)
     return this.#values.given(isThere ? entry.read(event) : undefined, entry.rows)
   }
 
@@ -266,11 +260,13 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
     return found
   }
 
-  /** Windows that only the current event has written are not known to the partition yet. */
-  #withPending(starts: ReadonlySet<number>, event: CurrentEvent, { from, to }: Required<TimeRange>): readonly number[] {
-    const own = startsAt(this.#windows, event.timestamp).filter(
-      (start) => start < (to ?? Infinity) && this.endOf(start) > (from ?? 0),
-    )
+  /** The partition does not know yet the windows that only the current event has written. */
+  #withPending(
+    starts: ReadonlySet<number>,
+    event: CurrentEvent,
+    { from, to }: { readonly from: number; readonly to: number },
+  ): readonly number[] {
+    const own = startsAt(this.#windows, event.timestamp).filter((start) => start < to && this.endOf(start) > from)
     return [...new Set([...starts, ...own])].sort((a, b) => a - b)
   }
 
@@ -290,7 +286,7 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
   }
 }
 
-/** The rows of a view are made by it. */
+/** A view makes all rows with `WindowPartition`. */
 function partitionOf<V>({ rows }: KeyEntry<V>): WindowPartition<V> {
   if (rows instanceof WindowPartition) return rows
   throw new Error(`The rows of ${rows.where} have no windows.`)
