@@ -1,4 +1,4 @@
-/** What a commit keeps of event time: how far each subscription has finished a partition, and what each state has. */
+/** The event times in a commit: how far each subscription has finished a partition, and the watermark of each state. */
 export interface CommittedTimes {
   /** By subscription: `EventTimes.finished` of this partition. */
   readonly finished: ReadonlyMap<string, number>
@@ -6,10 +6,10 @@ export interface CommittedTimes {
   readonly states: ReadonlyMap<string, CommittedState>
 }
 
-/** A state that keeps to event time, as of a commit. */
+/** A state with event time, as of a commit. */
 export interface CommittedState {
   readonly watermark: number
-  /** What the state itself keeps there, as it gave it. */
+  /** The text that the state itself asked to commit. */
   readonly note: string
   /** Ids of the subscriptions that write it. */
   readonly writers: readonly string[]
@@ -33,7 +33,7 @@ export function stateText(state: string, { watermark, note, writers }: Committed
   return `<<${fields.map(encodeURIComponent).join('<')}:0`
 }
 
-/** The entries for event time in a commit's metadata, as they are there. */
+/** The entries for event time in a commit's metadata, unchanged. */
 export function timeTexts(metadata: string): readonly string[] {
   return metadata.includes('<') ? metadata.split(' ').filter(isTimeText) : []
 }

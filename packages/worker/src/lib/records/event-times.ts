@@ -4,29 +4,29 @@ import type { AckTracker } from './positions.ts'
 
 /** How far event time has come in one origin of events. */
 export interface OriginTimes {
-  /** The highest time of an event in what is finished without a gap; `-Infinity` before there is one. */
+  /** The highest time among the events that finished without a gap; `-Infinity` before the first one. */
   readonly finished: number
-  /** The highest time up to the event of this number, which is unfinished. */
+  /** The highest time up to the event of this number, which has not finished. */
   stampedAt(number: number): number
-  /** It has been at its end for a while, with nothing in flight: it holds no watermark. */
+  /** The origin has been at its end for a while with no event in flight, so it holds back no watermark. */
   readonly idle: boolean
 }
 
 const FIRST_CAPACITY = 64
 
 /**
- * Event time in one partition, for one subscription, beside its `AckTracker`: each number that the tracker gives out has
- * the highest time of all events up to it. So what is finished without a gap has the time of its last event, and finishing
- * an event costs nothing here.
+ * Event time in one partition, for one subscription. For each number of the `AckTracker` it keeps the highest time of all
+ * events up to that one. The last event finished without a gap therefore has the finished time, and finishing an event
+ * costs nothing here.
  */
 export class EventTimes implements OriginTimes {
   idle: boolean = false
-  /** Events whose times are so far ahead of the clock that they move no watermark. */
+  /** The number of events too far ahead of the clock to move a watermark. */
   skewed: number = 0
-  /** `onAlarm` is called while `finished` has come to it. */
+  /** Once `finished` reaches this time, each finished event calls `onAlarm`. */
   alarm: number = Infinity
   onAlarm: () => void = () => {}
-  /** Called when it is idle no more. */
+  /** Called when an idle partition receives an event. */
   onBusy: () => void = () => {}
   readonly #tracker: Pick<AckTracker, 'passed'>
   #stamped = new Float64Array(FIRST_CAPACITY)
@@ -35,7 +35,7 @@ export class EventTimes implements OriginTimes {
   #finished: number
   #highest: number
 
-  /** `finished`: as of the position at which reading begins. */
+  /** `finished`: the finished time at the position where reading begins. */
   constructor(tracker: Pick<AckTracker, 'passed'>, finished: number) {
     this.#tracker = tracker
     this.#finished = finished
@@ -98,7 +98,7 @@ export interface RecordClockOptions {
 /** Gives the records of one cursor their times. */
 export class RecordClock {
   readonly #options: RecordClockOptions
-  /** No time up to this one is too far ahead: the clock was there once. */
+  /** Times up to this one are not too far ahead, by an earlier reading of the clock. */
   #known = -Infinity
 
   constructor(options: RecordClockOptions) {

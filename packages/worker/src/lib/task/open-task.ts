@@ -2,7 +2,7 @@ import { byPartition, MillraceError, NO_HEADERS, partitionKey, type TopicPartiti
 import type { StorePartition } from '@millrace/core/driver'
 import type { StateDefinition } from '../contracts/task.ts'
 import { ANY_SUBSCRIPTION, committedSends } from '../records/commit-metadata.ts'
-import { committedTimes } from '../records/committed-times.ts'
+import { type CommittedTimes, committedTimes } from '../records/committed-times.ts'
 import { SourcePartition } from '../records/source-partition.ts'
 import { recordSize } from '../sending/outgoing.ts'
 import type { Facts } from './broker-facts.ts'
@@ -43,14 +43,15 @@ export async function openTask(task: Task, tasks: Tasks, heardSinceMs: number): 
   const facts = { ...asked, committed: byPartition(await tasks.progress.read(own, task.signal)) }
   if (task.closed) return
   await Promise.all(tasks.waits.map((wait) => wait(task, task.signal)))
-  const starts = task.assigned.map((partition) => startOf(task, partition, { tasks, facts }))
-  const states = await openStates(task, starts, { tasks, facts })
+  const opening = { tasks, facts, times: timesIn(task, facts) }
+  const starts = task.assigned.map((partition) => startOf(task, partition, opening))
+  const states = await openStates(task, starts, opening)
   if (task.closed) {
     // It was lost in the turn in which it was opened: nobody else knows of its stores.
     await closeStores(states, tasks)
     return
   }
-  const sources = task.assigned.map((partition, i) => sourceOf(task, partition, { tasks, facts, start: starts[i] }))
+  const sources = task.assigned.map((partition, i) => sourceOf(task, partition, { ...opening, start: starts[i] }))
   const due = states.flatMap((state) => dueEventsOf(task, state, tasks))
   task.recovered(sources, states, due)
   // Commit before any row is written: then rows without committed offsets mean that offsets were lost. It also fixes where
@@ -68,6 +69,8 @@ export async function openTask(task: Task, tasks: Tasks, heardSinceMs: number): 
 interface Opening {
   readonly tasks: Tasks
   readonly facts: Facts
+  /** Of each source partition, where a state of the task keeps to event time. */
+  readonly times: ReadonlyMap<string, CommittedTimes>
 }
 
 function startOf(task: Task, partition: TopicPartition, { tasks, facts }: Opening): StartPosition {
@@ -87,12 +90,11 @@ function startOf(task: Task, partition: TopicPartition, { tasks, facts }: Openin
 async function openStates(
   task: Task,
   starts: readonly StartPosition[],
-  { tasks, facts }: Opening,
+  opening: Opening,
 ): Promise<readonly TaskState[]> {
+  const { tasks } = opening
   const definitions = tasks.topics.statesWith(task.partitions)
-  const outcomes = await Promise.allSettled(
-    definitions.map((definition) => restore(task, definition, { tasks, facts })),
-  )
+  const outcomes = await Promise.allSettled(definitions.map((definition) => restore(task, definition, opening)))
   const restored = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
   const failed = outcomes.find((outcome) => outcome.status === 'rejected')
   if (failed !== undefined || task.closed) {
@@ -107,7 +109,7 @@ async function openStates(
       `Table ${filled.definition.name} has ${filled.store.rows} rows in partition ${task.partition}, but nothing was ever committed for ${task.assigned.map(partitionKey).join(', ')}.`,
     )
   }
-  return restored.map((state) => ({ ...state, open: openState(task, state, { tasks, facts }) }))
+  return restored.map((state) => ({ ...state, open: openState(task, state, opening) }))
 }
 
 type RestoredState = Omit<TaskState, 'open'>
@@ -120,7 +122,7 @@ async function restore(task: Task, definition: StateDefinition, { tasks, facts }
   return { definition, store, changelog, changelogId: tasks.topics.changelogId(definition), tail }
 }
 
-function openState(task: Task, { definition, store }: RestoredState, { tasks, facts }: Opening): TaskState['open'] {
+function openState(task: Task, { definition, store }: RestoredState, { tasks, times }: Opening): TaskState['open'] {
   const { environment, topics, changedRows } = tasks
   const { settings, freeze } = environment
   const open = [...topics.groups].reduce((sum, [partitions, { parts }]) => sum + partitions * parts.length, 0)
@@ -130,8 +132,7 @@ function openState(task: Task, { definition, store }: RestoredState, { tasks, fa
   const countChanged = (bytes: number): void => changedRows.count(bytes)
   const options = { task, store, cacheBytes, countChanged, maxRowBytes, freeze }
   if (definition.eventTime !== true || task.time === undefined) return definition.openState(options)
-  const known = task.assigned.map((partition) => committedTimes(metadataOf(partition, facts)))
-  const time = task.time.open(definition, known)
+  const time = task.time.open(definition, [...times.values()])
   return definition.openState({ ...options, time, note: time.note })
 }
 
@@ -145,15 +146,14 @@ async function closeStores(
 function sourceOf(
   task: Task,
   partition: TopicPartition,
-  { tasks, facts, start }: Opening & { readonly start: StartPosition | undefined },
+  { tasks, facts, times, start }: Opening & { readonly start: StartPosition | undefined },
 ): TaskSource {
   const { environment, flow, subscriptions, refusedEvents } = tasks
   const offset = start?.offset ?? 0
   const source = new SourcePartition(partition, offset, flow)
   source.committed = start?.origin === 'committed' ? offset : undefined
-  const metadata = metadataOf(partition, facts)
-  source.sends = committedSends(metadata)
-  const { finished } = committedTimes(metadata)
+  source.sends = committedSends(metadataOf(partition, facts))
+  const finished = times.get(partitionKey(partition))?.finished
   const stamp = tasks.stampOf(partition.topic)
   const cursors = subscriptions
     .filter(({ spec }) => spec.topics.includes(partition.topic))
@@ -164,7 +164,7 @@ function sourceOf(
       const keyCodec = tasks.keyCodecOf(partition.topic)
       const refusals = refusedEvents.from(id, partition, offset)
       const { clock, settings } = environment
-      const known = task.time === undefined ? undefined : (finished.get(id) ?? -Infinity)
+      const known = task.time === undefined ? undefined : (finished?.get(id) ?? -Infinity)
       const isTimed = stamp !== undefined || known !== undefined
       const time = isTimed ? { stamp, finished: known, clock, maxFutureSkewMs: settings.maxFutureSkewMs } : undefined
       return new PartitionCursor(
@@ -173,6 +173,11 @@ function sourceOf(
       )
     })
   return { source, cursors }
+}
+
+function timesIn({ assigned, time }: Task, facts: Facts): Opening['times'] {
+  const partitions = time === undefined ? [] : assigned
+  return new Map(partitions.map((one) => [partitionKey(one), committedTimes(metadataOf(one, facts))]))
 }
 
 function metadataOf(partition: TopicPartition, { committed }: Facts): string {

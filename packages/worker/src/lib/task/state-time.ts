@@ -11,9 +11,9 @@ const LIVE_EDGE_MS = 300_000
 export interface StateTimeOwner {
   /** Where the events of the task come from. */
   readonly origins: readonly EventOrigin[]
-  /** A watermark is waited for, or another one than before. */
+  /** The state waits for another time than before. */
   alarmSet(): void
-  /** It has writers that no commit knows of. */
+  /** The state has a new writer, which the next commit must record. */
   touch(): void
   commitSoon(): void
 }
@@ -59,7 +59,7 @@ export class StateTime implements EventTime {
     return this.#watermark
   }
 
-  /** The time that is waited for. */
+  /** The time for which the state waits; `Infinity` when it waits for none. */
   get alarm(): number {
     return this.#alarm
   }
@@ -85,7 +85,7 @@ export class StateTime implements EventTime {
     if (!this.check()) this.#owner.alarmSet()
   }
 
-  /** Whether the watermark has come to the time that is waited for; a commit is on its way then. */
+  /** Whether the watermark has reached the time for which the state waits. If so, a commit follows soon. */
   check(): boolean {
     if (this.watermark < this.#alarm) return false
     this.#alarm = Infinity
@@ -100,7 +100,7 @@ export class StateTime implements EventTime {
     if (this.#isLive) this.#watermark = Math.max(this.#watermark, nowMs - idleAfterMs)
   }
 
-  /** A record has come for one of its writers. */
+  /** A writer of the state has received a record. */
   endIdle(): void {
     this.#isLive = false
   }

@@ -3,7 +3,7 @@ import type { Admin } from '@millrace/core/driver'
 import type { StateDefinition } from '../contracts/task.ts'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
 import { type CommittedTimes, finishedText, stateText } from '../records/committed-times.ts'
-import { PartitionCursor } from './cursor.ts'
+import type { PartitionCursor } from './cursor.ts'
 import type { EventOrigin } from './event-origin.ts'
 import { StateTime, type StateTimeOwner } from './state-time.ts'
 import type { TaskState } from './task-state.ts'
@@ -29,8 +29,9 @@ export class TaskTime implements StateTimeOwner {
   readonly #environment: WorkerEnvironment
   readonly #admin: Pick<Admin, 'offsets'>
   readonly #states = new Map<StateDefinition, StateTime>()
+  #cursors: readonly PartitionCursor[] = []
   /** When each cursor was last seen to move, and where it was. */
-  readonly #still = new Map<PartitionCursor, { position: number; sinceMs: number }>()
+  readonly #still = new Map<PartitionCursor, { readonly position: number; readonly sinceMs: number }>()
   #timer: Scheduled | undefined = undefined
   #isAsking = false
 
@@ -49,16 +50,13 @@ export class TaskTime implements StateTimeOwner {
     return time
   }
 
-  attach(origins: readonly EventOrigin[]): void {
+  /** `cursors`: those among `origins` that read partitions. */
+  attach(origins: readonly EventOrigin[], cursors: readonly PartitionCursor[]): void {
     this.origins = origins
-    for (const origin of origins) if (origin instanceof PartitionCursor) this.#listen(origin)
+    this.#cursors = cursors
+    for (const cursor of cursors) this.#listen(cursor)
     for (const state of this.#states.values()) state.attach()
     this.alarmSet()
-  }
-
-  /** The time of a state; `undefined` for one that does not keep to it. */
-  of(definition: StateDefinition): StateTime | undefined {
-    return this.#states.get(definition)
   }
 
   /** Some origin has finished more. */
@@ -71,8 +69,7 @@ export class TaskTime implements StateTimeOwner {
   alarmSet(): void {
     let alarm = Infinity
     for (const state of this.#states.values()) alarm = Math.min(alarm, state.alarm)
-    for (const origin of this.origins)
-      if (origin instanceof PartitionCursor && origin.times !== undefined) origin.times.alarm = alarm
+    for (const { times } of this.#cursors) if (times !== undefined) times.alarm = alarm
     if (alarm !== Infinity) this.#watchIdle()
   }
 
@@ -118,7 +115,7 @@ export class TaskTime implements StateTimeOwner {
     }
   }
 
-  /** Looks at the partitions again when they may be idle, or when the clock has come to what is waited for. */
+  /** Looks at the partitions again when they may be idle, or when the clock reaches a time for which a state waits. */
   #watchIdle(): void {
     const { clock, settings } = this.#environment
     if (this.#timer !== undefined || this.#isAsking || this.#task.closed) return
@@ -134,22 +131,24 @@ export class TaskTime implements StateTimeOwner {
     const [now, monotonic] = [clock.now(), clock.monotonic()]
     let waitMs = Infinity
     for (const state of this.#waiting()) {
-      const still = Math.max(0, ...state.origins.map((origin) => this.#stillUntil(origin, monotonic)))
-      // Its windows close when the clock is so far; before it is known to be live, that is looked at as soon as it is idle.
+      const still = Math.max(0, ...this.#writersOf(state).map((cursor) => this.#stillUntil(cursor, monotonic)))
+      // The clock moves only an idle state's watermark, so a busy state is checked again as soon as it can be idle.
       const due = state.isIdle ? state.alarm + settings.idleAfterMs - now : 0
       waitMs = Math.min(waitMs, Math.max(still, due))
     }
     return Math.max(waitMs === Infinity ? settings.idleAfterMs : waitMs, LEAST_WAIT_MS)
   }
 
-  /** In how many milliseconds an origin may be idle. */
-  #stillUntil(origin: EventOrigin, monotonicMs: number): number {
-    if (!(origin instanceof PartitionCursor)) return 0
-    const position = origin.source.position
-    const known = this.#still.get(origin)
-    if (known === undefined || known.position !== position) this.#still.set(origin, { position, sinceMs: monotonicMs })
-    const since = this.#still.get(origin)?.sinceMs ?? monotonicMs
-    return since + this.#environment.settings.idleAfterMs - monotonicMs
+  /** In how many milliseconds a partition may be idle. */
+  #stillUntil(cursor: PartitionCursor, monotonicMs: number): number {
+    const { position } = cursor.source
+    let still = this.#still.get(cursor)
+    if (still?.position !== position) this.#still.set(cursor, (still = { position, sinceMs: monotonicMs }))
+    return still.sinceMs + this.#environment.settings.idleAfterMs - monotonicMs
+  }
+
+  #writersOf({ origins }: StateTime): readonly PartitionCursor[] {
+    return this.#cursors.filter((cursor) => origins.includes(cursor))
   }
 
   #waiting(): readonly StateTime[] {
@@ -160,9 +159,8 @@ export class TaskTime implements StateTimeOwner {
     const { clock, settings, log } = this.#environment
     if (this.#task.closed) return
     const monotonic = clock.monotonic()
-    const asked = [...new Set(this.#waiting().flatMap(({ origins }) => origins))].filter(
-      (origin): origin is PartitionCursor =>
-        origin instanceof PartitionCursor && origin.isAtEnd && this.#stillUntil(origin, monotonic) <= 0,
+    const asked = [...new Set(this.#waiting().flatMap((state) => this.#writersOf(state)))].filter(
+      (cursor) => cursor.isAtEnd && this.#stillUntil(cursor, monotonic) <= 0,
     )
     this.#isAsking = true
     try {

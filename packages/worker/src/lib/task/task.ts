@@ -108,10 +108,11 @@ export class Task implements OwnedTask, TransactionTask {
 
   recovered(sources: readonly TaskSource[], states: readonly TaskState[], due: readonly DueEvents[] = []): void {
     this.#sources = sources
-    this.#origins = [...sources.flatMap(({ cursors }) => cursors), ...due]
+    const cursors = sources.flatMap((source) => source.cursors)
+    this.#origins = [...cursors, ...due]
     for (const state of states) this.#states.set(state.definition, state)
     for (const { source } of sources) this.#tasks.flow.add(source)
-    this.time?.attach(this.#origins)
+    this.time?.attach(this.#origins, cursors)
   }
 
   /** Its partitions are fetched from where they stand, and its events are handed out. */
