@@ -100,10 +100,15 @@ function parserOptions(options: readonly OptionGrammar[]): Parser.Options {
   }
 }
 
+/** The switches of every command: a misused switch is reported before an unknown command is. */
+function switchesOf({ globals, settings, commands }: Grammar): readonly OptionGrammar[] {
+  const options = [...globals, ...settings, ...commands.flatMap((command) => command.options)]
+  return options.filter(({ type }) => type === 'boolean')
+}
+
 /** `--json=maybe`: yargs would take it for false without a word. */
 function refuseOddSwitches(grammar: Grammar, words: readonly string[]): void {
-  const options = [...grammar.globals, ...grammar.settings, ...grammar.commands.flatMap((command) => command.options)]
-  const switches = new Set(options.filter(({ type }) => type === 'boolean').map(({ name }) => name))
+  const switches = new Set(switchesOf(grammar).map(({ name }) => name))
   const end = words.indexOf('--')
   for (const word of end < 0 ? words : words.slice(0, end)) {
     const [, name = '', value] = /^--([^=]+)=(.*)$/s.exec(word) ?? []
@@ -114,10 +119,7 @@ function refuseOddSwitches(grammar: Grammar, words: readonly string[]): void {
 
 /** `--no-such` is the option such, turned off, only where such is a switch; else it is reported as it was typed. */
 function negatedNames(grammar: Grammar, words: readonly string[]): ReadonlySet<string> {
-  const options = [...grammar.globals, ...grammar.settings, ...grammar.commands.flatMap((command) => command.options)]
-  const switches = new Set(
-    options.filter(({ type }) => type === 'boolean').flatMap(({ name, aliases }) => [name, ...aliases]),
-  )
+  const switches = new Set(switchesOf(grammar).flatMap(({ name, aliases }) => [name, ...aliases]))
   const negated = words.flatMap((word) => /^--no-(.+)$/s.exec(word)?.[1] ?? [])
   return new Set(negated.filter((name) => !switches.has(name)))
 }
