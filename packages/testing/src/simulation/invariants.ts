@@ -82,7 +82,7 @@ export class Invariants {
     }
   }
 
-  /** A worker sends records, which no broker refuses from one that has lost its tasks: only its own lease keeps it back. */
+  /** A worker sends records. No broker refuses them from a worker that has lost its tasks: only its own lease holds them back. */
   sending({ name, heartbeats, sessionMs, unheardMs }: SimulatedProcess): void {
     if (heartbeats.lastMs !== -Infinity && unheardMs >= sessionMs)
       this.#broken(`${name} sends records ${unheardMs} ms after its last heartbeat, without a lease`)

@@ -66,7 +66,7 @@ function startTimeout(run: Run, { worker, job }: Pick<ExecuteRunOptions, 'worker
 function resultOf(run: Run, { job, threw }: { readonly job: Job; readonly threw: boolean }): RunResult {
   if (run.timedOut) return 'timed-out'
   if (!run.abort.signal.aborted) return threw ? 'failed' : 'done'
-  // A task that returns because it was aborted has not done its work; any other job that did not throw has.
+  // An aborted task that returns has not finished its work. Any other job has, unless it threw.
   return threw || job.kind === 'task' ? 'cut-short' : 'done'
 }
 

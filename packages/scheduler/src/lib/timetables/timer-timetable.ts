@@ -28,7 +28,7 @@ export class TimerTimetable implements Timetable {
     return new TimerTimetable(everyMs, { originMs: now.monotonicMs, given: 0, cursorMs: now.wallMs })
   }
 
-  /** Continues at the rate of another worker, whose last slot is given. A slot that has just passed since is due. */
+  /** Continues from the last slot of another worker, at its rate. A slot that passed only just now is still due. */
   static after(everyMs: number, lastSlotMs: number, now: Moment): TimerTimetable {
     const sinceMs = now.wallMs - lastSlotMs
     // The wall clock was put back, so the other worker's slots cannot be located.

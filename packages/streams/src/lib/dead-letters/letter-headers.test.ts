@@ -69,7 +69,7 @@ describe('headers of a dead letter', () => {
 
 describe('letters of other versions', () => {
   const text = (value: string): Buffer => Buffer.from(value)
-  /** Letters of versions that wrote no format number. */
+  /** Dead letters from versions that wrote no format number. */
   const first: RawHeaders = [
     ['mine', text('x')],
     ['millrace-agent', text('count')],

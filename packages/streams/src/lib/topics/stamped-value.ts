@@ -10,9 +10,9 @@ export interface TimeReader {
 }
 
 /**
- * A record whose time is in its value. It is decoded where its partition is read, in the order of offsets, since event time
- * goes by that order; its agent gets the value from here. A second reader or attempt decodes it anew: a value may be
- * changed by whoever has it.
+ * A record with its event time in its value. The value is decoded where the partition is read, in the order of offsets, because
+ * event time follows that order. The agent takes the decoded value from here. A second reader or attempt decodes it
+ * again, because a reader may have changed the value.
  */
 export class StampedValue implements StampedRecord {
   readonly offset: number
@@ -56,7 +56,7 @@ export class StampedValue implements StampedRecord {
     return value === null ? null : this.#reader.decode(value)
   }
 
-  /** A tombstone keeps the record's time, and moves no watermark. */
+  /** A tombstone keeps the record's own timestamp and moves no watermark. */
   #read(): number | undefined {
     const { value } = this.#record
     if (value === null) return undefined

@@ -42,7 +42,7 @@ export class ForwardTimeout extends Error {
   override readonly name: string = 'ForwardTimeout'
 }
 
-/** Where requests may go, and which certificates are trusted there. */
+/** The peers to which requests may be forwarded, and the certificates to trust. */
 export interface Ways {
   readonly addresses: PeerAddresses
   readonly certificates: Certificates
