@@ -56,7 +56,7 @@ describeKafka('exactly once', (brokers) => {
   })
 
   test(
-    'a transaction that the broker has given up: its task is opened again whole, and stays where it is',
+    'a task whose transaction the broker has ended is reopened as a whole, and stays on its worker',
     LIMIT,
     async () => {
       await using run = await openRun({ sessionTimeout: '20s', commitInterval: '1s', transactionTimeout: '1500ms' })
@@ -64,17 +64,16 @@ describeKafka('exactly once', (brokers) => {
       const [frozen, other] = await run.startReady(2)
       await run.untilCommitted(200)
       const moves = other?.changes.length
-      const isOpenedAgain = (): boolean =>
-        frozen?.log.some(({ message }) => message.includes('is opened again')) === true
+      const isReopened = (): boolean => frozen?.log.some(({ message }) => message.includes('is reopened')) === true
       // It may be caught between two transactions.
-      for (let round = 1; round <= 4 && !isOpenedAgain(); round++) {
+      for (let round = 1; round <= 4 && !isReopened(); round++) {
         frozen?.freeze()
         // The broker looks for transactions that are too old every second.
         await clock.sleep(5_000)
         frozen?.thaw()
         await run.untilCommitted((await run.committed()) + 200)
       }
-      await eventually(isOpenedAgain, { what: 'a task to be opened again', limitMs: 20_000 })
+      await eventually(isReopened, { what: 'a task to be reopened', limitMs: 20_000 })
       await run.untilCommitted((await run.committed()) + 400)
       await endLoad()
       await run.untilDone()

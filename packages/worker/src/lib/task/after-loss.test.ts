@@ -7,7 +7,7 @@ const exactlyOnce = { onOffsetLost: 'earliest', exactlyOnce: true } as const
 const deleted = { ...at, position: 120, beginning: 180, end: 200 }
 const cutOff = { ...at, position: 120, beginning: 10, end: 100 }
 
-test('deleted records: either guarantee goes on with what is left, and tells how many are lost', () => {
+test('deleted records: both guarantees continue with the remaining records and report how many are lost', () => {
   for (const rules of [atLeastOnce, exactlyOnce])
     expect(afterLoss(deleted, rules)).toEqual({
       offset: 180,
@@ -17,7 +17,7 @@ test('deleted records: either guarantee goes on with what is left, and tells how
   expect(afterLoss({ ...deleted, beginning: 121 }, atLeastOnce).message).toContain('1 record was deleted')
 })
 
-test('a log that was cut off: at least once begins anew, exactly once stops', () => {
+test('a truncated log: at least once starts from its beginning, exactly once stops', () => {
   expect(afterLoss(cutOff, atLeastOnce)).toMatchObject({ offset: 10, again: true })
   expect(() => afterLoss(cutOff, exactlyOnce)).toThrow(/OFFSET_OUT_OF_RANGE.*ends at offset 100.*exactly-once/)
 })

@@ -1,16 +1,16 @@
 import type { TopicPartition } from '@millrace/core'
 import type { TaskRef } from '../contracts/task.ts'
 
-/** A task that this worker is given. */
+/** A task that is assigned to this worker. */
 export interface AssignedTask extends TaskRef {
   /** Its source partitions. */
   readonly assigned: readonly TopicPartition[]
 }
 
-/** What a task takes over from the one before it, when it is opened again. */
+/** What a reopened task takes over from its predecessor. */
 export interface FormerTask {
-  /** Where source partitions were found to end before what had been read of them, by topic and partition. */
+  /** The log ends of source partitions that were found to end before the task's position, by topic and partition. */
   readonly foundEnds?: ReadonlyMap<string, number>
-  /** As `TaskOutput.failures`. */
+  /** See `TaskOutput.failures`. */
   readonly failures?: number
 }

@@ -21,7 +21,7 @@ const one: BlockingEvent = {
 }
 const nothing = (): undefined => undefined
 
-test('more than their number are not kept: the oldest go', () => {
+test('beyond the limit the oldest are dropped', () => {
   const { known } = blockingEvents()
   known.learn(Array.from({ length: MOST_BLOCKING_EVENTS + 10 }, (_, offset) => ({ ...one, offset })))
   const told = known.report(nothing)
@@ -29,7 +29,7 @@ test('more than their number are not kept: the oldest go', () => {
   expect(told.map(({ offset }) => offset)).not.toContain(9)
 })
 
-test('they are forgotten when they have been committed, and after a while', async () => {
+test('they are forgotten once they are committed, and after a while', async () => {
   const { clock, known } = blockingEvents()
   known.learn([one, { ...one, partition: 1 }])
   const committed = ({ partition }: TopicPartition): number | undefined => (partition === 0 ? 8 : 7)
@@ -38,7 +38,7 @@ test('they are forgotten when they have been committed, and after a while', asyn
   expect(known.report(nothing)).toEqual([])
 })
 
-test('of what is told twice the worse counts, and it is not told again what is known better', () => {
+test('of two reports of one event the worse counts, and a milder report changes nothing', () => {
   const { known } = blockingEvents()
   known.learn([{ ...one, rounds: 2 }, one])
   expect(known.report(nothing)).toEqual([{ ...one, rounds: 2 }])
@@ -47,7 +47,7 @@ test('of what is told twice the worse counts, and it is not told again what is k
   expect(known.isUnclear([one])).toBe(false)
 })
 
-test('only where they are, and not before the committed position', () => {
+test('they apply to their own partition only, and not before the committed position', () => {
   const { known } = blockingEvents()
   known.learn([one])
   expect(known.from('a', one, 8)).toBeUndefined()

@@ -8,39 +8,43 @@ import { EventInFlight } from './event-in-flight.ts'
 
 /** An event that may have blocked the event loop for so long that its worker lost its partitions. */
 export interface BlockingEvent extends TopicPartition {
-  /** Of the agent that handled it. */
+  /** The subscription whose agent handled it. */
   readonly subscription: string
   readonly offset: number
-  /** How often its handler was seen to do it: no other event was handed out in the run of the event loop that blocked. */
+  /**
+   * How often its handler was seen to block. It counts as seen if no other event was handed out in the same run of the
+   * event loop.
+   */
   readonly rounds: number
-  /** It counts as failed for good: its handler was seen to do it often enough. */
+  /** The event has failed for good, because its handler was seen to block often enough. */
   readonly isSure: boolean
-  /** For how long, the last time. */
+  /** How long the event loop was blocked the last time. */
   readonly blockedMs: number
 }
 
-/** More are neither kept nor passed on to the group. */
+/** The most events that are kept and passed on to the group. */
 export const MOST_BLOCKING_EVENTS = 256
-/** Then whoever has its partition has handled it, or has found out for itself. */
+/** After this time the new owner has handled the event, or has found out by itself that it blocks. */
 const KEPT_MS = 600_000
-/** A handler that computes for long once must not cost its event: the first time may be a cold cache, or a machine that was busy. */
+/** A handler may block once without fault (a cold cache, a busy machine), and its event must not fail for that. */
 const SURE_AFTER_ROUNDS = 2
 const MOST_LOGGED = 5
 
-/** Hands out events, and remembers the last of them. */
+/** Hands out events, and remembers the latest ones. */
 export interface RecentEvents {
-  /** Those that may have been handled since the last check of the event loop, without having yielded before. */
+  /** Events that may have been handled since the last check of the event loop, without having yielded before. */
   handled(): readonly EventInFlight[]
-  /** Those in flight, as far as they are remembered. */
+  /** Remembered events that are in flight. */
   inFlight(): readonly EventInFlight[]
 }
 
 /**
- * Events that block the event loop for longer than the session, and so have every owner of their partition thrown out
- * in turn, with nothing committed: the group passes them on to whoever gets the partition next. That one hands them out
- * by themselves, so that a second block shows whose it is. One whose handler was seen to block twice counts as failed
- * for good (`EVENT_BLOCKED`). What an event that waits for something is doing cannot be seen: a block may be a job's, a
- * page's or the garbage collector's just as well. Such an event is never blamed, and only handed out after the others.
+ * Events that block the event loop for longer than the session. Each owner of their partition in turn loses its
+ * membership before it commits anything, so the group passes these events on to the next owner. That owner hands each
+ * of them out alone, so that a second block shows which one is at fault. An event whose handler was seen to block twice
+ * has failed for good (`EVENT_BLOCKED`). An event that awaits something cannot be observed: the block may just as well
+ * come from a job, a page or the garbage collector. Such an event is never blamed; it is only handed out after the
+ * others.
  */
 export class BlockingEvents implements BlockListener {
   readonly #environment: Pick<WorkerEnvironment, 'clock' | 'log' | 'settings'>
@@ -63,7 +67,7 @@ export class BlockingEvents implements BlockListener {
     const { sessionTimeoutMs } = settings
     const handled = leadersOf([...this.#ofHere(found), ...this.#subscriptions.flatMap((one) => one.handled())])
     const waiting = handled.length > 0 ? [] : leadersOf(this.#subscriptions.flatMap((one) => one.inFlight()))
-    // It may have heard of its loss already.
+    // The worker may already know that it has lost its partitions.
     const isLost = !this.#lease.valid
     const events = [...handled, ...waiting]
       .slice(0, MOST_LOGGED)
@@ -75,7 +79,7 @@ export class BlockingEvents implements BlockListener {
         waiting,
       )}${isLost ? ' The group may have gone on without this worker.' : ''}`,
     )
-    // A process that stood still was stopped from outside: its events have nothing to do with it.
+    // The process was suspended from outside, so its events are not the cause.
     if (!isLost || !isBusy) return
     const seen = handled.length === 1 ? 1 : 0
     for (const event of handled.length > 0 ? handled : waiting)
@@ -87,7 +91,7 @@ export class BlockingEvents implements BlockListener {
       }
   }
 
-  /** What the group's leader knows of partitions that are here now. */
+  /** Takes in what the group's leader knows of the partitions assigned here. */
   learn(events: readonly BlockingEvent[]): void {
     for (const event of events) {
       const known = this.#known.get(keyOf(event))
@@ -95,7 +99,10 @@ export class BlockingEvents implements BlockListener {
     }
   }
 
-  /** For a join. `committed`: of partitions that are here; what is before it is done with. */
+  /**
+   * What this worker reports when it joins. `committed` gives the committed position of partitions that are here;
+   * events before it are dropped.
+   */
   report(committed: (partition: TopicPartition) => number | undefined): readonly BlockingEvent[] {
     const fromMs = this.#environment.clock.monotonic() - KEPT_MS
     for (const [key, event] of this.#known)
@@ -103,14 +110,18 @@ export class BlockingEvents implements BlockListener {
     return [...this.#known.values()].map(({ sinceMs: _, ...event }) => event)
   }
 
-  /** Whether some event of these partitions may be the one, and others too. */
+  /**
+   * Whether these partitions have an event that may block, but whose handler was not yet seen to block often enough.
+   */
   isUnclear(partitions: readonly TopicPartition[]): boolean {
     if (this.#known.size === 0) return false
     const keys = new Set(partitions.map(partitionKey))
     return [...this.#known.values()].some((event) => !event.isSure && keys.has(partitionKey(event)))
   }
 
-  /** Of a subscription and partition, from a committed position on; `undefined` when there is none. */
+  /**
+   * The blocking events of a subscription and partition, from a committed position on; `undefined` if none is known.
+   */
   from(subscription: string, source: TopicPartition, position: number): Refusals | undefined {
     const found = new Map<number, Refusal>()
     for (const event of this.#known.values())
@@ -127,7 +138,7 @@ export class BlockingEvents implements BlockListener {
     return found.size === 0 ? undefined : found
   }
 
-  /** Other workers of this process have events, too. */
+  /** Leaves out events of other workers in this process. */
   #ofHere(event: CurrentEvent | undefined): readonly EventInFlight[] {
     if (!(event instanceof EventInFlight)) return []
     const { subscription } = event.origin
@@ -155,7 +166,7 @@ function keyOf({ subscription, offset, ...partition }: BlockingEventKey): string
   return `${subscription} ${partitionKey(partition)} ${offset}`
 }
 
-/** Each batch once, by the event that stands for it. */
+/** Represents each batch by its leader, once. */
 function leadersOf(events: readonly EventInFlight[]): readonly EventInFlight[] {
   return [...new Set(events.map((event) => event.batchLeader))]
 }
@@ -170,7 +181,7 @@ function whoWas(handled: readonly EventInFlight[], waiting: readonly EventInFlig
   }
   if (handled.length > 0) return `At work: ${named(handled)}.`
   if (waiting.length === 0) return 'No event was being handled.'
-  return `In flight, but waiting when it began: ${named(waiting)}.`
+  return `In flight, but waiting when the block began: ${named(waiting)}.`
 }
 
 function blockedError({ topic, partition, offset, rounds, blockedMs }: BlockingEvent): MillraceError {

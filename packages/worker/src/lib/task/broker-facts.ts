@@ -10,10 +10,10 @@ import type { PartitionOffsets } from '@millrace/core/driver'
 import type { Tasks } from './tasks.ts'
 import type { Task } from './task.ts'
 
-/** How long a question about many tasks may take. Then each asks for itself. */
+/** How long a question about many tasks may take. After that each task asks for itself. */
 const PATIENCE_MS = 3000
 
-/** The broker's knowledge of tasks that are about to be opened. */
+/** What the broker knows of tasks that are about to be opened. */
 export interface Facts {
   readonly committed: ReadonlyMap<string, CommitOffset>
   readonly bounds: ReadonlyMap<string, PartitionOffsets>
@@ -23,16 +23,16 @@ export interface Facts {
 /** Questions to the broker for several tasks at once. */
 interface Question {
   readonly tasks: Task[]
-  /** `undefined` when each must ask for itself. */
+  /** Resolves to `undefined` when each task must ask for itself. */
   readonly facts: Promise<Facts | undefined>
 }
 
-/** Asks the broker what must be known to open a task, for many tasks at once where they come together. */
+/** Asks the broker for what must be known to open a task. Tasks that are opened together share one question. */
 export class BrokerFacts {
   readonly #tasks: Pick<Tasks, 'environment' | 'consumer' | 'admin' | 'topics'>
-  /** The question that takes further tasks. */
+  /** The question that further tasks may still join. */
   #asking: Question | undefined
-  /** The one under way, or the last. */
+  /** The question under way, or the last one. */
   #asked: Promise<unknown> = Promise.resolve()
 
   constructor(tasks: Pick<Tasks, 'environment' | 'consumer' | 'admin' | 'topics'>) {
@@ -40,9 +40,9 @@ export class BrokerFacts {
   }
 
   /**
-   * Must come after the earlier owners are shut out: else an offset of theirs could still come. Asked together with those
-   * tasks that have come as far while the question before was under way. When that fails, or takes long, each asks for
-   * itself: what one of them meets does not concern the others.
+   * Must be called after earlier owners are fenced, because an offset of theirs could otherwise still arrive. The task
+   * shares the question with all tasks that get here while the previous question is under way. If the shared question
+   * fails or takes too long, each task asks for itself, so that an error about one of them does not concern the others.
    */
   async of(task: Task): Promise<Facts> {
     this.#asking ??= this.#askTogether()
@@ -52,13 +52,13 @@ export class BrokerFacts {
 
   #askTogether(): Question {
     const tasks: Task[] = []
-    // Tasks that were assigned together get here in one turn of the event loop.
+    // Tasks that were assigned together get here in the same turn of the event loop.
     const facts = this.#asked.then(endOfTurn).then(async () => {
       this.#asking = undefined
       const open = tasks.filter((task) => !task.closed)
       if (open.length < 2) return undefined
       let answer: Facts | undefined
-      // What a question fails with that is asked for many, each meets again when it asks for itself.
+      // An error of a shared question is ignored here: the task at fault meets it again when it asks for itself.
       const asked = this.#ask(open).then(
         (found) => void (answer = found),
         () => undefined,
@@ -79,20 +79,21 @@ export class BrokerFacts {
     ): Promise<ReadonlyMap<string, PartitionOffsets>> =>
       byPartition(partitions.length === 0 ? [] : await admin.offsets(partitions, level))
     const partitions = tasks.flatMap((task) => task.assigned)
-    // In this order, so that whatever a successor does meanwhile makes sense: rows are in a changelog only after a
-    // first commit, and a committed offset is never past the end. A worker that sleeps here and is replaced must not
-    // take the broker for broken. What is in a transaction counts too: rows that are committed may lie behind it, so
-    // recovery waits until it is over.
+    // The order makes the answers consistent whatever a successor does meanwhile: a changelog has rows only after a
+    // first commit, and a committed offset is never past the end. A worker that is suspended here and replaced must not
+    // report a broken broker. Open transactions count too: committed rows may lie behind one, so recovery waits until
+    // it is over.
     const logs = tasks.flatMap(({ partition, partitions: count }) =>
       topics.statesWith(count).map(({ changelog }) => ({ topic: changelog.topic, partition })),
     )
     const changelogs = await offsets(logs, 'read-uncommitted')
-    // What it has committed of repartition topics it deletes: so a committed offset is not before the beginning either.
+    // The app deletes what it has committed of repartition topics, so a committed offset is not before the beginning
+    // either.
     const purged = partitions.filter(({ topic }) => topics.purged.has(topic))
     const beginnings = await offsets(purged, 'read-uncommitted')
     const committed = byPartition(await consumer.committed(partitions))
-    // The whole log, for a committed offset may lie behind a transaction that is open now. Who starts at the end starts
-    // before it.
+    // Read uncommitted, because a committed offset may lie behind a transaction that is open now. A subscription that
+    // starts at the end starts before that transaction.
     const starting = partitions.filter(
       (partition) => offsetReset === 'latest' && !committed.has(partitionKey(partition)),
     )

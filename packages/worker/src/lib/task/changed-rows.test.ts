@@ -8,7 +8,7 @@ import { HeapStore } from '../fixtures/heap-store.fixture.ts'
 import { outgoing, Outside, runWorker, type TestAgent, type TestApp, until } from '../fixtures/test-worker.fixture.ts'
 import type { Worker } from '../contracts/worker.ts'
 
-/** So many rows fill it. */
+/** This many rows fill the bound. */
 const ROWS = 100
 const PARTITIONS = 4
 
@@ -20,7 +20,7 @@ async function numbersLog(count: number, keys: number): Promise<MemoryLog> {
   return log
 }
 
-/** A table of counts whose commits never come by the interval. */
+/** A table of counts whose commits are never triggered by the interval. */
 function countingApp(exactlyOnce: boolean, agent: Partial<TestAgent> = {}): TestApp & { readonly seen: () => number } {
   const counts = countTable('counts')
   let seen = 0
@@ -56,7 +56,7 @@ const committedSum = (log: MemoryLog): number => log.committed('app').reduce((su
 for (const exactlyOnce of [false, true]) {
   const guarantee = exactlyOnce ? 'exactly once' : 'at least once'
 
-  test(`${guarantee}: changed rows stay within their bound, and are committed long before the interval`, async () => {
+  test(`${guarantee}: changed rows stay within their bound and are committed long before the interval`, async () => {
     const log = await numbersLog(2000, 1000)
     const counts = countTable('counts')
     let peak = 0
@@ -71,7 +71,7 @@ for (const exactlyOnce of [false, true]) {
     looking.worker = worker
     await until('all handled', () => worker.stats().agents['counter']?.processed === 2000)
     expect(peak).toBeGreaterThan((ROWS / 2) * COUNT_BYTES)
-    // What is over it by one event is seen by nobody: the next one is not handed out.
+    // An excess of one event does not show here, because the next event is not handed out.
     expect(peak).toBeLessThanOrEqual(ROWS * COUNT_BYTES)
     await until('early commits', () => committedSum(log) > 2000 - ROWS)
     await worker.stop()
@@ -79,7 +79,7 @@ for (const exactlyOnce of [false, true]) {
     expect(worker.stats().changedRows).toEqual({ bytes: 0, full: false })
   })
 
-  test(`${guarantee}: an event that changes more than the bound goes through, and the next`, async () => {
+  test(`${guarantee}: an event that changes more than the bound is committed, and so is the next one`, async () => {
     const log = await numbersLog(12, 12)
     const counts = countTable('counts')
     let most = 0
@@ -93,20 +93,20 @@ for (const exactlyOnce of [false, true]) {
     const { worker } = await runWorker(log, { ...app, tables: [counts] }, { clock: manualClock() })
     looking.worker = worker
     await until('all committed', () => committedSum(log) === 12)
-    // Each had to wait until the rows of the one before were stored.
+    // Each event had to wait until the rows of the one before were stored.
     expect(most).toBe(0)
     await worker.stop()
     expect(new Set(log.records('counts-changelog').map(({ key }) => String(key))).size).toBe(12 * 3 * ROWS)
   })
 
-  test(`${guarantee}: with rows over their bound a rebalance and a stop go their way, and nothing is lost`, async () => {
+  test(`${guarantee}: a rebalance and a stop complete with rows over their bound, and nothing is lost`, async () => {
     const log = await numbersLog(6000, 3000)
     const first = await runWorker(log, countingApp(exactlyOnce), { id: 'a', clock: manualClock() })
     await until('some commits', () => committedSum(log) > 500)
     const second = await runWorker(log, countingApp(exactlyOnce), { id: 'b', clock: manualClock() })
     await until('more commits', () => committedSum(log) > 3000)
     await first.worker.stop()
-    await until('all but what is under the bound', () => committedSum(log) > 6000 - ROWS)
+    await until('all but the rows that fit the bound', () => committedSum(log) > 6000 - ROWS)
     await second.worker.stop()
     expect(committedSum(log)).toBe(6000)
     const rows = new Map(log.records('counts-changelog').map(({ key, value }) => [String(key), Number(value)]))
@@ -114,7 +114,7 @@ for (const exactlyOnce of [false, true]) {
     for (const count of rows.values()) expect(count).toBe(2)
   })
 
-  test(`${guarantee}: a store that is slow holds hand-out, visibly, until it has the rows`, async () => {
+  test(`${guarantee}: a slow store holds hand-out until it has the rows, and statistics say so`, async () => {
     const log = await numbersLog(0, 1)
     const app = countingApp(exactlyOnce)
     const gate: Deferred<void> = deferred<void>()
@@ -135,7 +135,7 @@ for (const exactlyOnce of [false, true]) {
   })
 }
 
-test('exactly once: rows over the bound are stored although a slow instance holds up the position', async () => {
+test('exactly once: rows over the bound are stored although a slow instance holds back the position', async () => {
   const total = 6000
   const log = createMemoryLog()
   const outside = new Outside(log)
@@ -156,7 +156,7 @@ test('exactly once: rows over the bound are stored although a slow instance hold
       },
     ],
     tables: [counts],
-    // The other instance finishes so many events that what lies between them does not fit a commit's metadata.
+    // The other instance finishes so many events that the finished ranges do not fit a commit's metadata.
     settings: {
       exactlyOnce: true,
       commitIntervalMs: 3_600_000,

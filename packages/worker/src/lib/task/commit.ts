@@ -9,10 +9,10 @@ import { storeChange, type TaskCommit } from './task-state.ts'
 import type { Tasks } from './tasks.ts'
 import type { Task } from './task.ts'
 
-/** Commits whose sends and rows are all on the broker, and that are made together. */
+/** Commits that are made together, and whose sends and rows are all on the broker. */
 interface Batch {
   readonly commits: Map<Task, TaskCommit>
-  /** Those tasks of it whose offsets are committed and whose rows are stored. */
+  /** Resolves to the tasks whose offsets are committed and whose rows are stored. */
   readonly done: Promise<ReadonlySet<Task>>
 }
 
@@ -22,10 +22,10 @@ interface Batch {
  *     1 prepare    positions and changed rows of exactly the finished events, in one turn of the event loop
  *     2 send       the rows, and the sends of those events, go to the broker
  *     3 wait       until the broker has all of them
- *     4 commit     the offsets, together with what else of the commit group has come as far meanwhile
+ *     4 commit     the offsets, together with the other commits of the group that have got this far
  *     5 store      rows and checkpoints
  *
- * So a task whose rows the broker does not take holds up no other.
+ * Because commits join only here, a task whose rows the broker does not accept delays no other task.
  */
 export class Commits {
   readonly #tasks: Tasks
@@ -34,7 +34,7 @@ export class Commits {
   readonly #purge: Pick<RepartitionPurge, 'start'>
   /** The contents of a group's next commit. */
   readonly #gathering = new Map<CommitGroup, Batch>()
-  /** Resolves when the commit of a group that is under way is over. */
+  /** The commit under way of each group; resolves when it is over. */
   readonly #committing = new Map<CommitGroup, Promise<void>>()
   #count = 0
   #lastMs = 0
@@ -61,7 +61,7 @@ export class Commits {
     return { count: this.#count, lastMs: this.#lastMs }
   }
 
-  /** `renew`: its checkpoints are made young as well. Rejects when it cannot be committed. */
+  /** `renew` also renews the task's checkpoints. Rejects if the task cannot be committed. */
   async run(task: Task, renew: boolean): Promise<void> {
     if (!task.running) return
     try {
@@ -74,7 +74,7 @@ export class Commits {
     }
   }
 
-  /** `undefined` when there is nothing to commit, or nothing can be committed yet. */
+  /** `undefined` if there is nothing to commit, or nothing can be committed yet. */
   async #prepare(task: Task): Promise<TaskCommit | undefined> {
     while (!task.closed && task.committable.now) {
       const changed = task.changedOffsets()
@@ -90,7 +90,7 @@ export class Commits {
     if (commit === undefined) return
     let done = false
     try {
-      // A refusal ends the worker or opens the task again, by way of the record collector.
+      // The record collector handles a refusal: it ends the worker or reopens the task.
       const [outcome] = await Promise.allSettled([commit.acknowledged])
       if (outcome.status === 'fulfilled' && !task.closed) done = (await this.#join(task, commit).done).has(task)
     } finally {
@@ -99,8 +99,8 @@ export class Commits {
   }
 
   /**
-   * Puts it into the next commit of its group, which begins when the one before is over and this turn of the event loop
-   * ends.
+   * Adds the commit to the next one of its group, which begins when the commit before it is over and this turn of the
+   * event loop ends.
    */
   #join(task: Task, commit: TaskCommit): Batch {
     const { group } = task.output
@@ -158,9 +158,9 @@ export class Commits {
   }
 
   /**
-   * Waits for events whose sends are in the transaction before they have finished; no new ones are handed out meanwhile.
-   * Not in a rebalance or a stop: all events in flight are waited for then, and no longer than that may take. What cannot
-   * be committed afterwards is handled again by the next owner.
+   * Waits for events whose sends are in the transaction before the events have finished; no new ones are handed out
+   * meanwhile. It does not wait during a rebalance or a stop, which wait for all events in flight themselves, within
+   * their own limits. The next owner handles again what cannot be committed afterwards.
    */
   async #waitForSpilled(task: Task): Promise<void> {
     const { handOut } = this.#tasks
@@ -174,19 +174,21 @@ export class Commits {
     }
   }
 
-  /** A transaction cannot wait for ever. */
+  /** Warns in time, because the broker ends a transaction after its time-out. */
   #warnWhenLate(task: Task): Scheduled {
     const { clock, log, settings } = this.#tasks.environment
     const { transactionTimeoutMs } = settings
     return clock.schedule(transactionTimeoutMs / 2, () => {
       log.warn(
         { task: task.id, inFlight: task.describeInFlight() },
-        `Task ${task.id} cannot be committed before an event in flight has finished that has sent more than maxEventBytes. After ${transactionTimeoutMs} ms (transactionTimeout) its transaction is given up, and all since the last commit is handled again.`,
+        `Task ${task.id} cannot be committed until an event in flight that has sent more than maxEventBytes finishes. After ${transactionTimeoutMs} ms (transactionTimeout) its transaction is aborted, and everything since the last commit is handled again.`,
       )
     })
   }
 
-  /** Nobody else may write to these changelogs, so the stores have everything as of now. */
+  /**
+   * A task that runs under a valid lease is the only writer of its changelogs, so its stores are complete as of now.
+   */
   async #renewCheckpoints(task: Task): Promise<void> {
     const { environment, lease, stores } = this.#tasks
     if (task.closed || !lease.valid) return

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { Committable } from './committable.ts'
 
-/** Whether a wait is over, one turn later. */
+/** Whether a wait is over one turn of the event loop later. */
 async function isOver(wait: Promise<void>): Promise<boolean> {
   return Promise.race([wait.then(() => true), new Promise<boolean>((resolve) => setImmediate(resolve, false))])
 }
@@ -19,7 +19,7 @@ test('a task can be committed until an event spills, and again when the last suc
   expect([committable.now, ...(await Promise.all(waits.map(isOver)))]).toEqual([true, true, true])
 })
 
-test('whoever is not to wait any longer goes on though the task cannot be committed, and the next one waits', async () => {
+test('stopWaiting ends present waits although the task cannot be committed, and later calls wait again', async () => {
   const committable = new Committable()
   committable.stopWaiting()
   committable.spillBegan()

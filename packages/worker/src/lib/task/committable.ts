@@ -1,8 +1,8 @@
 import { type Deferred, deferred } from '@millrace/core'
 
 /**
- * Whether a task with transactions can be committed. Sends of an unfinished event may be in its transaction already, to be
- * taken back if the event fails: until that has finished, nothing of the task is committed.
+ * Whether a task with transactions can be committed. Sends of an unfinished event may already be in its transaction,
+ * and must be aborted if the event fails. So nothing of the task is committed until that event has finished.
  */
 export class Committable {
   #spilled = 0
@@ -22,12 +22,12 @@ export class Committable {
     if (this.#spilled === 0) this.stopWaiting()
   }
 
-  /** Resolves when it can be committed, or is not to be waited for any longer. */
+  /** Resolves when the task can be committed, or on `stopWaiting`. */
   async wait(): Promise<void> {
     if (!this.now) await (this.#waiting ??= deferred<void>()).promise
   }
 
-  /** The task is lost, or events in flight have to end anyway. */
+  /** Ends all waits, because the task is lost or the limit for events in flight has passed. */
   stopWaiting(): void {
     this.#waiting?.resolve()
     this.#waiting = undefined

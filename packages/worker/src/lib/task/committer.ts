@@ -5,7 +5,10 @@ import { type RowsOwner, tasksToCommit } from './row-budget.ts'
 import type { Tasks } from './tasks.ts'
 import type { Task } from './task.ts'
 
-/** Over one interval tasks are due in this many groups; each group shares a commit. */
+/**
+ * Tasks are divided into this many groups, which are due one after the other within an interval. Each group shares a
+ * commit.
+ */
 const STAGGER = 8
 
 /** Commits tasks when they are due, one commit of a task at a time. A task in which nothing happened is left alone. */
@@ -15,9 +18,9 @@ export class Committer implements RowsOwner {
   /** Tasks with something to commit, and when they are due on the monotonic clock. */
   readonly #due = new Map<Task, number>()
   #timer: { readonly scheduled: Scheduled; readonly atMs: number } | undefined
-  /** The commits under way of a task, the last of them to wait for. */
+  /** How many commits of a task are under way, and the last of them, which the next one waits for. */
   readonly #underWay = new Map<Task, { last: Promise<void>; count: number }>()
-  /** Their checkpoints are looked at after the next commit. */
+  /** Tasks whose checkpoints are checked after their next commit. */
   readonly #toRenew = new Set<Task>()
   #renewal: Scheduled | undefined
   #stopped = false
@@ -31,7 +34,7 @@ export class Committer implements RowsOwner {
     return this.#underWay.size > 0
   }
 
-  /** The task has something for its next commit. */
+  /** Schedules a commit, because the task has something for it. */
   touched(task: Task): void {
     if (this.#due.has(task)) return
     const { clock, settings } = this.#tasks.environment
@@ -41,7 +44,7 @@ export class Committer implements RowsOwner {
     this.#setDue(task, turns * intervalMs + phaseMs)
   }
 
-  /** The task should be committed now. */
+  /** Commits the task now. */
   soon(task: Task): void {
     if (this.#due.get(task) !== -Infinity) this.#setDue(task, -Infinity)
   }
@@ -52,7 +55,7 @@ export class Committer implements RowsOwner {
     for (const task of tasksToCommit(running, environment.settings.cacheBytes / 4)) this.soon(task)
   }
 
-  /** From now on checkpoints are kept young, also where nothing is written. */
+  /** From now on checkpoints are renewed, even of tasks in which nothing is written. */
   start(): void {
     const renew = (): void => {
       for (const task of this.#tasks.running) {
@@ -64,21 +67,21 @@ export class Committer implements RowsOwner {
     if (!this.#stopped) this.#renewal = this.#tasks.environment.clock.schedule(RENEW_CHECKPOINT_MS, renew)
   }
 
-  /** A task is lost. */
+  /** Called when a task is lost. */
   forget(task: Task): void {
     this.#due.delete(task)
     this.#toRenew.delete(task)
   }
 
   /**
-   * Commits these tasks, each after its commit under way. Rejects when one of them cannot be committed; the others go
-   * on.
+   * Commits these tasks, each after its commit under way. Rejects if one of them cannot be committed; the others are
+   * committed all the same.
    */
   async commit(tasks: readonly Task[]): Promise<void> {
     await Promise.all(tasks.map((task) => this.#commitInTurn(task)))
   }
 
-  /** Begins no more commits by itself. */
+  /** Starts no more scheduled commits. */
   stop(): void {
     this.#stopped = true
     this.#renewal?.cancel()
@@ -117,7 +120,7 @@ export class Committer implements RowsOwner {
     // A timer may be a fraction of a millisecond early.
     if (tasks.length === 0) return this.#schedule()
     const done = this.commit(tasks.map(([task]) => task))
-    // For those that are due later: these commits may take long.
+    // Schedules those that are due later now, because these commits may take long.
     this.#schedule()
     try {
       await done

@@ -10,7 +10,7 @@ import type { PartitionCursor } from './cursor.ts'
 const END = 60
 const clock = manualClock()
 
-/** A cursor over offsets up to `END`, as an owner gets it that takes over at `offset`. */
+/** The cursor of an owner that takes over at `offset`, over offsets up to `END`. */
 function takeOver(offset: number, progress: Progress, worker: TasksAlone = new TasksAlone(clock)): PartitionCursor {
   const task = aTask(worker, { topic: 'in', partition: 0 }, 1)
   const cursor = aCursor(task, worker, { subscription: cursorOwner(), start: offset, progress })
@@ -40,7 +40,7 @@ function offsetsOf({
   return all
 }
 
-test('what an earlier owner has finished stays known, however far the next ones have read when they commit', () => {
+test('finished ranges of an earlier owner survive commits of later owners, however far those have read', () => {
   const owner = fc.record({ take: fc.nat(20), finish: fc.array(fc.nat(), { maxLength: 20 }) })
   fc.assert(
     fc.property(fc.array(owner, { minLength: 1, maxLength: 8 }), (owners) => {
@@ -79,7 +79,7 @@ test('what an earlier owner has finished stays known, however far the next ones 
   )
 })
 
-test('offsets without records behind the last event are committed too: to pass them is something for the next commit', () => {
+test('offsets without records behind the last event are part of the next commit', () => {
   const worker = new TasksAlone(clock)
   const cursor = takeOver(END, { position: END, finished: [] }, worker)
   cursor.source.push({
@@ -96,7 +96,7 @@ test('offsets without records behind the last event are committed too: to pass t
   expect(cursor.progress()).toEqual({ position: END + 1, finished: [] })
 })
 
-test('at its bound it waits for events in flight only where a commit alone makes no room', () => {
+test('at its bound a cursor waits for events in flight only if a commit alone makes no room', () => {
   const cursor = takeOver(0, { position: 0, finished: [] }, new TasksAlone(clock, { maxUncommitted: 4 }))
   const handOut = (): number => cursor.tracker.hand(cursor.next()?.offset ?? -1)
   const numbers = [handOut(), handOut(), handOut()]
@@ -106,7 +106,7 @@ test('at its bound it waits for events in flight only where a commit alone makes
   cursor.refresh()
   expect(cursor.blocked).toBe(NOT_NOW.uncommitted)
   expect(cursor.waitsForEvents).toBe(true)
-  // A later one does not move the position.
+  // Finishing a later event does not move the position.
   cursor.tracker.finish(numbers[1] ?? -1)
   expect(cursor.waitsForEvents).toBe(true)
   cursor.tracker.finish(numbers[0] ?? -1)
@@ -115,7 +115,7 @@ test('at its bound it waits for events in flight only where a commit alone makes
   expect(cursor.blocked).toBe(0)
 })
 
-/** A batch of records of these sizes together, at the end of what the source has. */
+/** Adds a batch to the end of the source: this many records, with this many bytes together. */
 function arrive(cursor: PartitionCursor, count: number, bytes: number): void {
   const { position } = cursor.source
   cursor.source.push({
@@ -138,7 +138,7 @@ function arrive(cursor: PartitionCursor, count: number, bytes: number): void {
 const atEnd = (worker = new TasksAlone(clock)): PartitionCursor =>
   takeOver(END, { position: END, finished: [] }, worker)
 
-test('records are there from the batch that comes to the last one that is taken, over batches without any', () => {
+test("hasMore is true from a batch's arrival until its last record is taken, also across empty batches", () => {
   const cursor = atEnd()
   expect([cursor.hasMore, cursor.blocked]).toEqual([false, NOT_NOW.empty])
   arrive(cursor, 2, 10)
@@ -153,7 +153,7 @@ test('records are there from the batch that comes to the last one that is taken,
   expect([cursor.next(), cursor.batchIndex]).toEqual([undefined, 2])
 })
 
-test('a deferred event holds new records back beside other reasons, and only as long as it is deferred', () => {
+test('a deferred event holds back new records only while it is deferred, and independently of other reasons', () => {
   const cursor = atEnd()
   cursor.defer(true)
   cursor.defer(true)
@@ -165,7 +165,7 @@ test('a deferred event holds new records back beside other reasons, and only as 
   expect(cursor.blocked).toBe(0)
 })
 
-test('a commit is asked for at half of what may be uncommitted, by number or by bytes, and at all of it nothing is handed out', () => {
+test('a commit is requested at half of the uncommitted limit, by number or bytes, and hand-out stops at the limit', () => {
   for (const [settings, bytes] of [
     [{ maxUncommitted: 4 }, 1],
     [{ maxUncommittedBytes: 400 }, 100],
@@ -174,7 +174,7 @@ test('a commit is asked for at half of what may be uncommitted, by number or by 
     const cursor = atEnd(worker)
     const asked: number[] = []
     worker.commitSoon = () => void asked.push(cursor.uncommittedShare)
-    // Without records it asks for none, whatever is uncommitted.
+    // An empty cursor requests no commit, however much is uncommitted.
     for (let nth = 0; nth < 2; nth++) cursor.tracker.hand(END + nth)
     cursor.refresh()
     cursor.tracker.finish(0)
@@ -191,7 +191,7 @@ test('a commit is asked for at half of what may be uncommitted, by number or by 
     expect(cursor.refresh()).toBe(0)
     take()
     expect([cursor.refresh(), cursor.source.readersBlocked]).toEqual([NOT_NOW.uncommitted, NOT_NOW.uncommitted])
-    // What has finished is handed on by a commit alone.
+    // Once the events have finished, a commit alone makes room.
     cursor.tracker.finish(2)
     expect(cursor.refresh()).toBe(NOT_NOW.uncommitted)
     cursor.committed(cursor.tracker.passed)
@@ -199,7 +199,7 @@ test('a commit is asked for at half of what may be uncommitted, by number or by 
   }
 })
 
-test('a partition of which too much is uncommitted is not fetched either until a commit', () => {
+test('a partition at its uncommitted limit is not fetched until a commit', () => {
   const worker = new TasksAlone(clock, { maxUncommitted: 1 })
   const cursor = atEnd(worker)
   worker.flow.add(cursor.source)
@@ -217,7 +217,7 @@ test('a partition of which too much is uncommitted is not fetched either until a
   worker.flow.close()
 })
 
-test('what an earlier owner has finished is known before reading has come to it, and passed over without an event', () => {
+test('finished records of an earlier owner are known before they are read, and skipped without an event', () => {
   const worker = new TasksAlone(clock)
   const cursor = takeOver(50, { position: 52, finished: [{ from: 54, to: 56 }] }, worker)
   expect([cursor.hasFinished(50, 52), cursor.hasFinished(50, 53), cursor.hasFinished(54, 56)]).toEqual([
@@ -230,7 +230,7 @@ test('what an earlier owner has finished is known before reading has come to it,
   expect(cursor.progress()).toEqual({ position: 52, finished: [{ from: 54, to: 56 }] })
   cursor.tracker.hand(cursor.next()?.offset ?? -1)
   expect(cursor.next()?.offset).toBe(56)
-  // All of it is behind.
+  // All of the range is behind.
   expect(cursor.hasFinished(54, 56)).toBe(false)
   expect(cursor.progress()).toEqual({ position: 52, finished: [{ from: 54, to: 56 }] })
 })

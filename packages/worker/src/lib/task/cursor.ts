@@ -16,20 +16,20 @@ export interface CursorOptions {
   readonly keyCodec: string | undefined
   readonly flow: FlowControl
   readonly limits: OriginLimits
-  /** Refusals of events that are read again because their task was opened again. */
+  /** Failures of events that are read again because their task was reopened. */
   readonly refusals: Refusals | undefined
-  /** Where records get their times from, and where a state of the task keeps to event time: how far that has come. */
+  /** The source of record times and, if a state of the task keeps event time, its progress. */
   readonly time?: CursorTime | undefined
 }
 
 export interface CursorTime extends Omit<RecordClockOptions, 'times'> {
-  /** As of the position; `undefined` where no state keeps to event time. */
+  /** The time reached at the position; `undefined` if no state keeps event time. */
   readonly finished: number | undefined
 }
 
 const NO_RECORDS: readonly RawRecord[] = []
 
-/** How far one subscription has read one source partition, and what of that it has finished. */
+/** How far one subscription has read one source partition, and which events of it are finished. */
 export class PartitionCursor implements EventOrigin, SourceReader {
   readonly task: Task
   readonly source: SourcePartition
@@ -40,7 +40,7 @@ export class PartitionCursor implements EventOrigin, SourceReader {
   readonly refusals: Refusals | undefined
   readonly tracker: AckTracker<EventInFlight>
   readonly times: EventTimes | undefined
-  /** Reasons of `NOT_NOW` for which no record is taken here; together with those of its task and of the worker. */
+  /** Reasons of `NOT_NOW` why no record is taken here. Reasons of the task and of the worker apply as well. */
   blocked: number = NOT_NOW.empty
   readonly #flow: FlowControl
   readonly #clock: RecordClock | undefined
@@ -77,23 +77,23 @@ export class PartitionCursor implements EventOrigin, SourceReader {
     return this.source.partition
   }
 
-  /** Index of the batch that it stands in, or waits for. */
+  /** Index of the batch at which the cursor stands, or for which it waits. */
   get batchIndex(): number {
     return this.#batchIndex
   }
 
-  /** Whether there are records that were fetched and not taken. */
+  /** Whether fetched records remain to be taken. */
   get hasMore(): boolean {
     if (this.#index < this.#records.length) return true
     return this.source.batch(this.#batch === undefined ? this.#batchIndex : this.#batchIndex + 1) !== undefined
   }
 
-  /** How much of what may be handed out without a commit is used up; 1 is all of it. */
+  /** The used share of what may be handed out without a commit; 1 is all of it. */
   get uncommittedShare(): number {
     return this.#shareOf(this.tracker.handed - this.#committed)
   }
 
-  /** The bound on what is uncommitted is reached, and no commit makes room before events in flight have finished. */
+  /** The uncommitted limit is reached, and no commit makes room until events in flight finish. */
   get waitsForEvents(): boolean {
     if ((this.blocked & NOT_NOW.uncommitted) === 0) return false
     return this.#shareOf(this.tracker.handed - this.tracker.passed) >= 1
@@ -103,13 +103,13 @@ export class PartitionCursor implements EventOrigin, SourceReader {
     this.blocked &= ~NOT_NOW.empty
   }
 
-  /** No new record is taken while an earlier event has to be handed out again first. */
+  /** While true, no new record is taken, because an earlier event has to be handed out again first. */
   defer(on: boolean): void {
     if (on) this.blocked |= NOT_NOW.deferred
     else this.blocked &= ~NOT_NOW.deferred
   }
 
-  /** Brings `blocked` up to date and gives it, before each chunk of events. Asks for a commit when limits come near. */
+  /** Updates and returns `blocked`; called before each chunk of events. Requests a commit when limits come near. */
   refresh(): number {
     if ((this.blocked & NOT_NOW.empty) !== 0) return this.blocked
     const share = this.uncommittedShare
@@ -118,7 +118,7 @@ export class PartitionCursor implements EventOrigin, SourceReader {
     return this.blocked
   }
 
-  /** The next record that is not finished yet, in offset order. */
+  /** The next unfinished record, in offset order. */
   next(): RawRecord | undefined {
     for (;;) {
       const record = this.#records[this.#index]
@@ -132,7 +132,9 @@ export class PartitionCursor implements EventOrigin, SourceReader {
     }
   }
 
-  /** Whether earlier owners have finished all from `from`, which reading has not come to yet, to before `to`. */
+  /**
+   * Whether earlier owners have finished everything from `from`, which was not read here yet, up to and excluding `to`.
+   */
   hasFinished(from: number, to: number): boolean {
     return this.#resume?.covers(from, to) ?? false
   }
@@ -142,12 +144,12 @@ export class PartitionCursor implements EventOrigin, SourceReader {
     if (this.times !== undefined) this.times.check()
   }
 
-  /** Everything that was fetched is finished. */
+  /** Whether everything that was fetched is finished. */
   get isAtEnd(): boolean {
     return !this.hasMore && this.tracker.position >= this.source.position
   }
 
-  /** What is finished, including what earlier owners have finished beyond the offsets that were read here. */
+  /** The finished offsets, including those that earlier owners have finished beyond what was read here. */
   progress(): Progress {
     const { position, finished } = this.tracker.progress()
     const beyond = this.#resume?.beyond(this.tracker.readTo) ?? []
@@ -166,16 +168,16 @@ export class PartitionCursor implements EventOrigin, SourceReader {
     return Math.max(events / maxUncommitted, (events * this.source.averageBytes) / maxUncommittedBytes)
   }
 
-  /** A partition of which too much is uncommitted is not fetched either until a commit. */
+  /** A partition at its uncommitted limit is not fetched until a commit either. */
   #limit(isReached: boolean): void {
     if (isReached === ((this.blocked & NOT_NOW.uncommitted) !== 0)) return
     this.blocked ^= NOT_NOW.uncommitted
     this.#flow.settle(this.source)
-    // Batches that would only fill with events from here are handed on.
+    // Batches that only events from here could fill are handed on.
     if (this.waitsForEvents) this.task.handOut.wanted()
   }
 
-  /** Whether an earlier owner has finished it. */
+  /** Whether an earlier owner has finished the record. */
   #passOver(record: RawRecord): boolean {
     const resume = this.#resume
     if (resume === undefined) return false
@@ -184,7 +186,7 @@ export class PartitionCursor implements EventOrigin, SourceReader {
       return false
     }
     if (!resume.isFinished(record.offset)) return false
-    // An offset beyond the position must stay known as finished until the position has passed it.
+    // An offset beyond the position must be kept as finished until the position has passed it.
     if (record.offset >= resume.position) {
       this.#clock?.stamp(record, this.tracker.handed)
       this.tracker.finish(this.tracker.hand(record.offset))

@@ -3,12 +3,15 @@ import { type Clock, withinLimit } from '@millrace/core'
 import type { HandOut } from '../environment/hand-out.ts'
 import type { Task } from './task.ts'
 
-/** Time for what is on its way already, perhaps a reply: the work of an event that is given up has to be done again. */
+/**
+ * Time for work that is about to finish, for example when a reply is on its way. The work of an event that is given up
+ * has to be done again.
+ */
 const PATIENCE_MS = 500
 
 /**
- * Waits for events in flight while nothing is handed out. Some may wait for something that is itself to be
- * handed out, here or on another worker that waits for this one. They would wait for ever: after a while `signal` aborts.
+ * Waits for events in flight while none is handed out. Some events may wait for a result that only another event can
+ * produce, here or on another worker that also drains. They would wait for ever, so `signal` aborts after a while.
  */
 export class Drain {
   readonly #clock: Clock
@@ -20,12 +23,12 @@ export class Drain {
     this.#handOut = handOut
   }
 
-  /** As `WorkerContext.draining`. */
+  /** See `WorkerContext.draining`. */
   get signal(): AbortSignal {
     return this.#overdue.signal
   }
 
-  /** False when events were still in flight after `limitMs`. Hand-out must be stopped. */
+  /** Returns false if events are still in flight after `limitMs`. Hand-out must be stopped. */
   async run(tasks: Iterable<Task>, limitMs: number): Promise<boolean> {
     this.#handOut.drain()
     const all = [...tasks]
@@ -39,13 +42,13 @@ export class Drain {
     return await withinLimit(this.#clock, limitMs - patienceMs, idle)
   }
 
-  /** Hand-out goes on. */
+  /** Called when hand-out continues. */
   over(): void {
     if (this.#overdue.signal.aborted) this.#overdue = overdueController()
   }
 }
 
-/** Each `ask` in flight listens to it. */
+/** Many listeners are allowed, because each `ask` in flight adds one. */
 function overdueController(): AbortController {
   const controller = new AbortController()
   setMaxListeners(0, controller.signal)

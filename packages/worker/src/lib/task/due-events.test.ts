@@ -22,7 +22,7 @@ function valuesOf(log: MemoryLog, topic: string): readonly number[] {
     .toSorted((a, b) => a - b)
 }
 
-/** Reminders that the changelog still has, as their next owner would read it. */
+/** Counts the reminders that the changelog still has, as their next owner would read it. */
 function left(log: MemoryLog): number {
   const rows = new Map<string, Buffer | null>()
   for (const { key, value, partition } of log.records('reminders-changelog'))
@@ -35,7 +35,7 @@ interface Reminding {
   readonly counts: StateDefinition
 }
 
-/** Each record sets a reminder; what is due is counted and sent on. `due` handles it in between. */
+/** Each record sets a reminder; a due reminder is counted and sent on. `due` runs before that. */
 function remindingApp(
   due: (event: HandedOutEvent) => void | Promise<void>,
   { instances = 1, ...settings }: TestApp['settings'] & { readonly instances?: number } = {},
@@ -65,8 +65,8 @@ function remindingApp(
 
 const all = (count: number): readonly number[] => Array.from({ length: count }, (_, i) => i)
 
-describe.each([{ exactlyOnce: false }, { exactlyOnce: true }])('what a state has due, %o', (settings) => {
-  test('is handed out once, and gone with the commit of its event', async () => {
+describe.each([{ exactlyOnce: false }, { exactlyOnce: true }])('an event that a state has due, %o', (settings) => {
+  test('is handed out once, and removed by the commit of its event', async () => {
     const log = createMemoryLog()
     const outside = new Outside(log)
     await outside.topic('in', PARTITIONS)
@@ -80,7 +80,7 @@ describe.each([{ exactlyOnce: false }, { exactlyOnce: true }])('what a state has
     expect(left(log)).toBe(0)
   })
 
-  test('is tried again when its handler throws, and is a dead letter when it fails for good', async () => {
+  test('is retried when its handler throws, and becomes a dead letter when it fails for good', async () => {
     const log = createMemoryLog()
     const outside = new Outside(log)
     await outside.topic('in', PARTITIONS)
@@ -105,7 +105,7 @@ describe.each([{ exactlyOnce: false }, { exactlyOnce: true }])('what a state has
     expect(left(log)).toBe(0)
   })
 
-  test('is in conflict with others about a key, and goes on after them', async () => {
+  test('conflicts with others about a key, and is handled after them', async () => {
     const log = createMemoryLog()
     const outside = new Outside(log)
     await outside.topic('in', PARTITIONS)
@@ -132,7 +132,7 @@ describe.each([{ exactlyOnce: false }, { exactlyOnce: true }])('what a state has
     expect(valuesOf(log, 'fired')).toEqual(all(200))
   })
 
-  test('is waited for by a stop; the rest is due for the next worker', async () => {
+  test('is finished before a stop ends; the others stay due for the next worker', async () => {
     const log = createMemoryLog()
     const outside = new Outside(log)
     await outside.topic('in', 1)
@@ -160,7 +160,7 @@ describe.each([{ exactlyOnce: false }, { exactlyOnce: true }])('what a state has
   })
 })
 
-test('exactly once under kills: each fires once, and its effects count once', async () => {
+test('exactly once under kills: each reminder fires once, and its effects count once', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', PARTITIONS)
@@ -198,7 +198,7 @@ test('exactly once under kills: each fires once, and its effects count once', as
   expect([...counted.values()]).toEqual(all(10).map(() => total / 10))
 })
 
-test('two agents cannot share what one state has due', async () => {
+test('two agents cannot share the due events of one state', async () => {
   const { app } = remindingApp(() => {})
   const [set, fire] = app.agents
   if (set === undefined || fire === undefined) throw new Error('The app has two agents.')

@@ -14,14 +14,13 @@ export interface DueEventsOptions {
   readonly due: DueQueue
   readonly subscription: OriginReader
   readonly limits: OriginLimits
-  /** Failures of events from before the task was opened again. */
+  /** Failures of events from before the task was reopened. */
   readonly refusals: Refusals | undefined
 }
 
 /**
- * What a state of the task has due (a timer, a window that closes), handed out as events. Progress needs no offset: what
- * has finished is gone from the state, in the rows of the same commit. What has not finished is due again for the next
- * owner.
+ * Hands out as events what a state of the task has due: timers, or windows that close. Progress needs no offset: the
+ * commit of a finished event removes its entry from the state. Unfinished events are due again for the next owner.
  */
 export class DueEvents implements EventOrigin {
   readonly task: Task
@@ -100,7 +99,7 @@ export class DueEvents implements EventOrigin {
     if (this.#uncommitted < this.limits.maxUncommitted) this.blocked &= ~NOT_NOW.uncommitted
     else if ((this.blocked & NOT_NOW.uncommitted) === 0) {
       this.blocked |= NOT_NOW.uncommitted
-      // Batches that would only fill with events from here are handed on.
+      // Batches that only events from here could fill are handed on.
       if (this.waitsForEvents) this.task.handOut.wanted()
     }
   }
@@ -112,7 +111,7 @@ export class DueEvents implements EventOrigin {
   }
 }
 
-/** Its events go by the time up to which all of them have finished. */
+/** The time of a due event is the one up to which all due events have finished. */
 class DueTimes implements OriginTimes {
   readonly idle = false
   readonly #due: DueQueue

@@ -6,57 +6,57 @@ import { mustFit, Outgoing, type SendOrigin } from '../sending/outgoing.ts'
 import type { EventOrigin } from './event-origin.ts'
 import type { Task } from './task.ts'
 
-/** The record queue that handed it out: an event that ends without being finished goes back there. */
+/** The record queue that handed out an event, and takes it back if the event ends without being finished. */
 export interface EventQueue {
-  /** Of the agent's instance. */
+  /** Index of the agent's instance. */
   readonly index: number
-  /** To be handed out again after a while. */
+  /** Hands the event out again after a delay. */
   requeue(event: EventInFlight, delayMs: number): void
-  /** To be handed out again when the event that it waits for is done. */
+  /** Hands the event out again when the event that it waits for is done. */
   defer(event: EventInFlight): void
-  /** Another event waits for one of this queue. */
+  /** Called when another event waits for one of this queue. */
   wanted(): void
-  /** It begins to be handled now, though it was handed out before. */
+  /** Called when an event that was handed out before is handled now. */
   handedOn(event: EventInFlight): void
-  /** What it waited for is done. */
+  /** Called when the event that this one waited for is done. */
   release(event: EventInFlight): void
 }
 
-/** Where an event stands among those of its queue and partition. */
+/** The place of an event among those of its queue and partition. */
 export interface EventSlot {
   readonly queue: EventQueue
   readonly origin: EventOrigin
-  /** In the origin's tracker. */
+  /** Its number in the origin's tracker. */
   readonly number: number
-  /** Among all events of the worker, by first hand-out. */
+  /** Its order among all events of the worker, by first hand-out. */
   readonly order: number
 }
 
-/** The event of the record that its origin has given next. */
+/** Makes the event of the record that its origin has given next. */
 export function eventOf(record: RawRecord, origin: EventOrigin, queue: EventQueue): EventInFlight {
   const number = origin.tracker.hand(record.offset)
   const slot = { queue, origin, number, order: origin.task.handOut.nextOrder() }
-  // How often it has failed already, before its task was opened again.
+  // An event may have failed before its task was reopened.
   return new EventInFlight(slot, record, origin.refusals?.get(record.offset)?.attempts ?? 0)
 }
 
-/** After so many attempts that failed because others changed what it had read, an event holds what it reads. */
+/** An event that fails this often because others changed what it had read then holds what it reads. */
 const MOST_OUTDATED = 3
-/** How much of what it has read messages show. */
+/** How many read keys a message shows. */
 const MOST_SHOWN = 3
 
-/** At work; at work, and to be handed out again; over. */
+/** The agent works on the event; it does, and will get it again; the event is over. */
 const OPEN = 0
 const DEFERRED = 1
 const OVER = 2
 type EventState = typeof OPEN | typeof DEFERRED | typeof OVER
 
 /**
- * One event while an agent works on it, and nothing but a few references: lists come into being with the first effect.
- * A retry makes a new one, so that work which goes on past its event finds it closed. When its task is lost, its
- * effects and sends are dropped in that moment; whatever its agent does with it afterwards changes nothing. All in one
- * class: with layers that extend each other an event takes twice as long to make and finish (measured), and a part
- * beside it is one more object.
+ * One event while an agent works on it. It consists of a few references; lists are made with the first effect. A retry
+ * makes a new object, so that late work of the previous attempt finds its event closed. The loss of its task drops the
+ * event's effects and sends at once, and nothing that the agent does with the event afterwards has an effect.
+ * Everything is in one class, because an event in layers of subclasses took twice as long to make and finish
+ * (measured), and a separate part would be one more object.
  */
 export class EventInFlight implements HandedOutEvent, SendOrigin {
   readonly record: RawRecord
@@ -69,12 +69,12 @@ export class EventInFlight implements HandedOutEvent, SendOrigin {
   #effects: Effect[] | undefined = undefined
   #sends: Outgoing[] | undefined = undefined
   #sendBytes = 0
-  /** Some of its sends have gone out. */
+  /** Whether some of its sends have gone out. */
   #spilled = false
-  /** How often it was given up because of what it had read. */
+  /** How often it was given up because its reads were outdated. */
   #outdated = 0
   #joined: EventInFlight[] | undefined = undefined
-  /** The first of the batch that it is in, when that is another. */
+  /** The leader of its batch, if that is another event. */
   #first: EventInFlight | undefined = undefined
   #holder: EventInFlight | undefined = undefined
   #waiting: EventInFlight[] | undefined = undefined
@@ -157,7 +157,7 @@ export class EventInFlight implements HandedOutEvent, SendOrigin {
     return refusal?.attempts === this.attempts ? refusal.error : undefined
   }
 
-  /** It may be what has blocked the event loop of a worker, and is to be tried once more. */
+  /** Whether it may have blocked the event loop of a worker, and is to be tried once more. */
   get mayBlock(): boolean {
     const refusal = this.origin.refusals?.get(this.record.offset)
     return refusal?.mayBlock === true && refusal.error === undefined
@@ -167,7 +167,7 @@ export class EventInFlight implements HandedOutEvent, SendOrigin {
     this.queue.handedOn(this)
   }
 
-  /** It and the members of its batch. */
+  /** The event and the members of its batch. */
   batch(): readonly EventInFlight[] {
     return this.#joined === undefined ? [this] : [this, ...this.#joined]
   }
@@ -258,7 +258,10 @@ export class EventInFlight implements HandedOutEvent, SendOrigin {
     return false
   }
 
-  /** The events of a batch finish one after the other: what one of them changes does not make the others outdated. */
+  /**
+   * Completes the events of a batch one after the other, so that changes by one of them do not make the others
+   * outdated.
+   */
   #complete(): boolean {
     const { origin } = this
     const { task, tracker, counters, refusals } = origin
@@ -272,7 +275,7 @@ export class EventInFlight implements HandedOutEvent, SendOrigin {
     counters.processed++
     counters.active--
     task.left()
-    // The next refusal opens the task again. This event should not be handled once more then, so it is committed soon.
+    // The next refusal reopens the task, and this event should not be handled once more then, so it is committed soon.
     if (refusals !== undefined && refusals.has(this.record.offset)) task.commitSoon()
     if (this.#joined !== undefined) for (const other of this.#joined) other.#complete()
     if (this.#waiting !== undefined) this.#releaseWaiting()
@@ -313,18 +316,18 @@ export class EventInFlight implements HandedOutEvent, SendOrigin {
     if (!(other instanceof EventInFlight) || other.origin.task !== this.origin.task)
       throw new MillraceError(
         'DEFINITION_INVALID',
-        `Only events of one task share a batchLeader; ${this.describe()} cannot take over one of another.`,
+        `Only events of one task share a batchLeader; ${this.describe()} cannot take over an event of another task.`,
       )
     if (this.#joined === undefined) this.#joined = [other]
     else this.#joined.push(other)
     other.#first = this
-    // It is not in flight by itself any more: the batch goes back as one.
+    // A deferred event stops waiting by itself, because from now on the batch is handed out again as one.
     if (other.#state !== DEFERRED) return
     other.#state = OPEN
     if (this.#state === OPEN) this.#defer(other.#holder)
   }
 
-  /** Handed out again when it has ended, after `holder` if there is one. With all of its batch. */
+  /** Marks the event and all of its batch to be handed out again when it ends, and after `holder`, if given. */
   #defer(holder: EventInFlight | undefined): void {
     this.#mustBeOpen()
     const first = this.batchLeader
@@ -338,12 +341,15 @@ export class EventInFlight implements HandedOutEvent, SendOrigin {
     this.#defer(undefined)
   }
 
-  /** Of two that need the same key. What has sent more than it may hold cannot be taken back without harm. */
+  /**
+   * Which of two events that need the same key goes first. An event that has spilled sends cannot be rolled back
+   * without harm, so it is not preceded.
+   */
   #precedes(other: EventInFlight): boolean {
     return this.batchLeader.order < other.order && !other.#spilled
   }
 
-  /** It has effects or sends that may rest on values that have been changed since it read them. */
+  /** Whether it has effects or sends that may rest on values that have changed since it read them. */
   #isOutdated(): boolean {
     return this.#hasOutdatedReads() && this.batch().some((one) => one.#effects !== undefined || one.#sendBytes > 0)
   }
@@ -360,13 +366,13 @@ export class EventInFlight implements HandedOutEvent, SendOrigin {
 
   #requeue(delayMs: number, attempts: number): void {
     this.#end()
-    // Its sends had gone out in a transaction, and the task was closed to take them back.
+    // If its sends had gone out in a transaction, the task was closed to abort them.
     if (this.origin.task.closed) return
     this.queue.requeue(this.#anew(attempts), delayMs)
     this.#releaseWaiting()
   }
 
-  /** Handed out again after the event that has what it needs. */
+  /** Hands the event out again after the event that holds what it needs. */
   #requeueBehind(): void {
     const holder = this.#holder
     this.#end()
@@ -395,14 +401,14 @@ export class EventInFlight implements HandedOutEvent, SendOrigin {
     this.origin.task.left()
   }
 
-  /** Its task is lost: from now on nothing of it counts. Only an event with effects or sends has something to lose. */
+  /** Called when the task is lost. Only an event with effects or sends has anything to drop. */
   lose(): void {
     if (this.#state === OVER) return
     this.#drop()
     this.#releaseWaiting()
   }
 
-  /** The agent has come to its end. */
+  /** Ends a lost event when its agent is done with it. */
   #endLost(): void {
     this.#state = OVER
     this.origin.counters.active--
@@ -423,12 +429,12 @@ export class EventInFlight implements HandedOutEvent, SendOrigin {
     if (!this.origin.task.closed) this.origin.task.spillEnded(false)
   }
 
-  /** To take back what has gone out, its task is opened again; the number of failed attempts must outlive that. */
+  /** The task is reopened to abort sends that have gone out, and the count of failed attempts must outlive that. */
   #noteFailure(error: Error | undefined): void {
     if (this.batch().some((one) => one.#spilled)) this.origin.task.spillFailed(this, error)
   }
 
-  /** More than an event may hold: it goes out now, and a failure afterwards cannot take it back. */
+  /** Sends what is more than an event may hold. A later failure cannot take it back. */
   #spill(): void {
     if (!this.#spilled) this.origin.task.spillBegan()
     this.#spilled = true
@@ -454,7 +460,7 @@ export class EventInFlight implements HandedOutEvent, SendOrigin {
     if (!this.open) throw this.#isOver()
   }
 
-  /** A lost event may still be ended: that changes nothing. */
+  /** Ending a lost event is allowed, and changes nothing. */
   #mustNotBeOver(): void {
     if (this.#state === OVER) throw this.#isOver()
   }

@@ -7,28 +7,28 @@ import type { EventInFlight } from './event-in-flight.ts'
 import type { SubscriptionCounters } from './subscription-counters.ts'
 import type { Task } from './task.ts'
 
-/** What an agent, or a step of one, reads, as the origins of its events see it. */
+/** A reader (an agent, or a step of one), as the origins of its events see it. */
 export interface OriginReader {
   readonly spec: SubscriptionSpec
   readonly counters: SubscriptionCounters
-  /** Why events of this origin wait that nothing in `blocked` holds back: `busy` and `key` of `NOT_NOW`. */
+  /** Why events of this origin wait although `blocked` is 0: `busy` and `key` of `NOT_NOW`. */
   waiting(origin: EventOrigin): number
 }
 
 /**
- * What is known of an event before it is handed out: what it had sent was refused by the broker for good, its task was
- * opened again because it had failed, or it may have blocked the event loop.
+ * A known failure of an event about to be redelivered. Its sends were refused by the broker permanently, or its task
+ * was reopened because it failed, or it may have blocked the event loop.
  */
 export interface Refusal {
   /** How often the event had failed before. */
   readonly attempts: number
-  /** Why the attempt of this number has failed already; `undefined` when it is still to be made. */
+  /** The error with which the current attempt has failed already; `undefined` if the attempt is still to be made. */
   readonly error: Error | undefined
-  /** It may be what has blocked the event loop of a worker. */
+  /** The event may have blocked the event loop of a worker. */
   readonly mayBlock?: boolean
 }
 
-/** By offset. */
+/** Known failures by offset. */
 export type Refusals = ReadonlyMap<number, Refusal>
 
 /** The settings that bound what is handed out of an origin, and what an event may send. */
@@ -51,23 +51,23 @@ export interface EventOrigin {
   readonly partition: number
   /** `Codec.name` of the keys, as declared. */
   readonly keyCodec: string | undefined
-  /** Failures of events from before the task was opened again; `undefined` when there are none. */
+  /** Failures of events from before the task was reopened; `undefined` if there are none. */
   readonly refusals: Refusals | undefined
-  /** Numbers the events that were handed out, and keeps those with effects. */
+  /** Numbers the events that were handed out, and keeps those that have effects. */
   readonly tracker: AckTracker<EventInFlight>
-  /** How far event time has come in it; `undefined` where nothing of the task keeps to event time. */
+  /** How far event time has come in this origin; `undefined` if no state of the task keeps event time. */
   readonly times: OriginTimes | undefined
-  /** Reasons of `NOT_NOW` for which no record is taken here; together with those of its task and of the worker. */
+  /** Reasons of `NOT_NOW` why no record is taken here. Reasons of the task and of the worker apply as well. */
   readonly blocked: number
-  /** Whether there are records that were not taken. */
+  /** Whether records remain to be taken. */
   readonly hasMore: boolean
-  /** The bound on what is uncommitted is reached, and no commit makes room before events in flight have finished. */
+  /** The uncommitted limit is reached, and no commit makes room until events in flight finish. */
   readonly waitsForEvents: boolean
-  /** No new record is taken while an earlier event has to be handed out again first. */
+  /** While true, no new record is taken, because an earlier event has to be handed out again first. */
   defer(on: boolean): void
-  /** Brings `blocked` up to date and returns it; called before each chunk of events. */
+  /** Updates and returns `blocked`; called before each chunk of events. */
   refresh(): number
-  /** The next record to hand out; `undefined` when there is none now. */
+  /** The next record to hand out; `undefined` if none is available. */
   next(): RawRecord | undefined
   /** The event of this number in `tracker` has finished. */
   finished(number: number, record: RawRecord): void

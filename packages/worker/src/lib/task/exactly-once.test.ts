@@ -26,12 +26,15 @@ function committedSum(log: MemoryLog): number {
   return log.committed('app').reduce((sum, { offset }) => sum + offset, 0)
 }
 
-/** Counts per key in a changelog, read as its next owner would. */
+/** Counts per key in a changelog, as the next owner would read it. */
 function latest(log: MemoryLog, topic: string): Map<string, number> {
   return new Map(log.records(topic).map(({ key, value }) => [String(key), Number(value?.toString())]))
 }
 
-/** Two agents on one topic: one counts and routes, concurrent; one routes on alone. Each fails on some of its first tries after its effects. */
+/**
+ * Two agents on one topic: one has concurrent instances, and counts and routes; the other only routes. Each fails on
+ * some first attempts, after its effects.
+ */
 function routingApp(): { readonly app: TestApp; readonly counts: ReturnType<typeof countTable> } {
   const counts = countTable('counts')
   return {
@@ -76,7 +79,7 @@ function expectExact(log: MemoryLog, total: number, keys: number): void {
   for (const count of counted.values()) expect(count).toBe(total / keys)
 }
 
-test('kills, joins and leaves: every effect exactly once', async () => {
+test('under kills, joins and leaves every effect happens exactly once', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', PARTITIONS)
@@ -108,7 +111,7 @@ test('kills, joins and leaves: every effect exactly once', async () => {
   expectExact(log, total, 40)
 })
 
-test('a fenced task is opened again whole, by its owner only', async () => {
+test('a fenced task is reopened as a whole, and only by its owner', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 1)
@@ -124,7 +127,7 @@ test('a fenced task is opened again whole, by its owner only', async () => {
   expectExact(log, 800, 40)
 })
 
-test('an event that fails after more sends than it may hold takes nothing with it', async () => {
+test('an event that fails after sending more than maxEventBytes loses no other event', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 1)
@@ -153,7 +156,7 @@ test('an event that fails after more sends than it may hold takes nothing with i
   expect(log.records('out').length).toBe(200)
 })
 
-/** Event 0 sends more than it may hold, and then waits for `go`; those of other keys finish meanwhile. */
+/** Event 0 sends more than maxEventBytes, and then waits for `go`; events of other keys finish meanwhile. */
 function spillingApp(failing: (event: HandedOutEvent) => boolean): {
   readonly app: TestApp
   readonly go: Deferred<void>
@@ -190,11 +193,11 @@ const numbersIn = (log: MemoryLog, topic: string): readonly number[] =>
 const TEN_OF_0_AND_REST = [...Array.from({ length: 10 }, () => 0), ...Array.from({ length: 19 }, (_, i) => i + 1)]
 
 test.each([false, true])(
-  'what an unfinished event has sent beyond maxEventBytes is committed with its end only, whether it fails first: %s',
+  'sends beyond maxEventBytes are committed only once their event has finished, whether it fails first: %s',
   async (fails) => {
     const log = createMemoryLog()
     const outside = new Outside(log)
-    // Partition 1 only says by its commits that those of partition 0 would have come too.
+    // Partition 1 serves as a marker: once it is committed, commits of partition 0 would have happened too.
     await outside.topic('in', 2)
     let failed = false
     const { app, go, begun, finished } = spillingApp((event) => {
@@ -203,7 +206,7 @@ test.each([false, true])(
     })
     const { worker } = await runWorker(log, app)
     await outside.send(Array.from({ length: 20 }, (_, i) => outgoing('in', 0, `k${i}`, String(i))))
-    await until('some to finish beside it', () => begun.includes(0) && finished.length > 5)
+    await until('some events to finish beside it', () => begun.includes(0) && finished.length > 5)
     const rounds = worker.stats().commits.count + 4
     for (let sent = 100; worker.stats().commits.count < rounds; sent++) {
       await outside.send([outgoing('in', 1, 'k', String(sent))])
@@ -224,7 +227,7 @@ test.each([false, true])(
   },
 )
 
-test('what comes while such an event keeps its task from being committed goes on afterwards, though nothing else happens', async () => {
+test('records that arrive while such an event blocks the commit of its task are handled afterwards without further input', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 1)
@@ -233,26 +236,26 @@ test('what comes while such an event keeps its task from being committed goes on
   await outside.send(numbers(0))
   const { app, go, finished } = spillingApp(() => false)
   const { worker } = await runWorker(log, app)
-  await until('nine to be finished, and wait for their commit', () => {
+  await until('nine finished events that wait for their commit', () => {
     const { inFlight } = worker.quiet()
     return finished.length === 9 && inFlight.includes('a commit')
   })
   await outside.send(numbers(10))
-  await until('ten more to be here', () => worker.quiet().positions.some(({ position }) => position === 20))
+  await until('ten more records to arrive', () => worker.quiet().positions.some(({ position }) => position === 20))
   go.resolve()
-  await until('all of them', () => committedSum(log) === 20)
+  await until('all records to be handled', () => committedSum(log) === 20)
   expect(finished.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 20 }, (_, i) => i))
   await worker.stop()
 })
 
-test('an event that has sent more than maxEventBytes and fails while its worker stops is in no commit', async () => {
+test('an event that has sent more than maxEventBytes and fails during a stop is in no commit', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 1)
   await outside.send(Array.from({ length: 20 }, (_, i) => outgoing('in', 0, `k${i}`, String(i))))
   const first = spillingApp((event) => number(event) === 0)
   const a = await runWorker(log, first.app)
-  await until('some to finish beside it', () => first.begun.includes(0) && first.finished.length > 5)
+  await until('some events to finish beside it', () => first.begun.includes(0) && first.finished.length > 5)
   const stopping = a.worker.stop()
   first.go.resolve()
   await stopping
@@ -265,24 +268,27 @@ test('an event that has sent more than maxEventBytes and fails while its worker 
   expect(numbersIn(log, 'out').toSorted((x, y) => x - y)).toEqual(TEN_OF_0_AND_REST)
 })
 
-test('a rebalance waits for an event that has sent more than maxEventBytes as long as for any other, and nothing of it is left behind', async () => {
+test('a rebalance waits for an event with more than maxEventBytes of sends only as long as for any other, and leaves nothing of it behind', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 2)
   const first = spillingApp(() => false)
-  // It does not finish before the rebalance is over, which waits for it this long and no longer.
+  // The event does not finish before the end of the rebalance, which waits no longer than this.
   const settings = { ...first.app.settings, drainTimeoutMs: 100, rebalanceTimeoutMs: 40_000 }
   const a = await runWorker(log, { ...first.app, settings }, { id: 'a' })
-  // Twice, so that whichever partition moves takes such an event along.
+  // Twice, so that the partition that moves has such an event in any case.
   for (const partition of [0, 1])
     await outside.send(Array.from({ length: 20 }, (_, i) => outgoing('in', partition, `k${i}`, String(i))))
-  await until('two to wait', () => first.begun.filter((one) => one === 0).length === 2 && first.finished.length > 10)
+  await until(
+    'two events to wait',
+    () => first.begun.filter((one) => one === 0).length === 2 && first.finished.length > 10,
+  )
   await until('their commits to wait for them', () => a.worker.quiet().inFlight.includes('a commit'))
   const second = spillingApp(() => false)
   second.go.resolve()
   const begunMs = clock.monotonic()
   const b = await runWorker(log, second.app, { id: 'b' })
-  await until('one to move', () => second.finished.includes(0))
+  await until('one partition to move', () => second.finished.includes(0))
   expect(clock.monotonic() - begunMs).toBeLessThan(15_000)
   first.go.resolve()
   await until('all committed', () => committedSum(log) === 40)
@@ -292,7 +298,7 @@ test('a rebalance waits for an event that has sent more than maxEventBytes as lo
   )
 })
 
-/** Its producers get through to the broker when a test says so. */
+/** Its producers reach the broker only when a test lets them. */
 class HeldInits extends LeasedTransport {
   readonly open: Deferred<void> = deferred<void>()
   waiting = 0
@@ -317,7 +323,7 @@ class HeldInits extends LeasedTransport {
   }
 }
 
-test('a task that is lost while it is fenced leaves those alone that came with it', async () => {
+test('a task that is lost during fencing does not affect the tasks assigned with it', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', PARTITIONS)
@@ -330,7 +336,7 @@ test('a task that is lost while it is fenced leaves those alone that came with i
   const started = first.worker.start()
   await until('fencing', () => held?.waiting === PARTITIONS)
   const second = await runWorker(log, app, { id: 'second' })
-  await until('a share for each', () => first.worker.assignment().tasks.length === PARTITIONS / 2)
+  await until('each worker to have its share', () => first.worker.assignment().tasks.length === PARTITIONS / 2)
   held?.open.resolve()
   await started
   await outside.numbers('in', { count: 100, partitions: PARTITIONS, keys: 10 })
@@ -339,7 +345,7 @@ test('a task that is lost while it is fenced leaves those alone that came with i
   await Promise.all([first.worker.stop(), second.worker.stop()])
 })
 
-/** Its producers do what a test says before the call goes through. */
+/** Its producers run a hook of the test before each call. */
 class Watched extends LeasedTransport {
   before: (call: 'init' | 'send' | 'offsets' | 'commit') => void = () => {}
 
@@ -372,7 +378,7 @@ class Watched extends LeasedTransport {
 }
 
 test.each(['send', 'offsets', 'commit'] as const)(
-  'what would fail each time stops the worker with its error, and is not tried again: %s',
+  'a permanent error stops the worker and is not retried: %s',
   async (failing) => {
     const log = createMemoryLog()
     const outside = new Outside(log)
@@ -384,7 +390,7 @@ test.each(['send', 'offsets', 'commit'] as const)(
         const transport = new Watched(inner, () => clock.monotonic())
         transport.before = (call) => {
           if (call === 'init') inits++
-          // Not the first commit, which belongs to the opening.
+          // Spares the first commit, which belongs to the opening.
           if (call === failing && log.committed('app').length > 0) throw refusal
         }
         return transport
@@ -398,7 +404,7 @@ test.each(['send', 'offsets', 'commit'] as const)(
   },
 )
 
-test('a task whose transactions keep failing is opened again with growing waits, until one is committed', async () => {
+test('a task whose transactions keep failing is reopened after growing waits, until one is committed', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 1)
@@ -425,12 +431,12 @@ test('a task whose transactions keep failing is opened again with growing waits,
   const waits = fencedAtMs.slice(1).map((atMs, i) => atMs - (fencedAtMs[i] ?? 0))
   expect(waits.length).toBe(6)
   expect(worker.stats().abortedTransactions).toBe(6)
-  // The first opening comes at once; a wait is shorter by a fifth at most.
+  // The first reopening comes at once; jitter shortens a wait by a fifth at most.
   for (const [i, leastMs] of [0, 80, 160, 320, 640, 1280].entries()) expect(waits[i]).toBeGreaterThanOrEqual(leastMs)
   await worker.stop()
 })
 
-test('a task that is opened again is fenced only when the group has been heard of since', async () => {
+test('a reopened task is fenced only after a later sign of life from the group', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 1)
@@ -454,7 +460,7 @@ test('a task that is opened again is fenced only when the group has been heard o
   await manual.advance(50)
   await outside.fence('app-1-0')
   await outside.numbers('in', { count: 10, partitions: 1 })
-  await until('it is opened again', () => {
+  await until('the task to be reopened', () => {
     void manual.advance(10)
     return worker.assignment().tasks[0]?.state === 'opening'
   })

@@ -7,7 +7,7 @@ import { HeapStore } from '../fixtures/heap-store.fixture.ts'
 import { LeasedTransport } from '../fixtures/leased-transport.fixture.ts'
 import { Outside, outgoing, runWorker, silentLog, until } from '../fixtures/test-worker.fixture.ts'
 
-test('rows of an earlier owner that come late are found by the next commit, written again, and told of', async () => {
+test('the next commit finds late rows of an earlier owner, writes its own again, and logs it', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 1)
@@ -25,24 +25,24 @@ test('rows of an earlier owner that come late are found by the next commit, writ
   const late = ['k1', 'k2', 'k3'].map((key) => outgoing('counts-changelog', 0, key, '1'))
   await outside.send(late)
   expect(last(log.records('counts-changelog')).get('k1')).toBe('1')
-  // One of the three is written anyway.
+  // Writes one of the three anyway.
   await outside.send([outgoing('in', 0, 'k3', 'more')])
   await until('the rows to be right again', () => {
     const rows = last(log.records('counts-changelog'))
     return rows.get('k1') === '2' && rows.get('k2') === '2' && rows.get('k3') === '3'
   })
   expect(warnings).toEqual([
-    'Older rows of 2 keys came into counts-changelog/0 over newer ones, from a request that had been given up; they are written again.',
+    'Older rows of 2 keys in counts-changelog/0 overwrote newer ones, from a delayed request of an earlier owner; the newer ones are written again.',
   ])
   await worker.stop()
 
-  // What a new worker recovers.
+  // The rows that a new worker recovers.
   const next = await runWorker(log, { agents, tables: [counts] }, { store: new HeapStore(), id: 'next' })
   expect(countsOf(next.worker.context.openStates(counts)).get('k1')).toBe(2)
   await next.worker.stop()
 })
 
-/** A transport whose next readers cannot read. */
+/** A transport whose next readers fail. */
 class BrokenReaders extends LeasedTransport {
   broken = 0
 
@@ -66,7 +66,7 @@ class BrokenReaders extends LeasedTransport {
   }
 }
 
-test('a stretch that could not be read is read with the next commit: rows that came late are found all the same', async () => {
+test('after a failed search the next commit searches the same range, and finds late rows all the same', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 1)

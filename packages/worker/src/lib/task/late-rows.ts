@@ -6,9 +6,9 @@ import type { TaskCommit, TaskState } from './task-state.ts'
 import type { Task } from './task.ts'
 
 /**
- * Searches changelogs for rows that came late, over newer ones, and has those written again by the task's next commit.
- * Until then whoever recovers from the changelog would have the old ones (docs/guarantees.md). In a transaction the rows of
- * another owner cannot be committed: what else is in the changelog are the marks of transactions.
+ * Searches changelogs for late rows: older rows that arrived after newer ones. The task's next commit writes the newer
+ * ones again. Until then a recovery from the changelog would have the old rows (docs/guarantees.md). Under exactly once
+ * the rows of another owner cannot be committed, and the only other records in the changelog are transaction markers.
  */
 export class LateRows {
   readonly #environment: Pick<WorkerEnvironment, 'transport' | 'clock' | 'log'>
@@ -20,8 +20,8 @@ export class LateRows {
   }
 
   /**
-   * Searches the stretches of changelogs that a commit has written, where they hold more than its rows. Does not wait
-   * for it.
+   * Starts a search of the changelog ranges that a commit has written, where they hold more than its rows. Does not
+   * wait for the search.
    */
   committed(task: Task, { states }: TaskCommit): void {
     for (const { state, rows, last } of states) {
@@ -46,7 +46,7 @@ export class LateRows {
       if (found === 0) return
       log.warn(
         { table: definition.name, ...changelog, rows: found },
-        `Older rows of ${found} keys came into ${partitionKey(changelog)} over newer ones, from a request that had been given up; they are written again.`,
+        `Older rows of ${found} keys in ${partitionKey(changelog)} overwrote newer ones, from a delayed request of an earlier owner; the newer ones are written again.`,
       )
       task.touch()
     } catch (thrown) {
@@ -54,13 +54,13 @@ export class LateRows {
       tail.readAgain(stretch)
       log.warn(
         { table: definition.name, ...changelog, error: toError(thrown).message },
-        `${partitionKey(changelog)} could not be searched for rows that came late; the next commit tries again.`,
+        `${partitionKey(changelog)} could not be searched for late rows; the next commit tries again.`,
       )
     }
   }
 
   async #read({ changelog }: TaskState, { from, to }: OffsetRange): Promise<readonly Row[]> {
-    // Records outside committed transactions are not rows.
+    // Reads committed records only: others are not rows.
     const { transport, clock } = this.#environment
     const reader = transport.reader({ isolation: 'read-committed' })
     this.#readers.add(reader)

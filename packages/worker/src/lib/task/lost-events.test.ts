@@ -5,7 +5,7 @@ import { aCursor, aTask, cursorOwner, TasksAlone } from '../fixtures/task.fixtur
 import { type EventInFlight, eventOf } from './event-in-flight.ts'
 import type { Task } from './task.ts'
 
-/** Something that outlives tasks, as rows of a global table do: an event has it until it is over, and then perhaps another. */
+/** A resource that outlives tasks, as rows of a global table do. One event holds it at a time. */
 class Shared implements Effect {
   holder: EventInFlight | undefined = undefined
   applied = 0
@@ -57,7 +57,7 @@ const ENDINGS: Readonly<Record<string, (event: EventInFlight) => unknown>> = {
 }
 
 test.each(Object.keys(ENDINGS))(
-  'an event that outlives its task changes nothing that outlives the task, however it ends: %s',
+  'an event that ends after its task changes no shared resource, however it ends: %s',
   (ending) => {
     const { task, events } = inFlight()
     const [lost, joined] = events
@@ -67,7 +67,7 @@ test.each(Object.keys(ENDINGS))(
     ofBatch.take(joined)
     const sent = lost.send({ topic: 'out', partition: 0, key: null, value: null, headers: NO_HEADERS, timestamp: 0 })
     void task.close('another worker has it now')
-    // In the moment in which it is lost, and not when its agent comes to an end with it.
+    // The loss drops the effects at once, and not only when the agent ends the event.
     expect([own, ofBatch].map(({ holder, dropped, applied }) => [holder, dropped, applied])).toEqual([
       [undefined, 1, 0],
       [undefined, 1, 0],

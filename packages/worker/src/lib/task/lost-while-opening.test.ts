@@ -10,7 +10,7 @@ import { Outside, outgoing, runWorker, type TestApp, testWorker, until } from '.
 
 const clock = systemClock()
 
-/** Reads no changelog until a test says so, and tells who listens to rebalances. */
+/** Reads changelogs only when a test lets it, and exposes the group's listener. */
 class SlowReading extends LeasedTransport {
   readonly open: Deferred<void> = deferred<void>()
   reading = 0
@@ -60,7 +60,7 @@ async function countedOnce(
   return { log, app }
 }
 
-test('a task that is lost while a table of it is recovered gives all its stores back, and opens them when it returns', async () => {
+test('a task that is lost during the recovery of a table releases all its stores, and opens them when it returns', async () => {
   const [full, empty] = [countTable('full'), countTable('empty')]
   const { log, app } = await countedOnce([full, empty], (event) => addTo(full, event, 'k'))
   let slow: SlowReading | undefined
@@ -83,14 +83,14 @@ test('a task that is lost while a table of it is recovered gives all its stores 
   await made.worker.stop()
 })
 
-test('a task that is lost in the very turn in which it was opened gives its stores back', async () => {
+test('a task that is lost in the turn in which it was opened releases its stores', async () => {
   const counts = countTable('counts')
   let slow: SlowReading | undefined
   let expire: (() => void) | undefined
   const losing: StateDefinition = {
     ...counts,
     openState: (context) => {
-      // The group's word comes now; the driver joins anew behind it.
+      // The loss is reported now; the driver rejoins afterwards.
       void slow?.lose()
       expire?.()
       expire = undefined
@@ -112,7 +112,7 @@ test('a task that is lost in the very turn in which it was opened gives its stor
   await made.worker.stop()
 })
 
-/** The first commit waits until a test lets it go; tells where reading is begun. */
+/** Holds the first commit until a test lets it go, and notes where reading begins. */
 class SlowCommit extends LeasedTransport {
   readonly go: Deferred<void> = deferred<void>()
   commits = 0
@@ -134,7 +134,7 @@ class SlowCommit extends LeasedTransport {
   }
 }
 
-test('a task that is lost during its first commit is opened no further: its successor alone begins to read', async () => {
+test('a task that is lost during its first commit is opened no further, and only its successor begins to read', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 1)

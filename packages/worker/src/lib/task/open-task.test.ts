@@ -6,7 +6,7 @@ import { LeasedTransport } from '../fixtures/leased-transport.fixture.ts'
 import { Outside, runWorker, silentLog, until } from '../fixtures/test-worker.fixture.ts'
 import type { WorkerSettings } from '../environment/worker-environment.ts'
 
-/** Tells in which order the questions of an opening are asked and answered. */
+/** Records the order in which the questions of an opening are asked and answered. */
 class AskedTransport extends LeasedTransport {
   readonly asked: string[] = []
 
@@ -91,7 +91,7 @@ async function askedByAnOpening(
   return transport?.asked ?? []
 }
 
-test('asks for changelogs, then offsets, then bounds: a worker that is replaced meanwhile sees nothing that makes no sense', async () => {
+test('asks for changelogs, then offsets, then bounds, so that a worker that is replaced meanwhile sees consistent answers', async () => {
   expect(await askedByAnOpening([])).toEqual([
     'changelogs?',
     'changelogs!',
@@ -102,14 +102,14 @@ test('asks for changelogs, then offsets, then bounds: a worker that is replaced 
   ])
 })
 
-test('exactly once it asks for nothing before all earlier owners are fenced: else an offset of theirs could still come', async () => {
+test('exactly once: asks for nothing until all earlier owners are fenced, because an offset of theirs could still arrive', async () => {
   const asked = await askedByAnOpening([], { exactlyOnce: true })
   const fenced = Array.from({ length: 4 }, () => 'fenced?')
   expect(asked.slice(0, 8).toSorted()).toEqual([...fenced.map(() => 'fenced!'), ...fenced])
   expect(asked.slice(8)).toEqual(['changelogs?', 'changelogs!', 'committed?', 'committed!', 'bounds?', 'bounds!'])
 })
 
-test('asks for bounds of repartition topics before offsets too: a successor deletes what it commits', async () => {
+test('asks for bounds of repartition topics before offsets too, because a successor deletes what it commits', async () => {
   expect((await askedByAnOpening(['in'])).filter((step) => step.endsWith('!'))).toEqual([
     'changelogs!',
     'bounds!',
@@ -118,7 +118,7 @@ test('asks for bounds of repartition topics before offsets too: a successor dele
   ])
 })
 
-test('a repartition topic whose beginning moves during an opening has lost nothing', async () => {
+test('a repartition topic whose beginning moves during an opening counts as complete', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 1)
@@ -132,7 +132,7 @@ test('a repartition topic whose beginning moves during an opening has lost nothi
   await until('all records', () => handled.length === 10)
   await first.worker.stop()
   await outside.numbers('in', { count: 10, partitions: 1 })
-  // Reads, commits and deletes while the second one is between two questions.
+  // Reads, commits and deletes while the second worker is between two questions.
   class Overtaken extends AskedTransport {
     override consumer(options: ConsumerOptions): Consumer {
       const inner = super.consumer(options)

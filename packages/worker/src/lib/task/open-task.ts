@@ -15,24 +15,24 @@ import { ChangelogTail, type TaskState } from './task-state.ts'
 import type { Tasks } from './tasks.ts'
 import type { Task } from './task.ts'
 
-/** Until the first commit of a new task is tried again. */
+/** The delay before the first commit of a new task is retried. */
 const FIRST_COMMIT_RETRY_MS = 100
 
-/** What an agent reads: it gets the origins of each task that is opened. */
+/** An agent's reader, which gets the origins of each task that is opened. */
 export interface OpenedReader extends OriginReader {
-  /** Events of these are handed out from now on. */
+  /** Hands out events of these origins from now on. */
   add(cursors: readonly PartitionCursor[], due: readonly DueEvents[]): void
 }
 
 /**
- * Brings a gained task to where its events are handed out:
+ * Opens a gained task, up to the hand-out of its events:
  *
  *     fence → offsets → what parts wait for → stores → recovery → first commit → fetch → hand out
  *
- * It may be lost at any await: its signal then aborts, and the rest of the way is left out. Each task goes its own way: one
- * whose coordinator or partitions cannot be asked holds up no other.
+ * The task may be lost at any await: its signal then aborts, and the remaining steps are left out. Tasks are opened
+ * independently: one whose coordinator or partitions do not answer delays no other.
  *
- * `heardSinceMs`: the group must have been heard of since then before an earlier owner is shut out.
+ * `heardSinceMs`: fencing waits for a sign of life from the group since then.
  */
 export async function openTask(task: Task, tasks: Tasks, heardSinceMs: number): Promise<void> {
   await task.output.fence(heardSinceMs)
@@ -47,15 +47,15 @@ export async function openTask(task: Task, tasks: Tasks, heardSinceMs: number): 
   const starts = task.assigned.map((partition) => startOf(task, partition, opening))
   const states = await openStates(task, starts, opening)
   if (task.closed) {
-    // It was lost in the turn in which it was opened: nobody else knows of its stores.
+    // The task was lost in the turn in which it was opened, and only this function knows of its stores.
     await closeStores(states, tasks)
     return
   }
   const sources = task.assigned.map((partition, i) => sourceOf(task, partition, { ...opening, start: starts[i] }))
   const due = states.flatMap((state) => dueEventsOf(task, state, tasks))
   task.recovered(sources, states, due)
-  // Commit before any row is written: then rows without committed offsets mean that offsets were lost. It also fixes where
-  // 'latest' is, and passes a hole at once, so that it is reported once.
+  // The first commit precedes all rows, so that rows without committed offsets show that offsets were lost. It also
+  // fixes the position of 'latest', and passes a hole at once, so that it is reported once.
   if (starts.some(({ origin }) => origin !== 'committed')) await commitFirst(task, tasks)
   if (task.closed) return
   task.begin()
@@ -69,7 +69,7 @@ export async function openTask(task: Task, tasks: Tasks, heardSinceMs: number): 
 interface Opening {
   readonly tasks: Tasks
   readonly facts: Facts
-  /** Of each source partition, where a state of the task keeps to event time. */
+  /** The committed times of each source partition, if a state of the task keeps event time. */
   readonly times: ReadonlyMap<string, CommittedTimes>
 }
 
@@ -84,7 +84,7 @@ function startOf(task: Task, partition: TopicPartition, { tasks, facts }: Openin
 }
 
 /**
- * Opens the stores of the task and recovers them, side by side. Rejects with the signal's reason when it is lost
+ * Opens and recovers the stores of the task concurrently. Rejects with the signal's reason if the task is lost
  * meanwhile.
  */
 async function openStates(
@@ -106,7 +106,7 @@ async function openStates(
     await closeStores(restored, tasks)
     throw new MillraceError(
       'OFFSETS_MISSING',
-      `Table ${filled.definition.name} has ${filled.store.rows} rows in partition ${task.partition}, but nothing was ever committed for ${task.assigned.map(partitionKey).join(', ')}.`,
+      `Table ${filled.definition.name} has ${filled.store.rows} rows in partition ${task.partition}, but no offset was ever committed for ${task.assigned.map(partitionKey).join(', ')}.`,
     )
   }
   return restored.map((state) => ({ ...state, open: openState(task, state, opening) }))
@@ -126,7 +126,7 @@ function openState(task: Task, { definition, store }: RestoredState, { tasks, ti
   const { environment, topics, changedRows } = tasks
   const { settings, freeze } = environment
   const open = [...topics.groups].reduce((sum, [partitions, { parts }]) => sum + partitions * parts.length, 0)
-  // Its share of the cache if all partitions were here: so rebalances never exceed the bound.
+  // The cache share is that of a worker with all partitions, so that rebalances never exceed the bound.
   const cacheBytes = Math.floor(settings.cacheBytes / Math.max(open, 1))
   const maxRowBytes = settings.maxRecordBytes - recordSize({ key: null, value: null, headers: NO_HEADERS })
   const countChanged = (bytes: number): void => changedRows.count(bytes)
@@ -184,7 +184,7 @@ function metadataOf(partition: TopicPartition, { committed }: Facts): string {
   return committed.get(partitionKey(partition))?.metadata ?? ''
 }
 
-/** What a state has due goes to whoever subscribes to it. */
+/** The due events of the task's states, for the subscriptions that read them. */
 function dueEventsOf(
   task: Task,
   { definition, open }: TaskState,
@@ -195,14 +195,17 @@ function dueEventsOf(
   if (open.due === undefined)
     throw new MillraceError(
       'DEFINITION_INVALID',
-      `Agent ${subscription.spec.agent} reads what is due in ${definition.name}, which never has anything due.`,
+      `Agent ${subscription.spec.agent} reads the due events of ${definition.name}, but that state has none.`,
     )
   const origin = { topic: definition.name, partition: task.partition }
   const refusals = refusedEvents.from(subscription.spec.id, origin, 0)
   return [new DueEvents({ task, definition, due: open.due, subscription, limits: environment.settings, refusals })]
 }
 
-/** A commit may come to nothing and be no error: without a lease just now, or when its answer came too late. */
+/**
+ * Repeats the commit until it is made: it may fail without an error while there is no lease, or when its answer comes
+ * too late.
+ */
 async function commitFirst(task: Task, { committer, environment }: Tasks): Promise<void> {
   for (;;) {
     await committer.commit([task])

@@ -8,10 +8,10 @@ import { Outside, type TestApp, testWorker, until } from '../fixtures/test-worke
 const PARTITIONS = 4
 const STUCK = 2
 
-/** What is asked about one task is answered with an error, or never. */
+/** Questions about one task are answered with an error, or never. */
 class OneUnanswered extends LeasedTransport {
   failure: Error | undefined
-  /** Tasks that were asked about at once. */
+  /** The number of tasks in each question. */
   readonly asked: number[] = []
 
   override consumer(options: ConsumerOptions): Consumer {
@@ -58,7 +58,7 @@ function appOf(exactlyOnce: boolean): TestApp {
 }
 
 test.each([false, true])(
-  'a task whose coordinator never answers is opened no further, and the others that came with it run (exactly once: %s)',
+  'a task whose coordinator never answers stays unopened, and the tasks assigned with it run (exactly once: %s)',
   async (exactlyOnce) => {
     const log = createMemoryLog()
     const outside = new Outside(log)
@@ -74,7 +74,7 @@ test.each([false, true])(
     await until('the others to be committed', () => [0, 1, 3].every(isCommitted))
     expect(worker.status).toBe('recovering')
     expect(worker.assignment().tasks.map(({ id, state }) => [id, state])).toContainEqual([`4-${STUCK}`, 'opening'])
-    // Together as long as that goes well.
+    // They share questions until one fails.
     expect(transport?.asked[0]).toBe(exactlyOnce ? 3 : 4)
     await worker.stop()
   },

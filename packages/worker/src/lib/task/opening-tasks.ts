@@ -1,6 +1,6 @@
 import type { Clock } from '@millrace/core'
 
-/** How many tasks are on their way to running, and for how long there have been some. */
+/** How many tasks are being opened, and since when there were some. */
 export class OpeningTasks {
   readonly #clock: Clock
   #count = 0
@@ -14,7 +14,7 @@ export class OpeningTasks {
     return this.#count
   }
 
-  /** Milliseconds; 0 when there are none. */
+  /** In milliseconds; 0 if no task is being opened. */
   get forMs(): number {
     return this.#count === 0 ? 0 : this.#clock.monotonic() - this.#sinceMs
   }

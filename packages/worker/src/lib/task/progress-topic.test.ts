@@ -20,7 +20,10 @@ const EVENTS = 140
 const nameOf = (nth: number): string => `agent-${String(nth).padStart(4, '0')}-${'x'.repeat(21)}`
 const number = (event: HandedOutEvent): number => Number(event.record.value?.toString())
 
-/** As many agents on one topic, with names of 32 characters. Each says what it handles; `may` lets it go on. */
+/**
+ * As many agents on one topic, with names of 32 characters. `may` is called for each event, and holds it until it
+ * resolves.
+ */
 function namesApp(may: (agent: number, number: number) => Promise<void> | undefined): TestApp {
   return {
     agents: Array.from({ length: AGENTS }, (_, nth) => ({
@@ -39,20 +42,20 @@ function namesApp(may: (agent: number, number: number) => Promise<void> | undefi
 const sent = (log: MemoryLog): readonly string[] => log.records('out').map(({ value }) => String(value))
 const metadataOf = (log: MemoryLog): string => log.committed('app').find(({ topic }) => topic === 'in')?.metadata ?? ''
 
-test('agents whose names have no room beside the offset are committed one by one, each where it is', async () => {
+test("the progress of each agent is committed although the agents' names exceed the commit metadata", async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 1)
   await outside.numbers('in', { count: EVENTS, partitions: 1 })
   const never = deferred<void>()
-  // Each agent stands at another event: nothing of what one has finished follows from the others.
+  // Each agent stands at another event, so that the progress of one does not follow from the others.
   const first = await runWorker(
     log,
     namesApp((agent, at) => (at > agent ? never.promise : undefined)),
     { id: 'first' },
   )
   const done = (AGENTS * (AGENTS + 1)) / 2
-  await until('all that can be finished to be committed', () => sent(log).length === done)
+  await until('all finished events to be committed', () => sent(log).length === done)
   await until('its commit', () => metadataOf(log).startsWith('m2 @'))
   expect(first.worker.stats().abortedTransactions).toBe(0)
   first.kill()
@@ -65,11 +68,11 @@ test('agents whose names have no room beside the offset are committed one by one
   await worker.stop()
   expect(new Set(sent(log)).size).toBe(AGENTS * EVENTS)
   expect(sent(log).length).toBe(AGENTS * EVENTS)
-  // The build before reads it again.
+  // The metadata is readable for the previous build again.
   expect(metadataOf(log)).toMatch(/^m1 /)
 })
 
-test('agents that stand together need no such topic, however long their names are', async () => {
+test('agents at the same position need no progress topic, however long their names are', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 1)
@@ -83,7 +86,7 @@ test('agents that stand together need no such topic, however long their names ar
   expect(metadataOf(log).length).toBeLessThanOrEqual(MAX_METADATA_BYTES)
 })
 
-/** Every second event waits for `go`, so that there are as many gaps. */
+/** Every second event waits for `go`, which makes as many gaps. */
 function gapsApp(go: Promise<void>): TestApp {
   return {
     agents: [
@@ -103,7 +106,7 @@ function gapsApp(go: Promise<void>): TestApp {
   }
 }
 
-test('so many gaps that they have no room beside the offset wait for no event in flight', async () => {
+test('a commit waits for no event in flight although the gaps exceed the commit metadata', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 1)
@@ -119,7 +122,7 @@ test('so many gaps that they have no room beside the offset wait for no event in
 })
 
 test.each([true, false])(
-  'pages that are gone stop the worker, or at least once what they said is handled again (exactly once: %s)',
+  'missing pages stop the worker; at least once, what they listed as finished is handled again (exactly once: %s)',
   async (exactlyOnce) => {
     const log = createMemoryLog()
     const outside = new Outside(log)
@@ -150,7 +153,7 @@ test.each([true, false])(
   },
 )
 
-test('where the app may create no topics, the error has the command that creates it', async () => {
+test('if the app may not create topics, the error shows the command that creates it', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 1)

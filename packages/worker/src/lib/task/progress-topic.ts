@@ -14,12 +14,13 @@ import { Outgoing, type SendOrigin } from '../sending/outgoing.ts'
 import type { TaskOutput } from '../sending/task-output.ts'
 import { provideTopics } from '../topics/provide-topics.ts'
 
-/** Between attempts to read pages of a partition that does not answer. */
+/** The pause between attempts to read pages of a partition that does not answer. */
 const RETRY_MS = 1000
 
 /**
- * Where tasks write what the agents have finished when the metadata of a commit has no room for it (decision 092). The
- * pages belong to the transaction that commits the reference to them. Created with the first page: most apps need none.
+ * The topic for what agents have finished, if the metadata of a commit has no room for it (decision 092). The pages are
+ * sent in the transaction that commits the reference to them. The topic is created with the first page, because most
+ * apps need none.
  */
 export class ProgressTopic {
   readonly #environment: WorkerEnvironment
@@ -34,15 +35,15 @@ export class ProgressTopic {
     this.#name = progressTopic(environment.appId)
   }
 
-  /** Known to exist, so that pages can be sent. */
+  /** Whether the topic is known to exist, so that pages can be sent. */
   get isThere(): boolean {
     return this.#isThere
   }
 
   /**
-   * Creates it where it is missing. False while the broker cannot be asked.
+   * Creates the topic if it is missing. Returns false while the broker cannot be reached.
    *
-   * @throws MillraceError `TOPIC_MISSING` where the app may not create topics
+   * @throws MillraceError `TOPIC_MISSING` if the app may not create topics
    */
   provide(): Promise<boolean> {
     this.#provided ??= this.#provide().finally(() => (this.#provided = undefined))
@@ -63,13 +64,13 @@ export class ProgressTopic {
     if (!this.#isThere)
       log.info(
         { topic: this.#name },
-        `What agents have finished goes to ${this.#name} where it has no room beside the committed offset.`,
+        `Progress of agents that has no room beside the committed offset goes to ${this.#name}.`,
       )
     this.#isThere = true
     return true
   }
 
-  /** Sends the pages of a text, as records of the same commit as the offset of this source partition. */
+  /** Sends the pages of a text as records of the commit that has the offset of this source partition. */
   send(text: string, source: TopicPartition, output: Pick<TaskOutput, 'add'>): SentPages {
     const timestamp = this.#environment.clock.now()
     const origin = new PageOrigin(source)
@@ -86,10 +87,11 @@ export class ProgressTopic {
   }
 
   /**
-   * The same commits with all of their progress in the metadata. Waits for a partition that does not answer, until `signal`
+   * Completes commits with the progress from their pages. Waits for a partition that does not answer, until `signal`
    * aborts.
    *
-   * @throws MillraceError `PROGRESS_MISSING` under exactly once; at least once goes on at the offset, with an error in the log
+   * @throws MillraceError `PROGRESS_MISSING` under exactly once; at least once continues at the offset and logs an
+   * error
    */
   async read(committed: readonly CommitOffset[], signal: AbortSignal): Promise<readonly CommitOffset[]> {
     const { clock, log } = this.#environment
@@ -115,7 +117,7 @@ export class ProgressTopic {
         if (settings.exactlyOnce || !isMillraceError(thrown, 'PROGRESS_MISSING')) throw thrown
         log.error(
           { topic: one.topic, partition: one.partition },
-          `${thrown.detail} What they have finished beyond it is handled again.`,
+          `${thrown.detail} Events finished beyond it are handled again.`,
         )
         found.push({ ...one, metadata: '' })
       }
@@ -124,7 +126,7 @@ export class ProgressTopic {
   }
 }
 
-/** Pages on their way. */
+/** Pages that are being sent. */
 export class SentPages {
   readonly #records: readonly Outgoing[]
 
@@ -132,7 +134,7 @@ export class SentPages {
     this.#records = records
   }
 
-  /** The metadata that refers to them, once the broker has all of them. */
+  /** The metadata that refers to the pages, once the broker has all of them. */
   get metadata(): string {
     return referTo(
       this.#records.map(({ partition, offset, value }) => ({ partition, offset, digest: digestOf(value ?? '') })),
@@ -149,7 +151,7 @@ class PageOrigin implements SendOrigin {
   }
 
   describe(): string {
-    return `what agents have finished of ${partitionKey(this.#source)}`
+    return `the progress of agents on ${partitionKey(this.#source)}`
   }
 
   refusal({ topic, partition }: OutgoingRecord, error: Error): MillraceError {

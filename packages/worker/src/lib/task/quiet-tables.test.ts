@@ -9,7 +9,7 @@ import { outgoing, Outside, runWorker, silentLog, until } from '../fixtures/test
 const HOUR_MS = 3_600_000
 
 test.each([false, true])(
-  'a table in which nothing is written for days is not read anew by the next worker, exactly once: %s',
+  'the next worker does not recover a table from its beginning after days without a write, exactly once: %s',
   async (exactlyOnce) => {
     const log = createMemoryLog()
     const outside = new Outside(log)
@@ -48,7 +48,7 @@ test.each([false, true])(
     expect(clock.now() - wallTimeMs).toBeLessThan(HOUR_MS)
     first.kill()
     await store.close()
-    // Meanwhile two rows of another writer: with an old checkpoint a deletion could have been among them.
+    // Two rows of another writer arrive meanwhile: with an old checkpoint one could have been a deletion.
     await outside.send(['x', 'y'].map((key) => outgoing('counts-changelog', 0, key, '1')))
     const second = await runWorker(log, app, { ...options, id: 'second' })
     expect(warnings.filter((text) => text.includes('rebuilt'))).toEqual([])
@@ -64,7 +64,7 @@ test.each([false, true])(
 )
 
 test.each([false, true])(
-  'a worker without a lease does not say that its tables are as of now, until it has one again, exactly once: %s',
+  'a worker renews no checkpoint while it has no lease, exactly once: %s',
   async (exactlyOnce) => {
     const log = createMemoryLog()
     const outside = new Outside(log)

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { ReadLog, type ReadingEvent } from './read-log.ts'
 
-/** A row that finished events change; the version is that of its table, as in tables. */
+/** A row that finished events change; its version is that of its table. */
 class Row implements Readable {
   changedAt = 0
   readonly name: string
@@ -21,14 +21,14 @@ class Row implements Readable {
   }
 }
 
-test('the version of the first time counts, however often a row is read, and whoever reads in between', () => {
+test('the version of the first read counts, however often a row is read and whichever event reads in between', () => {
   const log = new ReadLog()
   const [row, other] = [new Row('row'), new Row('other')]
   const [event, neighbour] = [{ open: true }, { open: true }]
   log.add(event, row, 1)
   log.add(neighbour, other, 1)
   row.changedAt = 2
-  // It reads what is there now; what it has made of the first value is outdated all the same.
+  // The event now reads the current value, but its work on the first value is outdated all the same.
   log.add(event, row, 2)
   expect(log.isOutdated(event)).toBe(true)
   log.add(neighbour, other, 2)
@@ -36,12 +36,12 @@ test('the version of the first time counts, however often a row is read, and who
   expect(log.of(event)).toEqual([row])
 })
 
-test('whatever is read and changed in whatever order, an event is outdated when a row was changed after its first read', () => {
+test('in any order of reads and changes, an event is outdated if a row was changed after its first read', () => {
   const step = fc.record({
     event: fc.nat(2),
     row: fc.nat(3),
     what: fc.constantFrom('read', 'read', 'read', 'change', 'forget'),
-    // Some read more than is kept without a set.
+    // Some read more than fits without a set.
     times: fc.constantFrom(1, 1, 1, 70),
   })
   fc.assert(

@@ -1,6 +1,6 @@
 import type { Readable } from '../contracts/event.ts'
 
-/** What an event has read, each with the version as of which it did so first. */
+/** What an event has read, each with its version at the first read. */
 type ReadSet = Map<Readable, number>
 
 /** An event, as far as its reads are concerned. */
@@ -8,21 +8,20 @@ export interface ReadingEvent {
   readonly open: boolean
 }
 
-/** The most reads that are kept without a set for the event. */
+/** The most reads that are kept before the event gets a set. */
 const LONGEST = 64
 
 /**
- * What the events in flight of a task have read. Most of them are over before another one reads: then nothing is allocated
- * for it. When another one reads while the first is still in flight, because that waits for something, the first gets a set
- * of its own.
+ * What the events in flight of a task have read. Most events end before another one reads, and nothing is allocated for
+ * those. An event that is still in flight when another one reads (because it awaits something) gets a set of its own.
  */
 export class ReadLog {
-  /** The event that reads at present, and what it has read since it began to. */
+  /** The event that reads at present, and its reads since it began to. */
   #reader: ReadingEvent | undefined = undefined
   #count = 0
   readonly #what: (Readable | undefined)[] = []
   readonly #versions: number[] = []
-  /** What others have read, and this one before others did. */
+  /** The reads of other events, and those of this event from before another one read. */
   readonly #sets = new Map<ReadingEvent, ReadSet>()
 
   add(event: ReadingEvent, what: Readable, version: number): void {
@@ -37,7 +36,7 @@ export class ReadLog {
     this.#count = at + 1
   }
 
-  /** Whether something that this event has read was changed since. */
+  /** Whether something was changed since this event has read it. */
   isOutdated(event: ReadingEvent): boolean {
     if (this.#reader === event)
       for (let at = 0; at < this.#count; at++)
@@ -47,13 +46,13 @@ export class ReadLog {
     return false
   }
 
-  /** What this event has read. */
+  /** Everything that this event has read. */
   of(event: ReadingEvent): readonly Readable[] {
     const now = this.#reader === event ? this.#what.flatMap((what) => what ?? []) : []
     return [...new Set([...(this.#sets.get(event)?.keys() ?? []), ...now])]
   }
 
-  /** The event is over, or none of its effects is left. */
+  /** Called when the event is over, or has lost all of its effects. */
   forget(event: ReadingEvent): void {
     if (this.#sets.size > 0) this.#sets.delete(event)
     if (this.#reader !== event) return
@@ -75,7 +74,7 @@ export class ReadLog {
   }
 
   #clear(): void {
-    // Mostly one or two: a loop is faster than a call of `fill`.
+    // A loop, because there are mostly one or two entries, and a call of `fill` takes longer.
     for (let at = 0; at < this.#count; at++) this.#what[at] = undefined
     this.#count = 0
   }

@@ -7,8 +7,8 @@ import type { BlockingEvents } from './blocking-events.ts'
 import type { Tasks } from './tasks.ts'
 
 /**
- * There are few entries, since each means that a task was opened again. Beyond this number the oldest are forgotten,
- * and found again.
+ * The most entries that are kept. There are few, since each means that a task was reopened. The oldest are dropped
+ * first; their refusals are met again.
  */
 const MOST_PARTITIONS = 1000
 
@@ -18,13 +18,14 @@ function liesInRecord(error: Error): boolean {
 }
 
 /**
- * Decides what happens to records that the broker refuses permanently. Whoever sent one outside of events has heard of it. A row,
- * and what is wrong with a topic or an account, ends the worker. Else it is the failure of the event that sent it, for
- * `onError`.
+ * Decides what happens to records that the broker refuses permanently. A sender outside of events gets the error
+ * itself. A refused row, and a fault of a topic or an account, ends the worker. Any other refusal is a failure of the
+ * event that sent the record, and goes to `onError`.
  *
- * Events whose sends were refused after they had finished, and those whose sends had gone out in part when they failed.
- * Nothing past them is committed: their tasks are opened again from the last commit, and they are then handed out as
- * failed already. Kept until they are committed, so that another task opening in between loses no count of attempts.
+ * Events whose sends were refused after they had finished, and events that failed after some of their sends had gone
+ * out. Nothing past them is committed: their tasks are reopened from the last commit, and the events are handed out as
+ * failed. An entry is kept until its event is committed, so that the count of attempts survives if another task is
+ * opened in between.
  */
 export class RefusedEvents {
   readonly #tasks: Pick<Tasks, 'reopen' | 'fail'>
@@ -42,19 +43,20 @@ export class RefusedEvents {
     const refusal = origin.refusal(record, error)
     if (!(origin instanceof EventInFlight) || !liesInRecord(error)) return this.#tasks.fail(refusal)
     const before = origin.refused
-    // What it sent because of the refusal, a dead letter, may be refused as well, and is trimmed then. But not twice
-    // for one topic.
+    // The dead letter that follows from a refusal may be refused as well, and is then trimmed, but only once per topic.
     if (!(before instanceof RecordRefusedError) || before.topic !== record.topic) this.#note(origin, refusal)
     else if (!origin.task.closed) return this.#tasks.fail(refusal)
     if (!origin.task.closed) this.#tasks.reopen(origin.task.id, refusal.message)
   }
 
-  /** An event has failed whose task is opened again for that: for good with this error, or it is to be tried again. */
+  /** Notes that an event has failed whose task is reopened for that: permanently with this error, or to be retried. */
   failed(event: HandedOutEvent, error: Error | undefined): void {
     if (event instanceof EventInFlight) this.#note(event, error)
   }
 
-  /** For the event, and all of its batch. Without an error it is handed out as the next attempt. */
+  /**
+   * Notes the failure for the event and all of its batch. Without an error the event is handed out as the next attempt.
+   */
   #note(event: EventInFlight, error: Error | undefined): void {
     for (const { origin, offset, attempts: before } of event.batchLeader.batch()) {
       const attempts = error === undefined ? before + 1 : before
@@ -68,7 +70,7 @@ export class RefusedEvents {
     }
   }
 
-  /** Of a subscription and partition, from a committed position on; `undefined` when there is none. */
+  /** The failures of a subscription and partition, from a committed position on; `undefined` if there are none. */
   from(subscription: string, source: TopicPartition, position: number): Refusals | undefined {
     const blockingEvents = this.#blockingEvents.from(subscription, source, position)
     const key = keyOf(subscription, source)

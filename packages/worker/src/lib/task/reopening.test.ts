@@ -17,13 +17,13 @@ import {
 
 const clock = systemClock()
 
-/** Commits of some topics, and a rebalance that this worker asks for, wait until a test lets them go. */
+/** Holds commits of some topics, and a rebalance that this worker asks for, until a test lets them go. */
 class HeldTransport extends LeasedTransport {
-  /** Of these topics. */
+  /** The topics whose commits are held. */
   held: readonly string[] = []
-  /** Commits that wait. */
+  /** How many commits wait. */
   waiting = 0
-  /** What they end with when they go on. */
+  /** The result of commits that are let go. */
   outcome: Error | undefined
   readonly open: Deferred<void> = deferred<void>()
   readonly mayRejoin: Deferred<void> = deferred<void>()
@@ -88,7 +88,7 @@ function heldWorker(log: MemoryLog, app: TestApp, store?: HeapStore): HeldWorker
   return { ...made, held }
 }
 
-/** Handles nothing before `go`, and remembers what it has handled to the end. */
+/** Handles nothing before `go`, and records what it has finished. */
 class SlowAgent {
   readonly go: Deferred<void> = deferred<void>()
   readonly handled = new Set<number>()
@@ -107,8 +107,8 @@ class SlowAgent {
 
 const upTo = (count: number): readonly number[] => Array.from({ length: count }, (_, i) => i)
 
-describe.each([false, true])('a task that is opened again, exactly once: %s', (exactlyOnce) => {
-  test('is fetched again when it was paused for want of commits', async () => {
+describe.each([false, true])('a reopened task, exactly once: %s', (exactlyOnce) => {
+  test('is fetched again although it was paused for lack of commits', async () => {
     const log = createMemoryLog()
     const outside = new Outside(log)
     await outside.topic('in', 1)
@@ -122,12 +122,12 @@ describe.each([false, true])('a task that is opened again, exactly once: %s', (e
     await outside.numbers('in', { count: 1000, partitions: 1 })
     await until('the pause', () => worker.stats().sources[0]?.paused === 'uncommitted' && held.waiting > 0)
     held.held = []
-    // Each in the way that is there for it: a log that was cut off, and a transaction that has timed out meanwhile.
+    // Each guarantee gets its own cause: a truncated log, or a transaction that has timed out meanwhile.
     if (exactlyOnce) held.outcome = new MillraceError('PRODUCER_FENCED', 'The transaction has timed out.')
     else {
       const before = handled
       held.outOfRange({ topic: 'in', partition: 0, position: 1000, beginning: 0, end: 100 })
-      await until('it is handled again', () => handled > before)
+      await until('the event to be handled again', () => handled > before)
     }
     held.open.resolve()
     await until('all committed', () => log.committed('app')[0]?.offset === 1000)
@@ -135,7 +135,7 @@ describe.each([false, true])('a task that is opened again, exactly once: %s', (e
     await worker.stop()
   })
 
-  test('passes over nothing that the driver had fetched of a partition that it kept', async () => {
+  test('skips nothing that the driver had fetched of a kept partition', async () => {
     const log = createMemoryLog()
     const outside = new Outside(log)
     for (const name of ['in', 'also']) await outside.topic(name, 1)
@@ -156,7 +156,7 @@ describe.each([false, true])('a task that is opened again, exactly once: %s', (e
     await worker.start()
     held.held = ['in']
     await until('a commit that waits', () => held.waiting === 1 && slow.begun === 1)
-    // Deleted before it was committed: an opening finds that, and commits the hole before all else.
+    // The records are deleted before they were committed: an opening finds that, and commits the hole first of all.
     log.deleteRecords('in', 0, 5)
     held.outOfRange({ topic: 'in', partition: 0, position: 4, beginning: 5, end: 10 })
     await until('the first commit', () =>
@@ -164,7 +164,7 @@ describe.each([false, true])('a task that is opened again, exactly once: %s', (e
     )
     await outside.numbers('also', { first: 10, count: 10, partitions: 1 })
     await outside.numbers('marker', { count: 2, partitions: 2 })
-    // Fetched in turn with the rest: whatever else the driver gives out is here by then.
+    // Fetched in turn with the others, so the driver has given out everything else by then.
     await until('the markers', () => markers === 2)
     held.open.resolve()
     slow.go.resolve()
@@ -173,7 +173,7 @@ describe.each([false, true])('a task that is opened again, exactly once: %s', (e
     await worker.stop()
   })
 
-  test('as the next version of a static member, with one more topic, passes over nothing either', async () => {
+  test('as the next version of a static member, with one more topic, skips nothing either', async () => {
     const log = createMemoryLog()
     const outside = new Outside(log)
     for (const name of ['in', 'more']) await outside.topic(name, 1)
@@ -199,7 +199,7 @@ describe.each([false, true])('a task that is opened again, exactly once: %s', (e
     )
     held.held = ['more']
     const started = worker.start()
-    await until('the place of the one before', () => slow.begun === 1)
+    await until('the membership of the previous process', () => slow.begun === 1)
     held.mayRejoin.resolve()
     await until('the first commit of the new topic', () => held.waiting === 1)
     await outside.numbers('in', { first: 10, count: 10, partitions: 1 })
@@ -214,7 +214,7 @@ describe.each([false, true])('a task that is opened again, exactly once: %s', (e
   })
 })
 
-test('records of a task that is not here any more may be lost: that ends no worker, also with onOffsetLost stop', async () => {
+test('lost records of a task that has moved away end no worker, even with onOffsetLost stop', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 1)
@@ -226,7 +226,7 @@ test('records of a task that is not here any more may be lost: that ends no work
   await outside.numbers('in', { count: 10, partitions: 1 })
   await until('all committed', () => offsetOf(log, 'in') === 10)
   await held.lose()
-  // Its next owner has gone on, and they were deleted behind it.
+  // The next owner has continued, and the records behind it were deleted.
   held.outOfRange({ topic: 'in', partition: 0, position: 10, beginning: 20, end: 30 })
   expect(worker.status).toBe('running')
   await worker.stop()

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { NOT_NOW } from '../environment/not-now.ts'
 import { RowBudget } from './row-budget.ts'
 
-test('full beyond its bound, with room again at three quarters, and commits asked for until half is free', () => {
+test('is full beyond its bound, has room again at three quarters, and requests commits until half is free', () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 0, max: 1000 }),

@@ -4,14 +4,14 @@ import { NOT_NOW } from '../environment/not-now.ts'
 
 /** Makes room by commits. */
 export interface RowsOwner {
-  /** More than half of the budget is used. Called again each time that some came back and it still is. */
+  /** Called when more than half of the budget is used, and again after each release as long as it still is. */
   commitLargest(): void
 }
 
 /**
- * How many bytes of changed rows may wait for their commit at once, for the whole worker: from the moment an event that
- * wrote them is finished until the store has them. One event may exceed it by what it writes. While it is full no event is
- * handed out, but those that a task needs to be committed.
+ * Bounds the bytes of changed rows that wait for their commit, for the whole worker: from the end of the event that
+ * wrote them until the store has them. One event may exceed the bound by what it writes. While the budget is full no
+ * event is handed out, except those that a task needs in order to be committed.
  */
 export class RowBudget extends ByteLimit {
   readonly #owner: RowsOwner
@@ -31,7 +31,9 @@ export class RowBudget extends ByteLimit {
   }
 }
 
-/** The tasks with the most changed rows, until the others keep at most `keepBytes`: few commits free much. */
+/**
+ * Picks the tasks with the most changed rows, until the others keep at most `keepBytes`, so that few commits free much.
+ */
 export function tasksToCommit<T extends { readonly dirtyBytes: number }>(
   tasks: readonly T[],
   keepBytes: number,

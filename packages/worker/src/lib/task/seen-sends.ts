@@ -3,8 +3,8 @@ import { type CommittedSends, sendText } from '../records/commit-metadata.ts'
 import type { PartitionCursor } from './cursor.ts'
 
 /**
- * Where events of a source partition were seen to send: as it is `known`, and what has been counted since. Sends in an
- * agent's code are declared nowhere, and `reset` and `topology` ask for them when no worker runs: so they are committed
+ * The topics to which events of a source partition were seen to send: those already `known`, and those counted since.
+ * Code declares its sends nowhere, and `reset` and `topology` need them while no worker runs. So they are committed
  * with the offsets of the events that sent.
  */
 export function seenSends(known: CommittedSends, cursors: readonly PartitionCursor[], appId: string): CommittedSends {

@@ -11,7 +11,7 @@ import { changedOffsets } from './source-offset.ts'
 const at = { topic: 'in', partition: 0 }
 const app = { appId: 'app', complete: false }
 
-/** A source partition, read by as many agents, each with its progress. */
+/** A source partition with one reader for each progress. */
 function aSource(...all: readonly Progress[]) {
   const worker = new TasksAlone(manualClock())
   const task = aTask(worker, at, 1)
@@ -40,7 +40,7 @@ const gaps = (count: number): Progress => ({
   finished: Array.from({ length: count }, (_, nth) => ({ from: 7 + nth * 2, to: 8 + nth * 2 })),
 })
 
-test('the offset is the lowest position of those who read, and the metadata has what each has beyond it', () => {
+test('the offset is the lowest position of the readers, and the metadata has what each has finished beyond it', () => {
   const { source, cursors } = aSource({ position: 9, finished: [] }, gaps(1))
   const [change, ...others] = changedOffsets([{ source, cursors }], app)
   expect([change?.offset, change?.metadata, change?.overflow, others]).toEqual([
@@ -63,7 +63,7 @@ test('a source is left out only when neither its offset nor its metadata has cha
   expect(changedOffsets(sources, app)).toEqual([change])
 })
 
-test('what has no room in the metadata is left out at least once, and kept beside it exactly once', () => {
+test('progress without room in the metadata is left out at least once, and kept as overflow exactly once', () => {
   const { source, cursors } = aSource(gaps(3_000))
   const sources = [{ source, cursors }]
   const [lossy] = changedOffsets(sources, app)
@@ -72,13 +72,13 @@ test('what has no room in the metadata is left out at least once, and kept besid
   expect(whole?.metadata).toBe(lossy?.metadata)
   const decoded = decodeCommitMetadata({ ...at, offset: 5, metadata: whole?.overflow ?? '' })
   expect(decoded.get('id-0')).toEqual(gaps(3_000))
-  // What is committed then is the long text.
+  // The committed text is then the long one.
   source.committed = 5
   source.committedMetadata = whole?.metadata
   expect(changedOffsets(sources, { ...app, complete: true }).length).toBe(1)
   source.committedMetadata = whole?.overflow
   expect(changedOffsets(sources, { ...app, complete: true })).toEqual([])
-  // What fits is not kept beside it.
+  // A text that fits causes no overflow.
   const small = aSource(gaps(1))
   expect(changedOffsets([small], { ...app, complete: true })).toMatchObject([{ overflow: undefined }])
 })
@@ -92,7 +92,7 @@ test('topics that agents were seen to send to are committed with the offset, and
   expect(again?.metadata).toBe(first?.metadata)
 })
 
-test('what is known already is the same set, and topics that Millrace has made for the agent are none of its sends', () => {
+test('known sends give the same set, and topics that Millrace created for the agent do not count', () => {
   const { cursors } = aSource({ position: 5, finished: [] })
   const known = new Set([sendText({ agent: 'agent-0', topic: 'out' })])
   const [cursor] = cursors

@@ -4,37 +4,37 @@ import type { PartitionCursor } from './cursor.ts'
 import { seenSends } from './seen-sends.ts'
 import type { TaskTime } from './task-time.ts'
 
-/** A source partition of a task with everybody who reads it. */
+/** A source partition of a task with all its readers. */
 export interface TaskSource {
   readonly source: SourcePartition
   readonly cursors: readonly PartitionCursor[]
 }
 
-/** What is to be committed of a source partition. */
+/** The contents of a commit for one source partition. */
 export interface SourceOffset {
   readonly source: SourcePartition
   readonly offset: number
-  /** How far each subscription is beyond it, as far as there is room. */
+  /** The progress of each subscription beyond the offset, as far as there is room. */
   readonly metadata: string
-  /** All of it, where the metadata has no room and everything finished must be in the commit. */
+  /** The complete text, if the metadata has no room for it and the commit must have everything finished. */
   readonly overflow: string | undefined
 }
 
-/** What goes into a commit beside positions. */
+/** What a commit has besides positions. */
 export interface CommitContent {
   readonly appId: string
-  /** Nothing that is finished may be left out. */
+  /** Whether everything finished must be in the commit. */
   readonly complete: boolean
-  /** Where a state of the task keeps to event time. */
+  /** Present if a state of the task keeps event time. */
   readonly time?: Pick<TaskTime, 'finishedTexts'> | undefined
-  /** Of those states. */
+  /** The committed entries of those states. */
   readonly stateTexts?: readonly string[]
 }
 
 /**
- * What has changed in these partitions since their last commit. The offset of a partition is the lowest position of those
- * who read it; each one's own goes into the metadata. What has no room there is handled again by the next owner, unless
- * `complete` asks for all of it.
+ * The changes of these partitions since their last commit. The offset of a partition is the lowest position of its
+ * readers; the position of each reader goes into the metadata. The next owner handles again what has no room there,
+ * unless `complete` asks for everything.
  */
 export function changedOffsets(
   sources: readonly TaskSource[],
@@ -44,7 +44,7 @@ export function changedOffsets(
     source.sends = seenSends(source.sends, cursors, appId)
     const progress = new Map(cursors.map((cursor) => [cursor.subscription.spec.id, cursor.progress()]))
     const offset = Math.min(...[...progress.values()].map(({ position }) => position))
-    // States have one place among the partitions: there their entries change with the commit that they belong to.
+    // Entries of states go with one of the partitions: they change there with the commit to which they belong.
     const times = time === undefined ? [] : [...(nth === 0 ? stateTexts : []), ...time.finishedTexts(cursors)]
     const { text: metadata, complete: fits } = encodeCommitMetadata(offset, progress, source.sends, times)
     const overflow = fits || !complete ? undefined : encodeProgress(offset, progress, source.sends, times)

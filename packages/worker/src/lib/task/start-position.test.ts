@@ -11,7 +11,7 @@ const committed = (
 const rules = { offsetReset: 'earliest', onOffsetLost: 'stop', exactlyOnce: false } as const
 const goOn = { ...rules, onOffsetLost: 'earliest' } as const
 
-test('goes on from the committed offset, each subscription from where it was', () => {
+test('continues at the committed offset, each subscription at its own position', () => {
   for (const offset of [10, 15, 20])
     expect(startPosition(at, { committed: committed(offset, 'm1 a:1'), bounds }, rules)).toEqual({
       offset,
@@ -39,7 +39,7 @@ test.each([9, 21])('offset %i is lost', (offset) => {
   })
 })
 
-test('what subscriptions have finished beyond deleted records is not handled again', () => {
+test('events that subscriptions have finished beyond deleted records are not handled again', () => {
   const progress = new Map([
     ['behind', { position: 4, finished: [] }],
     [
@@ -77,7 +77,7 @@ test('what subscriptions have finished beyond deleted records is not handled aga
   expect(startPosition(at, { committed: committed(21, text), bounds }, goOn)).toMatchObject({ progress: new Map() })
 })
 
-test('what nobody can have finished, for it is not there, is handled when it comes', () => {
+test('finished ranges beyond the end of the log are ignored, so new records there are handled', () => {
   const start = startPosition(at, { committed: committed(15, 'm1 a:zzzz b:1,2+zz c:1,2+1,zz+1'), bounds }, rules)
   expect([...start.progress]).toEqual([
     ['a', { position: 20, finished: [] }],
@@ -86,7 +86,7 @@ test('what nobody can have finished, for it is not there, is handled when it com
   ])
 })
 
-test('a loss says what is gone and where reading goes on, and whether events come again', () => {
+test('the message of a loss says what is lost, where reading continues, and whether events are repeated', () => {
   const lost = { ...at, position: 7, beginning: 10, end: 20 }
   expect(afterLoss(lost, goOn)).toMatchObject({
     offset: 10,
@@ -96,7 +96,7 @@ test('a loss says what is gone and where reading goes on, and whether events com
     ),
   })
   expect(afterLoss({ ...lost, position: 9 }, goOn).message).toMatch(/1 record was deleted.*offsets 9 to 9\./)
-  // All of it was read, and nothing of it is left: what comes is new.
+  // All of it was read and nothing is left, so whatever arrives is new.
   expect(afterLoss({ ...lost, position: 20 }, goOn).again).toBe(false)
   expect(afterLoss({ ...lost, position: 21 }, goOn)).toMatchObject({
     offset: 10,
@@ -105,7 +105,7 @@ test('a loss says what is gone and where reading goes on, and whether events com
   })
 })
 
-test('exactly once passes over deleted records, and never handles a log again that was cut off', () => {
+test('exactly once skips deleted records, and never handles a truncated log again', () => {
   const exactlyOnce = { ...goOn, exactlyOnce: true }
   const known = (offset: number) => ({ committed: committed(offset, 'm1 a:1'), bounds })
   expect(startPosition(at, known(9), exactlyOnce)).toMatchObject({
@@ -118,7 +118,7 @@ test('exactly once passes over deleted records, and never handles a log again th
   expect(startPosition(at, known(21), goOn)).toMatchObject({ loss: { again: true }, progress: new Map() })
 })
 
-test('a range that ends where the topic begins is gone, and one that begins where it ends is not there', () => {
+test('a range that ends where the topic begins is dropped, and so is one that begins where the topic ends', () => {
   const start = startPosition(at, { committed: committed(4, 'm1 a:1,1+4,2+1'), bounds }, goOn)
   expect(start.progress.get('a')).toEqual({ position: 10, finished: [{ from: 12, to: 13 }] })
   const beyond = startPosition(

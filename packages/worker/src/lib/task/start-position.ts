@@ -6,26 +6,27 @@ import type { Progress } from '../records/positions.ts'
 
 export type LossRules = Pick<WorkerSettings, 'onOffsetLost' | 'exactlyOnce'>
 
-/** How a source partition goes on whose position is not in the topic any more. */
+/** How reading of a source partition continues if the topic no longer has its position. */
 export interface AfterLoss {
   /** The first offset that the topic has. */
   readonly offset: number
-  /** Everything from the beginning of the topic comes again, instead of something being left out. */
+  /** True if reading restarts at the beginning of the topic, and events are repeated rather than skipped. */
   readonly again: boolean
-  /** For the log: which records of which partition are lost, and where reading continues. */
+  /** A log message: which records of which partition are lost, and where reading continues. */
   readonly message: string
 }
 
 /**
- * What happens when records were deleted before they were read, or the broker has lost some that had been read.
- * `onOffsetLost: 'earliest'` accepts holes under either guarantee, for what is deleted cannot be handled by anybody. It
- * does not make exactly once handle events twice: a log that ends before the position stops the worker there.
+ * What happens if records were deleted before they were read, or the broker has lost records that had been read.
+ * `onOffsetLost: 'earliest'` accepts holes under either guarantee, because nobody can handle deleted records. It does
+ * not make exactly once handle events twice: if a log ends before the position, the worker stops there.
  *
  * @throws MillraceError `OFFSET_OUT_OF_RANGE` when the worker must stop.
  */
 export function afterLoss({ topic, partition, position, beginning, end }: LostPosition, rules: LossRules): AfterLoss {
   const again = position > end
-  // Offsets, for nobody knows any more how many of them were records: transactions and compaction leave some without.
+  // Counts offsets, because the number of records among them is unknown: transactions and compaction leave offsets
+  // without records.
   const lost = beginning - position
   const what = again
     ? `Topic "${topic}" partition ${partition} ends at offset ${end}, before ${position}, which had been read: its broker has lost records`
@@ -43,14 +44,14 @@ export type StartRules = LossRules & Pick<WorkerSettings, 'offsetReset'>
 
 export interface StartPosition {
   readonly offset: number
-  /** How far each subscription is beyond it; one that is absent starts at the offset. */
+  /** How far each subscription is beyond the offset; an absent subscription starts at the offset. */
   readonly progress: ReadonlyMap<string, Progress>
   readonly origin: 'committed' | 'reset' | 'lost'
-  /** Of a lost one. */
+  /** Set if the committed position is lost. */
   readonly loss: AfterLoss | undefined
 }
 
-/** Where reading of a source partition begins. Throws `OFFSET_OUT_OF_RANGE`. */
+/** The offset at which reading of a source partition begins. Throws `OFFSET_OUT_OF_RANGE`. */
 export function startPosition(
   partition: TopicPartition,
   known: { readonly committed: CommitOffset | undefined; readonly bounds: PartitionOffsets },
@@ -70,7 +71,7 @@ export function startPosition(
   const { beginning, end } = bounds
   const loss = afterLoss({ topic, partition: number, position: committed.offset, beginning, end }, rules)
   const { offset } = loss
-  // What a subscription has finished of what is left stays finished; of a log that was cut off nothing is known.
+  // Progress on the records that are left stays valid; of a truncated log nothing is known.
   const left = loss.again ? [] : [...progress].map(([id, one]) => [id, progressFrom(offset, one)] as const)
   return { offset, progress: new Map(left), origin: 'lost', loss }
 }
@@ -83,8 +84,8 @@ function progressFrom(offset: number, { position, finished }: Progress): Progres
 }
 
 /**
- * Nobody can have finished what is not there: it is what another program has written, or the broker has lost its end. The
- * records that get those offsets are new ones.
+ * Drops progress beyond the end of the log, which is that of another program or of records that the broker has lost.
+ * Those offsets will be given to new records.
  */
 function progressUpTo(end: number, { position, finished }: Progress): Progress {
   const known = finished.flatMap(({ from, to }) => (from < end ? [{ from, to: Math.min(to, end) }] : []))

@@ -7,11 +7,11 @@ import type { EventOrigin } from './event-origin.ts'
 /** How long a watermark may be behind the clock for partitions at their end to count as live, not as a backfill that pauses. */
 const LIVE_EDGE_MS = 300_000
 
-/** What a state's time belongs to. */
+/** The owner of a state's time. */
 export interface StateTimeOwner {
-  /** Where the events of the task come from. */
+  /** The origins of the task's events. */
   readonly origins: readonly EventOrigin[]
-  /** The state waits for another time than before. */
+  /** The state now waits for another time. */
   alarmSet(): void
   /** The state has a new writer, which the next commit must record. */
   touch(): void
@@ -21,16 +21,16 @@ export interface StateTimeOwner {
 /** The watermark of one state in one task: the lowest time that its writers have finished. */
 export class StateTime implements EventTime {
   committed: number
-  /** As it was committed before this task. */
+  /** The time as committed before this task was opened. */
   readonly note: string
   readonly #owner: StateTimeOwner
   readonly #writers: Set<string>
-  /** Of the writers, once the task is open. */
+  /** The origins that write to the state, once the task is open. */
   #origins: readonly EventOrigin[] = []
   #watermark: number
   #prepared: number
   #alarm = Infinity
-  /** It has been at the live edge since all of its writers became idle. */
+  /** The state has been at the live edge since all of its writers became idle. */
   #isLive = false
 
   constructor(owner: StateTimeOwner, known: CommittedState | undefined) {
@@ -40,7 +40,7 @@ export class StateTime implements EventTime {
     this.note = known?.note ?? ''
   }
 
-  /** The origins of the task are known. */
+  /** Called once the origins of the task are known. */
   attach(): void {
     this.#origins = this.#owner.origins.filter(({ subscription }) => this.#writers.has(subscription.spec.id))
   }
@@ -115,12 +115,12 @@ export class StateTime implements EventTime {
     return { watermark: this.#prepared, note, writers: this.writers }
   }
 
-  /** The commit that was prepared last is made. */
+  /** Called when the commit that was prepared last is made. */
   prepared(): void {
     this.committed = this.#prepared
   }
 
-  /** Over the writers that are not idle; of the partition that `event` came from, the time up to it. */
+  /** The lowest time of the writers that are not idle; for the partition of `event`, the time up to that event. */
   #lowest(event: EventInFlight | undefined): number {
     let lowest = Infinity
     for (const origin of this.#origins) {

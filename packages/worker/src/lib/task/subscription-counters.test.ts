@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { SubscriptionCounters } from './subscription-counters.ts'
 
-test('records are counted by topic, in whatever order the topics come', () => {
+test('records are counted by topic, in any order of topics', () => {
   const counters = new SubscriptionCounters()
   for (const topic of ['b', 'b', 'a', 'b', 'c', 'a', 'a']) counters.sent(topic)
   expect(counters.sentTo).toEqual([

@@ -11,11 +11,11 @@ export class SubscriptionCounters {
   failed = 0
   retried = 0
   active = 0
-  /** Where sends of its events went. */
+  /** The topics to which its events have sent. */
   readonly sentTo: TopicTally[] = []
   #lastTopic: TopicTally = { topic: '', records: 0 }
 
-  /** A record of an event goes out: nearly always to the topic of the one before. */
+  /** Counts a record of an event, which nearly always goes to the topic of the one before. */
   sent(topic: string): void {
     const last = this.#lastTopic
     if (last.topic === topic) last.records++

@@ -12,7 +12,7 @@ class World {
   readonly stretches: OffsetRange[] = []
   readonly own = { get: (key: Buffer) => this.store.get(key.toString()) }
 
-  /** What came meanwhile lies before the rows of the cut, or between them. */
+  /** Writes the rows of a commit. Stray records lie before those rows, or between them. */
   cut(changed: readonly Row[], stray: readonly Row[], fails: boolean): void {
     const rows = this.tail.rows(changed, this.own)
     this.log.push(...stray, ...rows)
@@ -32,7 +32,7 @@ class World {
     }, 0)
   }
 
-  /** What a recovery would give. */
+  /** The rows that a recovery would give. */
   recovered(): ReadonlyMap<string, Buffer> {
     const rows = new Map<string, Buffer>()
     for (const { key, value } of this.log)
@@ -46,13 +46,13 @@ function row(key: string, value: string | null): Row {
   return { key: Buffer.from(key), value: value === null ? null : Buffer.from(value) }
 }
 
-test('rows that follow on each other leave nothing to look at', () => {
+test('consecutive rows leave no range to search', () => {
   const world = new World()
   for (const value of ['1', '2', '3']) world.cut([row('a', value), row('b', value)], [], false)
   expect(world.stretches).toEqual([])
 })
 
-test('a row that came late over a newer one is written again; one that says the same is not', () => {
+test('a row that a late one has overwritten is written again, unless both have the same value', () => {
   const world = new World()
   world.cut([row('a', '2'), row('b', '2'), row('gone', null)], [], false)
   world.cut([row('c', '1')], [row('a', '1'), row('b', '2'), row('gone', '7')], false)
@@ -63,7 +63,7 @@ test('a row that came late over a newer one is written again; one that says the 
   expect(world.recovered()).toEqual(world.store)
 })
 
-test('whatever comes late, the changelog is again what the store is once it has been looked through', () => {
+test('whatever arrives late, the changelog equals the store again after a search', () => {
   const key = fc.constantFrom('a', 'b', 'c', 'd')
   const rows = fc.array(fc.record({ key, value: fc.option(fc.constantFrom('1', '2', '3')) }), { maxLength: 5 })
   const step = fc.record({ rows, stray: rows, cutFails: fc.boolean(), looks: fc.boolean(), lookFails: fc.boolean() })
@@ -79,7 +79,7 @@ test('whatever comes late, the changelog is again what the store is once it has 
             else latest.set(name.toString(), value)
         if (looks) world.look(lookFails)
       }
-      // The next row finds it, the cut after that mends it.
+      // The next row finds it, and the cut after that mends it.
       world.cut([row('last', '1')], [], false)
       world.look(false)
       world.cut([], [], false)
@@ -94,7 +94,7 @@ function toRows(list: readonly { readonly key: string; readonly value: string | 
   return [...new Map(list.map(({ key, value }) => [key, row(key, value)])).values()]
 }
 
-test('a key that is found while a cut is under way is written again by the next one', () => {
+test('a key that is found while a cut is under way is written again by the next cut', () => {
   const store = new Map([
     ['a', Buffer.from('1')],
     ['b', Buffer.from('1')],
@@ -108,7 +108,7 @@ test('a key that is found while a cut is under way is written again by the next 
   expect(tail.rows([], own)).toEqual([row('b', '1')])
 })
 
-test('a key that a commit changes anyway is in it once, as the commit has it: the store does not have that yet', () => {
+test("a key that a commit changes anyway is in it once, with the commit's value, which the store does not have yet", () => {
   const world = new World()
   world.cut([row('a', '1'), row('b', '1')], [], false)
   world.cut([row('c', '1')], [row('a', 'old'), row('b', 'old')], false)

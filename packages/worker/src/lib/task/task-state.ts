@@ -26,24 +26,24 @@ export interface TaskState {
   readonly tail: ChangelogTail
 }
 
-/** The changed rows of one state, on their way to its changelog. */
+/** The changed rows of one state, as they are sent to its changelog. */
 export interface PreparedRows {
   readonly state: TaskState
   readonly rows: readonly Row[]
-  /** The last one: its offset is what the store has absorbed. */
+  /** The last record: its offset becomes the checkpoint of the store. */
   readonly last: Outgoing | undefined
 }
 
-/** One commit of one task: a moment between two events, for everything that the task has. */
+/** One commit of one task: a moment between two events that covers everything the task has. */
 export interface TaskCommit {
-  /** Time on the monotonic clock. */
+  /** When it was prepared, on the monotonic clock. */
   readonly preparedMs: number
-  /** Those that changed since the last commit. */
+  /** The offsets that changed since the last commit. */
   readonly offsets: readonly (SourceOffset & { readonly pages: SentPages | undefined })[]
-  /** How many of its events each origin has behind itself then. */
+  /** How many handed-out events of each origin the commit covers. */
   readonly passed: readonly { readonly origin: EventOrigin; readonly passed: number }[]
   readonly states: readonly PreparedRows[]
-  /** Resolves when the broker has all rows and all sends of finished events; rejects when it never will. */
+  /** Resolves when the broker has all rows and all sends of finished events; rejects if it never will. */
   readonly acknowledged: Promise<void>
 }
 
@@ -63,14 +63,14 @@ export function sendRows(state: TaskState, output: Pick<TaskOutput, 'add'>, time
   return { state, rows, last }
 }
 
-/** What the store writes of them once they are committed. */
+/** What the store writes once the rows are committed. */
 export function storeChange({ state, rows, last }: PreparedRows, wallTimeMs: number): readonly StoreChange[] {
   if (last === undefined) return []
   const checkpoint = { topicId: state.changelogId, offset: last.offset + 1, wallTimeMs }
   return [{ partition: state.store, rows, checkpoint }]
 }
 
-/** What a refusal means for a row. */
+/** The error code for a row, by that of the refusal. */
 const ROW_CODES: ReadonlyMap<ErrorCode, ErrorCode> = new Map([
   ['RECORD_TOO_LARGE', 'ROW_TOO_LARGE'],
   ['TOPIC_MISSING', 'CHANGELOG_MISSING'],
@@ -100,22 +100,22 @@ class RowOrigin implements SendOrigin {
 }
 
 /**
- * The end of a task's changelog partition as this worker has written it. Its rows should follow on each other there,
- * since nobody else writes them. Where they do not, a request of an earlier owner that slept has reached the broker. Outside
- * of transactions Kafka cannot refuse such a request.
+ * The end of a task's changelog partition as this worker has written it. Rows of this worker should be consecutive
+ * there, since nobody else writes. If they are not, a delayed request of an earlier owner has reached the broker.
+ * Without transactions Kafka cannot refuse such a request.
  */
 export class ChangelogTail {
   #next: number
-  /** By their bytes: keys whose last row in the changelog is not what the store has. */
+  /** Keys (as bytes) whose last row in the changelog differs from that in the store. */
   readonly #overwritten = new Map<string, Buffer>()
   #taken: readonly string[] = []
 
-  /** `next` is where the store ends once it is recovered. */
+  /** `next` is the offset at which the store ends after recovery. */
   constructor(next: number) {
     this.#next = next
   }
 
-  /** The rows of a commit, with those that have to be written again. */
+  /** The rows of a commit, together with those that have to be written again. */
   rows(changed: readonly Row[], store: Pick<StorePartition, 'get'>): readonly Row[] {
     if (this.#overwritten.size === 0) return changed
     const fresh = new Set(changed.map(({ key }) => nameOf(key)))
@@ -124,23 +124,23 @@ export class ChangelogTail {
     return [...changed, ...again.map(([, key]) => ({ key, value: store.get(key) ?? null }))]
   }
 
-  /** The rows of a commit are on the broker. Gives the stretch in which there is more than them. */
+  /** Called when the broker has the rows of a commit. Returns the offset range if it holds more than those rows. */
   wrote(count: number, last: number): OffsetRange | undefined {
     for (const name of this.#taken) this.#overwritten.delete(name)
     this.#taken = []
-    // Where they are is not known: the next commit looks from where the one before ended.
+    // The offsets are unknown: the next commit searches from where the one before ended.
     if (last < 0) return undefined
     const stretch = { from: this.#next, to: last + 1 }
     this.#next = stretch.to
     return stretch.to - stretch.from > count ? stretch : undefined
   }
 
-  /** A stretch could not be read: the next commit comes back to it. */
+  /** Called if a range could not be read: the next commit searches it again. */
   readAgain({ from }: OffsetRange): void {
     this.#next = Math.min(this.#next, from)
   }
 
-  /** What a stretch has left behind. Gives the number of keys that the next commit writes again. */
+  /** Compares the rows of a range with the store. Returns the number of keys that the next commit writes again. */
   compare(rows: Iterable<Row>, store: Pick<StorePartition, 'get'>): number {
     const last = new Map<string, Row>()
     for (const row of rows) last.set(nameOf(row.key), row)

@@ -8,10 +8,10 @@ import type { EventOrigin } from './event-origin.ts'
 import { StateTime, type StateTimeOwner } from './state-time.ts'
 import type { TaskState } from './task-state.ts'
 
-/** How soon idle partitions are looked at again, at the earliest. */
+/** The shortest wait before idle partitions are checked again. */
 const LEAST_WAIT_MS = 1000
 
-/** What it asks of its task. */
+/** The task, as its time sees it. */
 export interface TimedTask {
   readonly closed: boolean
   touch(): void
@@ -19,9 +19,9 @@ export interface TimedTask {
 }
 
 /**
- * Event time in one task, for those of its states that keep to it. A partition is idle when its broker says that it is at
- * its end, everything is finished, and nothing has come for `idleAfter`: a time-out alone would pass over records that
- * only could not be fetched.
+ * Event time in one task, for those of its states that keep event time. A partition is idle if its broker reports that
+ * the log was read to its end, everything is finished, and nothing has arrived for `idleAfter`. A time-out alone would
+ * also pass over records that only could not be fetched.
  */
 export class TaskTime implements StateTimeOwner {
   origins: readonly EventOrigin[] = []
@@ -30,7 +30,7 @@ export class TaskTime implements StateTimeOwner {
   readonly #admin: Pick<Admin, 'offsets'>
   readonly #states = new Map<StateDefinition, StateTime>()
   #cursors: readonly PartitionCursor[] = []
-  /** When each cursor was last seen to move, and where it was. */
+  /** When each cursor was last seen to move, and its position then. */
   readonly #still = new Map<PartitionCursor, { readonly position: number; readonly sinceMs: number }>()
   #timer: Scheduled | undefined = undefined
   #isAsking = false
@@ -41,7 +41,7 @@ export class TaskTime implements StateTimeOwner {
     this.#admin = admin
   }
 
-  /** A state of the task that keeps to event time; `known`: what is committed with its partitions. */
+  /** Adds a state of the task that keeps event time. `known`: the times committed with its partitions. */
   open(definition: StateDefinition, known: readonly CommittedTimes[]): StateTime {
     const found = known.flatMap(({ states }) => states.get(definition.name) ?? [])
     const newest = found.toSorted((a, b) => b.watermark - a.watermark)[0]
@@ -50,7 +50,7 @@ export class TaskTime implements StateTimeOwner {
     return time
   }
 
-  /** `cursors`: those among `origins` that read partitions. */
+  /** `cursors` are those among `origins` that read partitions. */
   attach(origins: readonly EventOrigin[], cursors: readonly PartitionCursor[]): void {
     this.origins = origins
     this.#cursors = cursors
@@ -59,7 +59,7 @@ export class TaskTime implements StateTimeOwner {
     this.alarmSet()
   }
 
-  /** Some origin has finished more. */
+  /** Called when an origin has finished more. */
   check(): void {
     let reached = false
     for (const state of this.#states.values()) if (state.check()) reached = true
@@ -81,7 +81,7 @@ export class TaskTime implements StateTimeOwner {
     this.#task.commitSoon()
   }
 
-  /** The entries of a commit's metadata for the time of these cursors, all of one partition. */
+  /** The entries of a commit's metadata for the time of these cursors, which are all of one partition. */
   finishedTexts(cursors: readonly PartitionCursor[]): readonly string[] {
     return cursors.flatMap(({ subscription, times }) =>
       times === undefined ? [] : (finishedText(subscription.spec.id, times.finished) ?? []),
@@ -96,7 +96,7 @@ export class TaskTime implements StateTimeOwner {
     })
   }
 
-  /** The commit that was prepared last is made. */
+  /** Called when the commit that was prepared last is made. */
   committed(): void {
     for (const state of this.#states.values()) state.prepared()
     this.check()
@@ -115,7 +115,10 @@ export class TaskTime implements StateTimeOwner {
     }
   }
 
-  /** Looks at the partitions again when they may be idle, or when the clock reaches a time for which a state waits. */
+  /**
+   * Schedules a check of the partitions for when they may be idle, or when the clock reaches a time for which a state
+   * waits.
+   */
   #watchIdle(): void {
     const { clock, settings } = this.#environment
     if (this.#timer !== undefined || this.#isAsking || this.#task.closed) return
@@ -139,7 +142,7 @@ export class TaskTime implements StateTimeOwner {
     return Math.max(waitMs === Infinity ? settings.idleAfterMs : waitMs, LEAST_WAIT_MS)
   }
 
-  /** In how many milliseconds a partition may be idle. */
+  /** Milliseconds until a partition may be idle. */
   #stillUntil(cursor: PartitionCursor, monotonicMs: number): number {
     const { position } = cursor.source
     let still = this.#still.get(cursor)
@@ -178,8 +181,11 @@ export class TaskTime implements StateTimeOwner {
             cursor.isAtEnd && (ends.get(partitionKey(cursor.source)) ?? Infinity) <= cursor.source.position
       for (const state of this.#waiting()) state.follow(clock.now(), settings.idleAfterMs)
     } catch (thrown) {
-      // The broker may be gone for a while; the other parts of the transport say so.
-      log.debug({ error: toError(thrown).message }, 'The broker did not say where partitions end that may be idle.')
+      // Debug only: if the broker is gone for a while, other parts of the transport report it.
+      log.debug(
+        { error: toError(thrown).message },
+        'The broker did not report the ends of partitions that may be idle.',
+      )
     } finally {
       this.#isAsking = false
     }

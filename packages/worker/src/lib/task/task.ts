@@ -19,9 +19,9 @@ import { TaskTime } from './task-time.ts'
 import type { Tasks } from './tasks.ts'
 
 /**
- * Task (n, p), from when this worker is given it until it is lost: partition p of all topics and tables that have n. It
- * owns its source partitions with their positions and events in flight, its states, and its output. `openTask` brings
- * it to where its events are handed out, the `Committer` commits it, and `close` is the end of all of it.
+ * Task (n, p): partition p of all topics and tables that have number n, from its assignment to this worker until its
+ * loss. It owns its source partitions with their positions and events in flight, its states, and its output. `openTask`
+ * opens it, the `Committer` commits it, and `close` ends all of it.
  */
 export class Task implements OwnedTask, TransactionTask {
   readonly id: string
@@ -31,12 +31,15 @@ export class Task implements OwnedTask, TransactionTask {
   readonly assigned: readonly TopicPartition[]
   readonly output: TaskOutput
   readonly handOut: HandOut
-  /** What its events in flight have read of its tables. */
+  /** What its events in flight have read of the task's tables. */
   readonly reads: ReadLog = new ReadLog()
   readonly committable: Committable = new Committable()
-  /** Where a state of it keeps to event time. */
+  /** Present if a state of the task keeps event time. */
   readonly time: TaskTime | undefined
-  /** The log may have grown past the position since: only this shows that other records are there now. */
+  /**
+   * Log ends that were found before a position. Without them a log that has grown past the position since would hide
+   * that it has other records now.
+   */
   readonly foundEnds: ReadonlyMap<string, number>
   /** Reasons of `NOT_NOW`; read before each event. */
   blocked: number = NOT_NOW.opening
@@ -62,24 +65,24 @@ export class Task implements OwnedTask, TransactionTask {
     this.foundEnds = foundEnds
     this.handOut = tasks.handOut
     this.#tasks = tasks
-    // Each event in flight may listen to it.
+    // Without a limit of listeners, because each event in flight may add one.
     setMaxListeners(0, this.#abort.signal)
     this.output = tasks.outputOf(this, failures)
     const isTimed = tasks.topics.statesWith(partitions).some(({ eventTime }) => eventTime === true)
     this.time = isTimed ? new TaskTime(this, tasks.environment, tasks.admin) : undefined
   }
 
-  /** Lost: nothing of it counts any more. */
+  /** Whether the task is lost. Nothing that it does counts any more. */
   get closed(): boolean {
     return (this.blocked & NOT_NOW.closed) !== 0
   }
 
-  /** Aborts when it is lost. */
+  /** Aborts when the task is lost. */
   get signal(): AbortSignal {
     return this.#abort.signal
   }
 
-  /** Recovered: it can be committed. */
+  /** Whether the task is recovered, so that it can be committed. */
   get running(): boolean {
     return this.#sources.length > 0 && !this.closed
   }
@@ -92,12 +95,12 @@ export class Task implements OwnedTask, TransactionTask {
     return [...this.#states.values()]
   }
 
-  /** Events in the hands of agents. */
+  /** How many events agents work on. */
   get inFlight(): number {
     return this.#inFlight
   }
 
-  /** Of changed rows that no commit has taken yet. */
+  /** Bytes of changed rows that no commit has taken yet. */
   get dirtyBytes(): number {
     return this.states.reduce((sum, { open }) => sum + open.dirtyBytes, 0)
   }
@@ -115,13 +118,13 @@ export class Task implements OwnedTask, TransactionTask {
     this.time?.attach(this.#origins, cursors)
   }
 
-  /** Its partitions are fetched from where they stand, and its events are handed out. */
+  /** Starts fetching its partitions at their positions, and the hand-out of its events. */
   begin(): void {
     for (const { source } of this.#sources) this.#tasks.consumer.seek(source, source.position)
     this.blocked &= ~NOT_NOW.opening
   }
 
-  /** Why no event of a partition is handed out to a subscription just now, as a number of `NOT_NOW`. */
+  /** Why no event of a partition is handed out to a subscription just now, as bits of `NOT_NOW`. */
   whyNotAsBits({ topic, partition }: TopicPartition, subscription: string): number {
     const found = this.#sources.find(({ source }) => source.topic === topic && source.partition === partition)
     const cursor = found?.cursors.find(({ subscription: { spec } }) => spec.id === subscription)
@@ -129,29 +132,29 @@ export class Task implements OwnedTask, TransactionTask {
     return cursor === undefined || (blocked & ~PASSING) !== 0 ? blocked : blocked | cursor.subscription.waiting(cursor)
   }
 
-  /** The same in words; `undefined` when the next record is handed out as soon as it is there. */
+  /** The same in words; `undefined` if the next record would be handed out on arrival. */
   whyNot(partition: TopicPartition, subscription: string): string | undefined {
     return inWords(this.whyNotAsBits(partition, subscription))
   }
 
-  /** An event has been handed out. */
+  /** Called when an event has been handed out. */
   entered(): void {
     this.#inFlight++
   }
 
-  /** An event is no longer in flight. */
+  /** Called when an event is no longer in flight. */
   left(): void {
     this.#inFlight--
     if (this.#inFlight === 0 && this.#idle !== undefined) this.#becomeIdle()
     if (!this.#touched) this.touch()
   }
 
-  /** Resolves when no event is in flight, or the task is lost. */
+  /** Resolves when no event is in flight, or when the task is lost. */
   async whenIdle(): Promise<void> {
     if (this.#inFlight > 0 && !this.closed) await (this.#idle ??= deferred<void>()).promise
   }
 
-  /** Events in the hands of agents, or of that one, for messages. */
+  /** Describes events in flight, of all agents or of one, for messages. */
   describeInFlight(agent?: string): readonly string[] {
     if (this.#inFlight === 0) return []
     return this.#origins.flatMap(({ topic, partition, tracker, subscription: { spec } }) =>
@@ -161,20 +164,20 @@ export class Task implements OwnedTask, TransactionTask {
     )
   }
 
-  /** There is something for the next commit. */
+  /** Notes that the next commit has something to write. */
   touch(): void {
     if (this.#touched || this.closed) return
     this.#touched = true
     this.#tasks.touched(this)
   }
 
-  /** A commit waits for an event in flight: new ones do not go out until then. */
+  /** While true, a commit waits for an event in flight, and no new ones are handed out. */
   holdForCommit(on: boolean): void {
     this.#hold(NOT_NOW.spilled, on)
     if (on) this.handOut.wanted()
   }
 
-  /** Sends of its finished events that wait for a commit are at their bound. */
+  /** While true, sends of its finished events that wait for a commit are at their bound. */
   holdForSends(on: boolean): void {
     this.#hold(NOT_NOW.collector, on)
   }
@@ -185,7 +188,7 @@ export class Task implements OwnedTask, TransactionTask {
     if (!on && !this.closed && this.blocked !== before) this.handOut.wake()
   }
 
-  /** Positions that have changed since the last commit, within one turn of the event loop. */
+  /** Snapshots the positions that have changed since the last commit, synchronously. */
   changedOffsets(): readonly SourceOffset[] {
     const { appId } = this.#tasks.environment
     const { time } = this
@@ -194,8 +197,8 @@ export class Task implements OwnedTask, TransactionTask {
   }
 
   /**
-   * Takes exactly what is finished, in the turn in which `changed` was found, and sends its rows. `undefined` when there is
-   * nothing to commit.
+   * Takes exactly what is finished, in the same turn as `changed`, and sends its rows. `undefined` if there is nothing
+   * to commit.
    */
   prepareCommit(
     clock: Clock,
@@ -216,7 +219,7 @@ export class Task implements OwnedTask, TransactionTask {
     return { preparedMs: clock.monotonic(), offsets, passed, states, acknowledged: this.output.seal() }
   }
 
-  /** Its offsets are committed, and its rows stored. */
+  /** Called when its offsets are committed and its rows stored. */
   committed({ offsets, passed, states }: TaskCommit, nowMs: number): void {
     for (const { source, offset, metadata, overflow } of offsets) {
       if (source.committed !== offset) source.movedAtMs = nowMs
@@ -228,7 +231,7 @@ export class Task implements OwnedTask, TransactionTask {
     for (const { state } of states) state.open.rowsStored()
   }
 
-  /** The commit was given up, or could not be prepared: the next one has everything that was in it. */
+  /** Called if the commit was given up, or could not be prepared: the next one has everything that was in it. */
   notCommitted(commit?: TaskCommit): void {
     if (this.closed) return
     for (const { state } of commit?.states ?? []) state.open.rowsReturned()
@@ -246,20 +249,20 @@ export class Task implements OwnedTask, TransactionTask {
     if (this.#delays === 0) this.blocked &= ~NOT_NOW.delayed
   }
 
-  /** Sends of an event in flight go out before it has finished. */
+  /** Called when sends of an event in flight go out before it has finished. */
   spillBegan(): void {
     if (this.output.transactional) this.committable.spillBegan()
   }
 
   /**
-   * Such an event, or another of its batch, has failed: for good with this error, or it is to be tried again. Without a
-   * transaction, what has gone out stays out. In one it can be taken back, with all the rest.
+   * Called when such an event, or another one of its batch, has failed: permanently with this error, or to be retried.
+   * Without a transaction the sends stay out. A transaction is aborted, with everything else in it.
    */
   spillFailed(event: HandedOutEvent, error: Error | undefined): void {
     if (this.output.transactional) this.#tasks.eventFailed(event, error)
   }
 
-  /** That event is over: finished, or not and then its sends have gone out all the same. */
+  /** Called when such an event is over. Its sends stay out even if it has not finished. */
   spillEnded(finished: boolean): void {
     if (!this.output.transactional) return
     this.committable.spillEnded()
@@ -270,7 +273,7 @@ export class Task implements OwnedTask, TransactionTask {
     this.#tasks.refused(record, error)
   }
 
-  /** A commit is wanted before its time. */
+  /** Requests a commit before its time. */
   commitSoon(): void {
     this.#tasks.commitSoon(this)
   }
@@ -284,9 +287,9 @@ export class Task implements OwnedTask, TransactionTask {
   }
 
   /**
-   * It is lost: what is in flight counts no more, changes and sends are dropped, what the driver still fetches of it is
-   * stopped. So it is where the driver has kept the partitions: else it would run ahead of a task that is opened again.
-   * Resolves when its stores and its output are given back.
+   * Ends the task when it is lost: its events in flight no longer count, their changes and sends are dropped, and the
+   * driver stops fetching its partitions, even those that the driver keeps. Otherwise the driver would run ahead of a
+   * task that is reopened. Resolves when its stores and its output are released.
    */
   async close(reason: string): Promise<void> {
     if (this.closed) return

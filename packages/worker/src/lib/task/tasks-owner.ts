@@ -21,7 +21,7 @@ export interface TasksOwner {
   readonly blockingEvents: BlockingEvents
   readonly topology: DeclaredTopology
   readonly subscriptions: readonly OpenedReader[]
-  /** No task is being opened any more. */
+  /** Called when no task is being opened any more. */
   opened(): void
   /** Ends the worker. */
   fail(error: Error): void
@@ -33,6 +33,6 @@ export interface TasksOptions {
   readonly admin: Admin
   readonly consumer: Consumer
   readonly recovery: Recovery
-  /** A task has begun to run. */
+  /** Called when a task has begun to run. */
   readonly onRunning: (task: Task) => void
 }

@@ -5,7 +5,7 @@ import { tasksToCommit } from './row-budget.ts'
 const sum = (tasks: readonly { readonly dirtyBytes: number }[]): number =>
   tasks.reduce((total, { dirtyBytes }) => total + dirtyBytes, 0)
 
-test('the rest is small enough, no task of those is left out in vain, and none is larger than those that are cut', () => {
+test('the remaining tasks are small enough, no committed task is unnecessary, and no remaining one is larger', () => {
   const tasks = fc.array(fc.record({ dirtyBytes: fc.nat({ max: 100 }) }), { maxLength: 20 })
   fc.assert(
     fc.property(tasks, fc.nat({ max: 500 }), (all, keepBytes) => {

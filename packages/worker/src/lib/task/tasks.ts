@@ -33,16 +33,16 @@ import type { TasksOptions, TasksOwner } from './tasks-owner.ts'
 import { RepartitionPurge } from '../topics/repartition-purge.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
 
-/** The longest delay before a task is opened in which some event blocks the event loop. */
+/** The longest delay before a task is opened that has a blocking event. */
 const LONGEST_DELAY_MS = 10_000
 
-/** The tasks of a worker from when it is given them until they are lost, and the parts that they share. */
+/** The tasks of a worker from their assignment to their loss, and the parts that they share. */
 export class Tasks implements CollectorOwner {
   readonly environment: WorkerEnvironment
   readonly lease: Lease
   readonly handOut: HandOut
   readonly stores: TaskStores
-  /** What agents read: it gets the origins of each task that is opened. */
+  /** Readers of agents, which get the origins of each task that is opened. */
   readonly subscriptions: readonly OpenedReader[]
   readonly topics: TopicDirectory
   readonly admin: Admin
@@ -64,7 +64,7 @@ export class Tasks implements CollectorOwner {
   readonly #lateRows: LateRows
   readonly #purge: RepartitionPurge
   readonly #tasks = new Map<string, Task>()
-  /** Tasks that are lost and not closed yet, and stores that are needed no more. */
+  /** Lost tasks that are still being closed, and stores that are no longer needed. */
   readonly #closing = new Set<Promise<void>>()
 
   constructor(owner: TasksOwner, { topics, admin, consumer, recovery, onRunning }: TasksOptions) {
@@ -95,12 +95,12 @@ export class Tasks implements CollectorOwner {
     this.changedRows = new RowBudget(environment.settings.cacheBytes, handOut, this.committer)
   }
 
-  /** By task id: those on their way to running too. */
+  /** All tasks by id, including those that are being opened. */
   get all(): ReadonlyMap<string, Task> {
     return this.#tasks
   }
 
-  /** Tasks that are recovered, and not lost. */
+  /** Tasks that are recovered and not lost. */
   get running(): readonly Task[] {
     return [...this.#tasks.values()].filter((task) => task.running)
   }
@@ -115,45 +115,47 @@ export class Tasks implements CollectorOwner {
     return this.#owner.topology.topics.get(topic)?.keyCodec
   }
 
-  /** What gives the records of a topic their times, as declared. */
+  /** The source of the record times of a topic, as declared. */
   stampOf(topic: string): TopicDeclaration['stamp'] {
     return this.#owner.topology.topics.get(topic)?.stamp
   }
 
-  /** Where the sends and rows of a new task go. `failures`: as `TaskOutput.failures` of the same task before. */
+  /**
+   * Makes the output for the sends and rows of a new task. `failures`: `TaskOutput.failures` of the task's predecessor.
+   */
   outputOf(task: Task, failures: number): TaskOutput {
     return this.environment.settings.exactlyOnce
       ? new TransactionOutput(this.environment, this.#owner.sending, { task, failures })
       : new SharedOutput(task, this.collector, this.#sharedCommits)
   }
 
-  /** A partition of a running task. */
+  /** The source of a partition, if its task runs. */
   sourceOf({ topic, partition }: TopicPartition): TaskSource | undefined {
     const task = this.#tasks.get(taskId(this.topics.partitions(topic) ?? 0, partition))
     return task?.sources.find(({ source }) => source.topic === topic)
   }
 
-  /** There is something for the task's next commit. */
+  /** Called when the task has something for its next commit. */
   touched(task: Task): void {
     this.committer.touched(task)
   }
 
-  /** The task should be committed now. */
+  /** Commits the task now. */
   commitSoon(task: Task): void {
     this.committer.soon(task)
   }
 
-  /** The broker refused a record for good. */
+  /** Called when the broker refuses a record permanently. */
   refused(record: Outgoing, error: Error): void {
     this.refusedEvents.refused(record, error)
   }
 
-  /** An event has failed of which sends have gone out; its task is opened again for that. */
+  /** Called when an event has failed after some of its sends had gone out; its task is reopened for that. */
   eventFailed(event: HandedOutEvent, error: Error | undefined): void {
     this.refusedEvents.failed(event, error)
   }
 
-  /** The worker's producer cannot go on. */
+  /** Called when the worker's producer cannot continue. */
   broken(error: Error): void {
     this.fail(error)
   }
@@ -164,8 +166,9 @@ export class Tasks implements CollectorOwner {
   }
 
   /**
-   * Drops the task whole, if it is here, and opens it again from its last commit. `cutOff`: a partition of it ends before
-   * what had been read. During a stop the next owner opens it: what this worker has of it must not be in its last commit.
+   * Drops the whole task, if it is here, and reopens it from its last commit. `cutOff`: one of its partitions ends
+   * before the position. During a stop the next owner opens the task, and this worker's last commit must not include
+   * it.
    */
   reopen(id: string, reason: string, cutOff?: LostPosition): void {
     const task = this.#tasks.get(id)
@@ -175,15 +178,15 @@ export class Tasks implements CollectorOwner {
       log.warn({ task: id }, `Task ${id} is given up without a last commit: ${reason}.`)
       return this.lose([id], reason)
     }
-    log.warn({ task: id }, `Task ${id} is opened again: ${reason}.`)
-    // A task that was not running yet has made no use of what was found out before.
+    log.warn({ task: id }, `Task ${id} is reopened: ${reason}.`)
+    // A task that was not running yet has not used the ends found before.
     const foundEnds = new Map(task.running ? [] : task.foundEnds)
     if (cutOff !== undefined) foundEnds.set(partitionKey(cutOff), cutOff.end)
     this.lose([id], reason)
     void this.open([this.add(task, { foundEnds, failures: task.output.failures })], clock.monotonic())
   }
 
-  /** Events in the hands of agents, or of that one, for messages. */
+  /** Describes events in flight, of all agents or of one, for messages. */
   describeInFlight(agent?: string): readonly string[] {
     return this.running.flatMap((task) => task.describeInFlight(agent))
   }
@@ -218,13 +221,16 @@ export class Tasks implements CollectorOwner {
     this.opening.end(1)
   }
 
-  /** One of several events in them blocks the event loop, and will again: what else is here is handled and committed first. */
+  /**
+   * Opens tasks later in which one of several events blocks the event loop and will do so again, so that everything
+   * else here is handled and committed first.
+   */
   openLater(tasks: readonly Task[]): void {
     const { clock, log, settings } = this.environment
     const delayMs = Math.min(settings.sessionTimeoutMs, LONGEST_DELAY_MS)
     log.warn(
       { tasks: tasks.map(({ id }) => id) },
-      `In ${tasks.length === 1 ? 'a task' : `${tasks.length} tasks`} some event has blocked the event loop of a worker for longer than its session: begun in ${delayMs} ms, after the others.`,
+      `${tasks.length === 1 ? 'A task is' : `${tasks.length} tasks are`} opened in ${delayMs} ms, after the others, because an event there blocked the event loop of a worker for longer than its session.`,
     )
     this.opening.begin(tasks.length)
     clock.schedule(delayMs, () => {
@@ -237,7 +243,7 @@ export class Tasks implements CollectorOwner {
     })
   }
 
-  /** Closes these tasks, which are lost; their stores in the background. */
+  /** Closes these tasks, which are lost. Their stores are closed in the background. */
   lose(ids: readonly string[], reason: string): void {
     for (const id of ids) {
       const task = this.#tasks.get(id)
@@ -249,7 +255,7 @@ export class Tasks implements CollectorOwner {
     this.handOut.purge()
   }
 
-  /** Keeps the stores of these open until the next assignment. */
+  /** Keeps these stores open until the next assignment. */
   keepStores(tasks: readonly TaskRef[], copies: readonly CopyRef[]): void {
     const ofTasks = tasks.flatMap(({ partitions, partition }) =>
       this.topics.statesWith(partitions).map(({ name }) => partitionKey({ topic: name, partition })),
@@ -259,12 +265,12 @@ export class Tasks implements CollectorOwner {
     this.#inBackground(wanted, 'A store that is needed no more was not closed cleanly.')
   }
 
-  /** Resolves when everything that was lost is closed. */
+  /** Resolves when all lost tasks are closed. */
   async closed(): Promise<void> {
     await Promise.all(this.#closing)
   }
 
-  /** When no task is left. */
+  /** Called when no task is left. */
   async close(): Promise<void> {
     this.flow.close()
     this.#purge.close()
@@ -272,7 +278,7 @@ export class Tasks implements CollectorOwner {
     await this.#lateRows.close()
   }
 
-  /** Called last: parts of the worker may send until then. */
+  /** Called last, because parts of the worker may send until then. */
   async closeSending(reason: unknown): Promise<void> {
     await this.#producer.close()
     this.collector.close(reason)
