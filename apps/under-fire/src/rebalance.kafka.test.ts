@@ -23,7 +23,8 @@ describeKafka('rebalances under load', (brokers) => {
     let run: FireRun
     let endLoad: () => Promise<void>
     beforeAll(async () => {
-      run = await openRun()
+      // None of them dies: a short session would only tell a busy machine from an idle one.
+      run = await openRun({ sessionTimeout: '10s' })
       endLoad = run.load(PER_SECOND)
     })
     afterAll(() => run[Symbol.asyncDispose]())

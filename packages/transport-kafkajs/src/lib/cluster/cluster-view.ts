@@ -111,6 +111,19 @@ export class ClusterView {
     })
   }
 
+  /**
+   * Partition counts, asked now and not remembered; topics that cannot be looked up are absent. The names may be those of
+   * a stranger in the group: one that cannot be a topic's must not stop the others, and later requests must not grow.
+   */
+  async partitionCounts(names: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const { topics } = await this.ask(metadataRequest(names))
+    return new Map(
+      topics.map(topicView).flatMap((view) => {
+        return view === undefined || view instanceof MillraceError ? [] : [[view.name, view.leaders.length]]
+      }),
+    )
+  }
+
   /** Any broker that answers. */
   async anyLink(): Promise<BrokerLink> {
     let failure: unknown

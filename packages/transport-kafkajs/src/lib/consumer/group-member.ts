@@ -1,5 +1,6 @@
 import { deferred, type Deferred, MillraceError, raceAbort, toError, withinLimit } from '@millrace/core'
 import type { AssignmentChange } from '@millrace/core/driver'
+import { kafkaErrorName } from '../errors/kafka-errors.ts'
 import { requirePartition } from '../cluster/to-leaders.ts'
 import { isPassing, PassingError, reasonOf, retrying } from '../cluster/retrying.ts'
 import type { PartitionFetcher } from '../fetch/partition-fetcher.ts'
@@ -11,6 +12,7 @@ import { OwnedPartitions } from './owned-partitions.ts'
 const MOST_REFUSALS = 6
 
 type Joined = Extract<JoinResult, { readonly kind: 'joined' }>
+type Lost = Extract<SessionEnd, { readonly kind: 'lost' }>
 
 /**
  * The life of a member in its group: join, heartbeat, drain, join again. The drain comes before JoinGroup, while commits
@@ -60,10 +62,10 @@ export class KafkaMember {
         this.#started.resolve()
         const end = await raceAbort(session.ended, signal)
         if (end.kind === 'failed') throw end.error
-        const lost = end.kind === 'lost' || (await this.#drain(session)) === 'lost'
+        const lost = end.kind === 'lost' ? end : await this.#drain(session)
         session.stop()
         this.#session = undefined
-        if (lost) await this.#lose()
+        if (lost !== undefined) await this.#lose(lost)
       }
     } catch (error) {
       await this.#end(toError(error))
@@ -144,7 +146,7 @@ export class KafkaMember {
           if (++refusals >= MOST_REFUSALS) throw tooLarge(this.#context.options.groupId, result.bytes)
           throw new PassingError(`Kafka could not keep the assignment of the group, of ${result.bytes} bytes.`)
         } else {
-          await this.#lose()
+          await this.#lose(result)
         }
       } catch (error) {
         if (signal.aborted) throw signal.reason
@@ -179,7 +181,7 @@ export class KafkaMember {
   }
 
   /** Lets the worker finish its events in flight while heartbeats go on. */
-  async #drain(session: GroupSession): Promise<'drained' | 'lost'> {
+  async #drain(session: GroupSession): Promise<Lost | undefined> {
     const { clock, log, signal } = this.#context
     const { rebalanceTimeoutMs, groupId, listener } = this.#context.options
     let end: SessionEnd | undefined
@@ -188,14 +190,23 @@ export class KafkaMember {
     if (!(await withinLimit(clock, rebalanceTimeoutMs, raceAbort(drained, signal))))
       log.warn({ groupId, rebalanceTimeoutMs }, 'The drain before a rebalance took too long: joining without it.')
     if (end?.kind === 'failed') throw end.error
-    if (end !== undefined) return 'lost'
+    if (end?.kind === 'lost') return end
     this.#joining ??= deferred()
-    return 'drained'
+    return undefined
   }
 
-  /** MemberGeneration is gone: everything is lost, and the next join is that of a new member. */
-  async #lose(): Promise<void> {
+  /** Membership is gone: everything is lost, and the next join is that of a new member. */
+  async #lose({ code }: Lost): Promise<void> {
+    const { clock, log, options } = this.#context
     const wasMember = this.owned.isMember
+    // Silence of more than a session means that this process or the broker stood still; less, that the broker forgot.
+    const silentMs = Math.round(clock.monotonic() - this.lastHeartbeatMs)
+    const { groupId, sessionTimeoutMs } = options
+    if (wasMember)
+      log.warn(
+        { groupId, memberId: this.#memberId, answer: kafkaErrorName(code), silentMs, sessionTimeoutMs },
+        'The group has gone on without this member.',
+      )
     this.#memberId = ''
     this.#dropAll()
     this.#endJoining()

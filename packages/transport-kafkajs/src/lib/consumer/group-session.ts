@@ -8,8 +8,8 @@ import { fencedInstance, type MemberContext } from './join-leave.ts'
 export type SessionEnd =
   /** The group rebalances: drain and join again. */
   | { readonly kind: 'rebalance' }
-  /** The group has gone on without this member. */
-  | { readonly kind: 'lost' }
+  /** The group has gone on without this member, as the coordinator said with this code. */
+  | { readonly kind: 'lost'; readonly code: number }
   /** It will not recover. */
   | { readonly kind: 'failed'; readonly error: Error }
 
@@ -59,7 +59,7 @@ export class GroupSession {
   endFor(code: number): void {
     if (code === REBALANCE) this.#end.resolve({ kind: 'rebalance' })
     else if (code === KafkaCode.fencedInstanceId) this.#over({ kind: 'failed', error: fencedInstance(this.membership) })
-    else if (isMembershipLost(code)) this.#over({ kind: 'lost' })
+    else if (isMembershipLost(code)) this.#over({ kind: 'lost', code })
     else
       this.#over({
         kind: 'failed',

@@ -36,8 +36,8 @@ export type JoinResult =
   | { readonly kind: 'again'; readonly memberId: string }
   /** The broker could not keep what this leader gave out: so many bytes for all members together. */
   | { readonly kind: 'refused'; readonly memberId: string; readonly bytes: number }
-  /** The broker does not know the member any more. */
-  | { readonly kind: 'lost' }
+  /** The broker does not know the member any more, and says so with this code. */
+  | { readonly kind: 'lost'; readonly code: number }
 
 /** The answer comes when every member has joined; a little more than the longest drain. */
 const ANSWER_SLACK_MS = 5_000
@@ -79,7 +79,7 @@ function refused(
   { coordinator, options: { groupId, sessionTimeoutMs } }: MemberContext,
 ): JoinResult | undefined {
   if (code === KafkaCode.fencedInstanceId) throw fencedInstance(membership)
-  if (isMembershipLost(code)) return { kind: 'lost' }
+  if (isMembershipLost(code)) return { kind: 'lost', code }
   coordinator.check(code, `Group "${groupId}" refused the member (sessionTimeout ${sessionTimeoutMs} ms).`)
   return undefined
 }
@@ -90,13 +90,7 @@ async function assignAll(
 ): Promise<[string, Buffer][]> {
   const members = joined.members.map(({ memberId, metadata }) => ({ id: memberId, ...subscriptionOf(metadata) }))
   const topics = [...new Set(members.flatMap((member) => member.topics))]
-  view.want(topics)
-  await view.refresh()
-  const partitions = new Map<string, number>()
-  for (const topic of topics) {
-    const found = view.topic(topic)
-    if (found !== undefined) partitions.set(topic, found.leaders.length)
-  }
+  const partitions = await view.partitionCounts(topics)
   const { assignments, groupData, ownData } = runAssignor(() => assignor.assign({ members, partitions }), groupId)
   return members.map(({ id }) => [
     id,

@@ -4,7 +4,7 @@ import type { AssignmentChange, ConsumerOptions } from '@millrace/core/driver'
 import { expect, test } from 'vitest'
 import { memberOptions } from '../member-options.fixture.ts'
 import { KafkaConsumer } from './kafka-consumer.ts'
-import { code, committed, joined, ScriptedBroker, synced } from './scripted-broker.fixture.ts'
+import { code, committed, joined, joinedAsLeader, ScriptedBroker, synced } from './scripted-broker.fixture.ts'
 
 const COORDINATOR_LOAD_IN_PROGRESS = 14
 const UNKNOWN_MEMBER_ID = 25
@@ -140,6 +140,10 @@ test('a member that is thrown out while it drains hears of it at once, and of th
   broker.on('Heartbeat', () => code(UNKNOWN_MEMBER_ID))
   await broker.clock.advance(250)
   await eventually(() => told.includes('lost'), { what: 'onLost', limitMs: 5_000 })
+  // Whoever reads the log sees whether it stood still or was forgotten.
+  expect(broker.warnings).toEqual([
+    { groupId: 't', memberId: 'me', answer: 'UNKNOWN_MEMBER_ID', silentMs: 200, sessionTimeoutMs: 6_000 },
+  ])
   broker.on('Heartbeat', () => code(0))
   await broker.clock.advance(250)
   expect(told.slice(1)).toEqual(['revoke', 'lost'])
@@ -185,5 +189,32 @@ test('a member counts as heard of from when its join or heartbeat was sent, not 
   await clock.advance(1)
   const [firstMs = 0, secondMs = 0] = beats
   expect([secondMs - firstMs, consumer.lastHeartbeatMs()]).toEqual([500, firstMs])
+  await consumer.close()
+})
+
+test('a leader looks up the topics of a stranger in the group, but does not keep asking for them', async () => {
+  const counts: ReadonlyMap<string, number>[] = []
+  const broker = new ScriptedBroker(
+    { t: 2, strange: 3 },
+    {
+      JoinGroup: () => joinedAsLeader(1, { me: ['t'], stranger: ['strange', 'not/there'] }),
+      SyncGroup: () => synced([]),
+    },
+  )
+  const options = memberOptions('t', ({ partitions }) => {
+    counts.push(partitions)
+    return { assignments: new Map(), groupData: Buffer.alloc(0) }
+  })
+  const consumer = new KafkaConsumer(options, broker.context)
+  await consumer.start()
+  expect(counts).toEqual([
+    new Map([
+      ['t', 2],
+      ['strange', 3],
+    ]),
+  ])
+  expect(broker.lookUps.filter((request) => request.includes('strange')).length).toBe(1)
+  await broker.context.view.refresh()
+  expect(broker.lookUps.filter((request) => request.includes('strange')).length).toBe(1)
   await consumer.close()
 })

@@ -16,7 +16,7 @@ import { BrokerLink } from '../kafkajs/broker-link.ts'
 import type { KafkajsClient } from '../kafkajs/kafkajs-client.ts'
 import type { ConnectionInternals } from '../kafkajs/kafkajs-internals.ts'
 import type { BrokerAddress } from '../wire/requests/cluster.ts'
-import { encodeAssignment } from '../wire/requests/groups.ts'
+import { encodeAssignment, encodeSubscription } from '../wire/requests/groups.ts'
 import { writeByTopic } from '../wire/requests/request-fields.ts'
 import { WireWriter } from '../wire/wire-writer.ts'
 
@@ -38,6 +38,10 @@ export class ScriptedBroker {
   readonly context: KafkaClientContext
   /** Names of the requests so far. */
   readonly requests: string[] = []
+  /** Metadata requests so far, as bytes. */
+  readonly lookUps: Buffer[] = []
+  /** Warnings so far. */
+  readonly warnings: object[] = []
   readonly #topics: Readonly<Record<string, number>>
   readonly #scripts: Record<ScriptedApi, Script>
 
@@ -55,15 +59,20 @@ export class ScriptedBroker {
     }
     const { clock } = this
     const settings = kafkaSettings({ brokers: ['broker:9092'], clientId: 'scripted' })
-    const deps = { clock, log: silent, health: new BrokerHealth({ clock, log: silent }) }
-    const openLinks = (): BrokerLinks => new ScriptedLinks(settings, deps, (api) => this.#answer(api))
+    const log: Logger = { ...silent, warn: (fields) => void this.warnings.push(fields) }
+    const deps = { clock, log, health: new BrokerHealth({ clock, log: silent }) }
+    const openLinks = (): BrokerLinks =>
+      new ScriptedLinks(settings, deps, (api, request) => {
+        if (api === 'Metadata') this.lookUps.push(request)
+        return this.#answer(api)
+      })
     const control = openLinks()
     const view = new ClusterView(control, [ADDRESS], clock)
     const reconnects = new Reconnects(view, deps)
     this.context = {
       settings,
       clock,
-      log: silent,
+      log,
       view,
       reconnects,
       control,
@@ -94,13 +103,13 @@ export class ScriptedBroker {
 }
 
 class ScriptedLinks extends BrokerLinks {
-  readonly #answer: (api: string) => Promise<Buffer>
+  readonly #answer: (api: string, request: Buffer) => Promise<Buffer>
   readonly #deps: { readonly clock: Clock; readonly health: BrokerHealth }
 
   constructor(
     settings: ConstructorParameters<typeof BrokerLinks>[0],
     deps: ConstructorParameters<typeof BrokerLinks>[1],
-    answer: (api: string) => Promise<Buffer>,
+    answer: (api: string, request: Buffer) => Promise<Buffer>,
   ) {
     super(settings, deps)
     this.#deps = deps
@@ -115,8 +124,8 @@ class ScriptedLinks extends BrokerLinks {
     const connection: ConnectionInternals = {
       isConnected: () => true,
       send: async ({ request, response }) => {
-        await request.encode()
-        return response.parse(await response.decode(await this.#answer(request.apiName)))
+        const { buffer } = await request.encode()
+        return response.parse(await response.decode(await this.#answer(request.apiName, buffer)))
       },
     }
     return new BrokerLink(ADDRESS, NO_CLIENT, connection, { requestTimeoutMs: 30_000, ...this.#deps })
@@ -165,6 +174,17 @@ function metadata(topics: Readonly<Record<string, number>>): WireWriter {
 export function joined(generation: number, memberId: string = 'me'): WireWriter {
   const writer = new WireWriter().int32(0).int16(0).int32(generation)
   return writer.string('test').string('the leader').string(memberId).int32(0)
+}
+
+/** Joined as the leader of a group of these members, with the topics that each subscribes to. */
+export function joinedAsLeader(generation: number, members: Readonly<Record<string, readonly string[]>>): WireWriter {
+  const writer = new WireWriter().int32(0).int16(0).int32(generation).string('test').string('me').string('me')
+  return writer.array(Object.entries(members), ([id, topics]) =>
+    writer
+      .string(id)
+      .string(null)
+      .data(encodeSubscription({ topics, data: Buffer.alloc(0) }, 0)),
+  )
 }
 
 /** Assigned these partitions. */
