@@ -39,14 +39,18 @@ export { currentTrace } from './lib/events/trace-headers.ts'
 export type { AgentCounts } from './lib/events/agent-context.ts'
 export type { EventTarget, Sink, ValueTarget } from './lib/events/targets.ts'
 export type { ValuesOf } from './lib/streams/steps.ts'
-export { type Branches, type Mergeable, Stream } from './lib/streams/stream.ts'
+export { Stream } from './lib/streams/stream.ts'
+export type { Aggregation, EmitWhen, WindowedResults, WindowedStream } from './lib/streams/windowed-stream.ts'
 export type {
+  Branches,
   BranchPredicate,
   EventsAreNoValues,
   GroupByOptions,
+  Mergeable,
   SendsValues,
   TakeOptions,
 } from './lib/streams/stream-options.ts'
+export type { StreamWindow, StreamWindowOptions, WindowResult } from './lib/stream-windows.ts'
 export type { StreamsContext as StreamsDeps } from './lib/streams-context.ts'
 export { createTopic, type TopicOf } from './lib/topics/create-topic.ts'
 export { type AnyTopic, Topic } from './lib/topics/topic.ts'

@@ -28,7 +28,7 @@ import {
   ReplyInboxes,
   type StreamsDeps,
 } from '@millrace/streams'
-import { globalTablesPart, type TablesDeps } from '@millrace/tables'
+import { globalTablesPart, StreamWindows, type TablesDeps } from '@millrace/tables'
 import { createSite, type Site, type SiteApp, type SiteWorker, siteWorker, webPart, type WebPart } from '@millrace/web'
 import {
   type ClientContext,
@@ -107,6 +107,11 @@ export class AppRuntime implements ClientApp, LocalApp, SiteApp {
     })
     this.surroundings = surroundings
     this.drivers = new Drivers(surroundings)
+    this.tables = {
+      appId: settings.id,
+      contexts: this.contexts,
+      workers: () => this.#running.map(({ worker }) => worker.context),
+    }
     this.streams = {
       appId: settings.id,
       contexts: this.contexts,
@@ -114,12 +119,8 @@ export class AppRuntime implements ClientApp, LocalApp, SiteApp {
       replies: new ReplyInboxes(),
       context: () => this.context(),
       runningWorker: () => this.#running[0]?.worker.context,
+      windows: new StreamWindows(this.tables, this.definitions),
       tracing: sensor.tracing,
-    }
-    this.tables = {
-      appId: settings.id,
-      contexts: this.contexts,
-      workers: () => this.#running.map(({ worker }) => worker.context),
     }
     sensor.tracing?.attach(() => currentTrace(this.contexts))
     this.site = createSite(this, environment.dashboard === false ? undefined : dashboard)

@@ -87,6 +87,8 @@ export interface KeyedDefinition<K, V> extends CodecKeyOptions<K> {
 export interface TableDefinition<K, V> extends KeyedDefinition<K, V>, CodecShapeOptions<K, V> {
   readonly fallback: (() => V) | undefined
   readonly partitioner: 'key' | 'source'
+  /** As of `StateDefinition`. */
+  readonly sizedAs?: readonly string[] | undefined
 }
 
 /** The table to which options belong, for messages. */

@@ -14,7 +14,7 @@ import {
   type ValueOf,
 } from './options.ts'
 import { NO_APP, type ViewDeclarations, windowView } from './windows/views.ts'
-import type { WindowOptions } from './windows/window-options.ts'
+import type { WindowKind, WindowOptions } from './windows/window-options.ts'
 import type { WindowedTable } from './windows/windowed-table.ts'
 
 /**
@@ -54,7 +54,7 @@ export class Table<K, V, G extends V | undefined = V | undefined>
    * const minutes = counts.tumbling('1m', { grace: '10s' })
    */
   tumbling(size: Duration, options: WindowOptions<K, V> = {}): WindowedTable<K, V, G> {
-    return this.#view({ size, every: undefined }, options)
+    return this.#view({ kind: 'tumbling', size }, options)
   }
 
   /**
@@ -65,18 +65,15 @@ export class Table<K, V, G extends V | undefined = V | undefined>
    * const lastHour = counts.hopping('1h', '5m')
    */
   hopping(size: Duration, every: Duration, options: WindowOptions<K, V> = {}): WindowedTable<K, V, G> {
-    return this.#view({ size, every }, options)
+    return this.#view({ kind: 'hopping', size, every }, options)
   }
 
   override stats(): TableStats {
     return { ...super.stats(), late: this.#views.reduce((sum, { late }) => sum + late, 0) }
   }
 
-  #view(
-    spans: { readonly size: Duration; readonly every: Duration | undefined },
-    options: WindowOptions<K, V>,
-  ): WindowedTable<K, V, G> {
-    const view = windowView<K, V, G>(this.#declared, spans, options)
+  #view(kind: WindowKind, options: WindowOptions<K, V>): WindowedTable<K, V, G> {
+    const view = windowView<K, V, G>(this.#declared, kind, options)
     this.#views.push(view)
     return view
   }

@@ -76,6 +76,7 @@ class InstanceQueue implements EventSource, MessageQueue {
   readonly where: string
   readonly index: number
   readonly valueSpec: undefined = undefined
+  readonly keys: undefined = undefined
   readonly branch: undefined = undefined
   /** Never called: a channel drains by handing out its messages. */
   onDrain: () => void = () => {}

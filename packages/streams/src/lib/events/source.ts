@@ -7,6 +7,8 @@ export interface EventSource {
   readonly where: string
   /** The one spec of its values' bytes; `undefined` when there is none, or more than one. */
   readonly valueSpec: CodecSpec | undefined
+  /** How its events are keyed; `undefined` where they do not all come from topics with keys of one kind. */
+  readonly keys: SourceKeys | undefined
   /** Of a branch, whose events come decoded: `undefined` for topics and channels. */
   readonly branch: BranchOrigin | undefined
   take(): StreamEvent | undefined
@@ -20,6 +22,13 @@ export interface EventSource {
   end?(): void
   /** Wakes once when `take` may give an event, or when the source is closed. */
   watch(wakeup: Wakeup): void
+}
+
+/** How the events of a source are keyed. */
+export interface SourceKeys {
+  readonly spec: CodecSpec
+  /** Names of the topics that they come from. */
+  readonly topics: readonly string[]
 }
 
 /** What all branches of one `branch()` have in common. */

@@ -1,10 +1,13 @@
-import { type CodecSpec, mergedSubscription } from '@millrace/core'
+import { type CodecSpec, mergedSubscription, MillraceError } from '@millrace/core'
+import type { DueSource } from '@millrace/worker'
 import type { AgentContext } from '../events/agent-context.ts'
 import type { EventSource } from '../events/source.ts'
+import type { StreamWindowsSpec, WindowState } from '../stream-windows.ts'
 import type { StreamsContext } from '../streams-context.ts'
 import { createRepartitionTopic } from '../topics/create-topic.ts'
 import type { OpenSourceOptions, OtherSource, PlannedSource, SourcePlan } from '../topics/source-plan.ts'
 import type { AnyTopic } from '../topics/topic.ts'
+import { DueReader } from './due-source.ts'
 import type { GroupSpec } from './steps.ts'
 import { topicSource } from './topic-source.ts'
 
@@ -54,6 +57,25 @@ export class AgentSources {
       this.#repartitionTopics.set(spec.name, topic)
     }
     return { topic, source: this.#subscription(subscriptionId, [topic], instance) }
+  }
+
+  /** The state of a stream's windows. */
+  windowState(spec: StreamWindowsSpec): WindowState {
+    const { app, topology } = this.#options
+    const { windows } = app
+    if (windows === undefined)
+      throw new MillraceError('DEFINITION_INVALID', `Agent "${spec.agent}" belongs to no app, and so has no windows.`)
+    const state = windows.open(spec)
+    topology.state(state)
+    return state
+  }
+
+  /** What is due in a state. */
+  due(source: DueSource<unknown, unknown>, instance: number): EventSource {
+    const { context } = this.#options
+    return this.#once(`due ${source.name}`, instance, () =>
+      new DueReader(context.agent, source).open(context, this.#options),
+    )
   }
 
   /** Whether an instance may get further events. */

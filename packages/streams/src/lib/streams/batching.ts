@@ -1,8 +1,20 @@
-import type { Clock, Scheduled } from '@millrace/core'
+import {
+  checkOptions,
+  type Clock,
+  MillraceError,
+  type OptionNames,
+  parseDuration,
+  type Scheduled,
+} from '@millrace/core'
+import type { AgentContext } from '../events/agent-context.ts'
 import type { InFlight } from '../events/in-flight.ts'
 import type { Wakeup } from '../events/source.ts'
 import type { StreamEvent } from '../events/stream-event.ts'
+import type { TakeOptions } from './stream-options.ts'
 import type { Branch, StreamStep, StepResult } from './stream-step.ts'
+
+const LARGEST_BATCH = 10_000
+const TAKE_OPTIONS: OptionNames<TakeOptions> = { within: true }
 
 interface GrowingBatch {
   readonly entries: { readonly event: StreamEvent; readonly value: unknown }[]
@@ -16,6 +28,29 @@ export interface TakeStepOptions {
   /** From the first event of a batch; `undefined` waits for `max`. */
   readonly withinMs: number | undefined
   readonly clock: Clock
+}
+
+/** The step of `take(max, options)`. Throws what that says. */
+export function takeStep(
+  { agent, worker: { clock } }: Pick<AgentContext, 'agent' | 'worker'>,
+  branches: readonly Branch[],
+  max: number,
+  options: TakeOptions,
+): TakeStep {
+  checkOptions(`take() of agent "${agent}"`, options, TAKE_OPTIONS)
+  const { within } = options
+  if (!Number.isSafeInteger(max) || max < 1 || max > LARGEST_BATCH)
+    throw new MillraceError(
+      'DEFINITION_INVALID',
+      `Agent "${agent}" calls take(${max}); from 1 to ${LARGEST_BATCH} are possible.`,
+    )
+  if (branches.some(({ source }) => source.branch?.spreads))
+    throw new MillraceError(
+      'DEFINITION_INVALID',
+      `Agent "${agent}" calls flatMap(), then branch(), then take(): the values of one event would be in batches of several branches. Call flatMap() behind branch(), or take() before it.`,
+    )
+  const withinMs = within === undefined ? undefined : parseDuration(within, `take() of agent "${agent}"`)
+  return new TakeStep({ max, withinMs, clock })
 }
 
 /** `take()`: collects events in batches, those of each task separately, because a batch finishes as one. */

@@ -1,7 +1,7 @@
 import { deferred, type Deferred, type CodecSpec, MillraceError, toError } from '@millrace/core'
 import type { ErrorHandling } from '../errors/error-handling.ts'
 import { BetweenEvents } from '../events/between-events.ts'
-import { type BranchOrigin, type EventSource, type Wakeup, Watchers } from '../events/source.ts'
+import { type BranchOrigin, type EventSource, type SourceKeys, type Wakeup, Watchers } from '../events/source.ts'
 import type { StreamEvent } from '../events/stream-event.ts'
 import { StreamReader } from './stream-reader.ts'
 import type { Loops } from './loops.ts'
@@ -132,6 +132,12 @@ export class BranchSource implements EventSource {
 
   get valueSpec(): CodecSpec | undefined {
     return this.branch.valueSpec
+  }
+
+  get keys(): SourceKeys | undefined {
+    const { sources } = this.branch
+    const [first] = sources
+    return sources.length === 1 ? first?.keys : undefined
   }
 
   /** After a run has failed, the steps of `groupBy` still read its branches until the next run comes or the worker stops. */

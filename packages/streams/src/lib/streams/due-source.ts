@@ -30,7 +30,11 @@ export class DueReader implements PlannedSource<never>, OtherSource {
       .subscribe({ id: `${agent}-due-${this.name}`, topics: [], agent, instances, ordering, due: this.source.due })
       .map(
         (queue) =>
-          new QueueSource(queue, { where: `what is due in "${this.name}"`, valueSpec: undefined, origins }, context),
+          new QueueSource(
+            queue,
+            { where: `what is due in "${this.name}"`, valueSpec: undefined, keys: undefined, origins },
+            context,
+          ),
       )
   }
 

@@ -5,6 +5,7 @@ import type { ErrorHandling } from '../errors/error-handling.ts'
 import { currentEvent } from '../events/between-events.ts'
 import type { EventSource } from '../events/source.ts'
 import type { StreamEvent } from '../events/stream-event.ts'
+import type { StreamWindowOptions, WindowKind, WindowState } from '../stream-windows.ts'
 import type { AnyTopic } from '../topics/topic.ts'
 import type { AgentSources } from './agent-sources.ts'
 import { Branching, givesEvents, type Predicate, withoutEnd } from './branching.ts'
@@ -13,6 +14,7 @@ import { Loops, LoopTurns } from './loops.ts'
 import type { Branch } from './stream-step.ts'
 import { type GroupSpec, repartitionStep } from './steps.ts'
 import type { StepsToTopics } from './steps-to-topics.ts'
+import { dropStep, keysOf } from './windowed-stream.ts'
 
 /** One instance of an agent on a worker: what outlives the runs of its handler. */
 export interface HandlerInstance {
@@ -35,8 +37,8 @@ export class HandlerRun {
   readonly #looped = new Map<EventSource, StreamReader>()
   /** The step that reads a source: only one may, or events would be split among them. */
   readonly #steps = new Map<EventSource, string>()
-  /** Steps to topics, each by its own name. */
-  readonly #toTopics = new Set<string>()
+  /** Steps to topics and windows, each by its own name. */
+  readonly #named = new Set<string>()
   readonly #branchings: Branching[] = []
 
   constructor(instance: HandlerInstance) {
@@ -109,6 +111,27 @@ export class HandlerRun {
     })
   }
 
+  /** The state that events write by windows. */
+  windowState(branches: readonly Branch[], kind: WindowKind, options: StreamWindowOptions): WindowState {
+    return this.#orStop(() => {
+      const spec = { agent: this.agent, kind, options, ...keysOf(branches, `${kind.kind}() of agent "${this.agent}"`) }
+      const state = this.#instance.sources.windowState(spec)
+      this.#assertOnce(windowsStep(state))
+      return state
+    })
+  }
+
+  /** Sends everything into windows, and reads them when they have closed. */
+  closedWindows(branches: readonly Branch[], state: WindowState): EventSource {
+    return this.#orStop(() => {
+      for (const { source } of branches) this.#assertFree(source)
+      const { sources, index } = this.#instance
+      const closed = sources.due(state.closed, index)
+      this.#sendOn(windowsStep(state), branches, dropStep)
+      return closed
+    })
+  }
+
   /** Each event to the first branch whose predicate holds; the last branch is for the others. */
   branch(branches: readonly Branch[], predicates: readonly Predicate[]): readonly EventSource[] {
     return this.#orStop(() => {
@@ -171,12 +194,16 @@ export class HandlerRun {
     )
   }
 
-  #assertToTopic(branches: readonly Branch[], step: string): void {
-    if (this.#toTopics.has(step))
+  #assertOnce(step: string): void {
+    if (this.#named.has(step))
       throw new MillraceError(
         'DEFINITION_INVALID',
         `Agent "${this.agent}" calls ${step} twice: give each a name of its own.`,
       )
+    this.#named.add(step)
+  }
+
+  #assertToTopic(branches: readonly Branch[], step: string): void {
     for (const branch of branches) {
       this.#assertFree(branch.source)
       if (givesEvents(branch))
@@ -185,7 +212,7 @@ export class HandlerRun {
           `Agent "${this.agent}" calls events() before ${step}: call it afterwards.`,
         )
     }
-    this.#toTopics.add(step)
+    this.#assertOnce(step)
   }
 
   #assertUnread(source: EventSource): void {
@@ -241,6 +268,10 @@ function rawSpec(branches: readonly Branch[]): CodecSpec | undefined {
   const specs = new Set(branches.map(({ source }) => source.valueSpec))
   if (specs.size !== 1 || branches.some(({ steps }) => steps.some((step) => step.changesValue))) return undefined
   return branches[0]?.source.valueSpec
+}
+
+function windowsStep({ name }: WindowState): string {
+  return `windows "${name}"`
 }
 
 function isInFlight(event: StreamEvent | undefined): event is StreamEvent {

@@ -4,7 +4,7 @@ import { BetweenEvents } from '../events/between-events.ts'
 import { StreamReader } from './stream-reader.ts'
 import type { Branch } from './stream-step.ts'
 
-/** The steps of an instance that end in a topic (`groupBy`, `through`): events go through them whatever becomes of the handler's runs. */
+/** The steps of an instance that end in a topic or in windows (`groupBy`, `through`, `emit`): events go through them whatever becomes of the handler's runs. */
 export class StepsToTopics {
   readonly #errors: ErrorHandling
   readonly #readers = new Map<string, StreamReader>()

@@ -1,5 +1,29 @@
 import type { CodecSpec, Duration } from '@millrace/core'
+import type { Channel } from '../channels/channel.ts'
 import type { Event } from '../events/event.ts'
+import type { AnyTopic, Topic } from '../topics/topic.ts'
+import type { Stream } from './stream.ts'
+
+/** What can be merged into a stream. */
+export type Mergeable = Stream<unknown, unknown> | AnyTopic | Channel<never>
+
+/** What reading it gives. */
+export type KeyIn<M> =
+  M extends Stream<infer K, infer _V> ? K : M extends Topic<infer K, infer _V, infer _KI, infer _VI> ? K : string | null
+export type ValueIn<M> =
+  M extends Stream<infer _K, infer V>
+    ? V
+    : M extends Topic<infer _K, infer V, infer _KI, infer _VI>
+      ? V
+      : M extends Channel<infer T>
+        ? T
+        : never
+
+/** A stream for each predicate, and one for the rest. */
+export type Branches<K, V, P extends readonly BranchPredicate<V>[]> = [
+  ...branches: { -readonly [I in keyof P]: Stream<K, Passing<V, P[I]>> },
+  rest: Stream<K, Exclude<V, Narrowed<V, P[number]>>>,
+]
 
 /** What the compiler says when events are sent on as if they were values. */
 export interface EventsAreNoValues {

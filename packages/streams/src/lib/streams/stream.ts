@@ -1,18 +1,18 @@
 import {
   checkOptions,
   type CodecSpec,
+  type Duration,
   type InputOf,
   MillraceError,
   type OptionNames,
   type OutputOf,
-  parseDuration,
 } from '@millrace/core'
-import type { Channel } from '../channels/channel.ts'
 import type { Event } from '../events/event.ts'
 import type { EventSource } from '../events/source.ts'
 import type { Sink } from '../events/targets.ts'
-import type { AnyTopic, Topic } from '../topics/topic.ts'
-import { TakeStep } from './batching.ts'
+import type { StreamWindowOptions, WindowKind } from '../stream-windows.ts'
+import type { Topic } from '../topics/topic.ts'
+import { takeStep } from './batching.ts'
 import { assertPredicates, type Predicate } from './branching.ts'
 import type { HandlerRun } from './handler-run.ts'
 import type { Branch, StreamStep } from './stream-step.ts'
@@ -28,28 +28,17 @@ import {
   tapStep,
   type ValuesOf,
 } from './steps.ts'
-import type { BranchPredicate, GroupByOptions, Narrowed, Passing, SendsValues, TakeOptions } from './stream-options.ts'
-
-/** What can be merged into a stream. */
-export type Mergeable = Stream<unknown, unknown> | AnyTopic | Channel<never>
-
-/** What reading it gives. */
-export type KeyIn<M> =
-  M extends Stream<infer K, infer _V> ? K : M extends Topic<infer K, infer _V, infer _KI, infer _VI> ? K : string | null
-export type ValueIn<M> =
-  M extends Stream<infer _K, infer V>
-    ? V
-    : M extends Topic<infer _K, infer V, infer _KI, infer _VI>
-      ? V
-      : M extends Channel<infer T>
-        ? T
-        : never
-
-/** A stream for each predicate, and one for the rest. */
-export type Branches<K, V, P extends readonly BranchPredicate<V>[]> = [
-  ...branches: { -readonly [I in keyof P]: Stream<K, Passing<V, P[I]>> },
-  rest: Stream<K, Exclude<V, Narrowed<V, P[number]>>>,
-]
+import type {
+  BranchPredicate,
+  Branches,
+  GroupByOptions,
+  KeyIn,
+  Mergeable,
+  SendsValues,
+  TakeOptions,
+  ValueIn,
+} from './stream-options.ts'
+import { WindowedStream } from './windowed-stream.ts'
 
 /**
  * The events of an agent: read with `for await`, shaped with operators. Each operator gives a new stream over the same
@@ -141,21 +130,7 @@ export class Stream<K, V> implements AsyncIterable<V> {
    * @throws `DEFINITION_INVALID` when `max` is not from 1 to 10,000, and behind `flatMap` and then `branch`; `DURATION_INVALID`
    */
   take(max: number, options: TakeOptions = {}): Stream<K, V[]> {
-    const { agent, errors } = this.#run
-    checkOptions(`take() of agent "${agent}"`, options, TAKE_OPTIONS)
-    const { within } = options
-    if (!Number.isSafeInteger(max) || max < 1 || max > LARGEST_BATCH)
-      throw new MillraceError(
-        'DEFINITION_INVALID',
-        `Agent "${agent}" calls take(${max}); from 1 to ${LARGEST_BATCH} are possible.`,
-      )
-    if (this.#branches.some(({ source }) => source.branch?.spreads))
-      throw new MillraceError(
-        'DEFINITION_INVALID',
-        `Agent "${agent}" calls flatMap(), then branch(), then take(): the values of one event would be in batches of several branches. Call flatMap() behind branch(), or take() before it.`,
-      )
-    const withinMs = within === undefined ? undefined : parseDuration(within, `take() of agent "${agent}"`)
-    return this.#with(new TakeStep({ max, withinMs, clock: errors.context.worker.clock }))
+    return this.#with(takeStep(this.#run.errors.context, this.#branches, max, options))
   }
 
   /**
@@ -187,6 +162,25 @@ export class Stream<K, V> implements AsyncIterable<V> {
       partitions: options.partitions,
     })
     return Stream.of(this.#run, [source])
+  }
+
+  /**
+   * The values of each key by windows of this size, one after the other on the grid of the epoch: an event counts in the
+   * window of its time. Follow it with `count`, `reduce` or `aggregate`. The keys are those of the events, mostly of
+   * `groupBy`. Call it when the handler starts, before its first `await`.
+   *
+   * @throws as `aggregate`
+   * @example
+   * const perMinute = views.groupBy((view) => view.page).tumbling('1m', { grace: '10s' }).count()
+   * for await (const { key, window, value } of perMinute.emit('close')) …
+   */
+  tumbling(size: Duration, options: StreamWindowOptions = {}): WindowedStream<K, V> {
+    return this.#windowed({ kind: 'tumbling', size }, options)
+  }
+
+  /** As `tumbling`, with a window of this size every so often: they overlap, and an event counts in each that holds its time. */
+  hopping(size: Duration, every: Duration, options: StreamWindowOptions = {}): WindowedStream<K, V> {
+    return this.#windowed({ kind: 'hopping', size, every }, options)
   }
 
   /**
@@ -279,6 +273,11 @@ export class Stream<K, V> implements AsyncIterable<V> {
     return this.#with(noAckStep())
   }
 
+  #windowed(kind: WindowKind, options: StreamWindowOptions): WindowedStream<K, V> {
+    const stream = <U>(branches: readonly Branch[]): Stream<K, U> => new Stream<K, U>(this.#run, branches)
+    return new WindowedStream<K, V>({ run: this.#run, branches: this.#branches, kind, options, stream })
+  }
+
   #with<U>(step: StreamStep): Stream<K, U> {
     return new Stream(
       this.#run,
@@ -287,6 +286,4 @@ export class Stream<K, V> implements AsyncIterable<V> {
   }
 }
 
-const LARGEST_BATCH = 10_000
-const TAKE_OPTIONS: OptionNames<TakeOptions> = { within: true }
 const GROUP_BY_OPTIONS: OptionNames<GroupByOptions> = { name: true, key: true, value: true, partitions: true }

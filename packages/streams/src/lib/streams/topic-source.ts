@@ -4,7 +4,7 @@ import { requestIn } from '../asking/requests.ts'
 import type { StreamOrigin, InFlight, ReplyRequest } from '../events/in-flight.ts'
 import type { AgentContext } from '../events/agent-context.ts'
 import { isForAnother } from '../events/replay-mark.ts'
-import { type EventSource, type Wakeup, Watchers } from '../events/source.ts'
+import { type EventSource, type SourceKeys, type Wakeup, Watchers } from '../events/source.ts'
 import { StreamEvent } from '../events/stream-event.ts'
 import { StampedValue } from '../topics/stamped-value.ts'
 import type { AnyTopic } from '../topics/topic.ts'
@@ -15,6 +15,8 @@ export interface QueuedEvents {
   readonly where: string
   /** As of `EventSource`. */
   readonly valueSpec: CodecSpec | undefined
+  /** As of `EventSource`. */
+  readonly keys: SourceKeys | undefined
   /** By the topic of the event. */
   readonly origins: ReadonlyMap<string, StreamOrigin>
 }
@@ -27,16 +29,24 @@ export function topicSource(queue: SubscriptionQueue, topics: readonly AnyTopic[
     {
       where: topics.map(({ name }) => `topic "${name}"`).join(', '),
       valueSpec: specs.size === 1 ? topics[0]?.valueSpec : undefined,
+      keys: keysOf(topics),
       origins: new Map(topics.map((topic) => [topic.name, new TopicOrigin(topic, context)])),
     },
     context,
   )
 }
 
+function keysOf(topics: readonly AnyTopic[]): SourceKeys | undefined {
+  const specs = new Set(topics.map(({ keySpec }) => keySpec))
+  const [spec] = specs
+  return spec === undefined || specs.size > 1 ? undefined : { spec, topics: topics.map(({ name }) => name) }
+}
+
 /** A queue of the worker, for one instance. Several readers may wait for it, while the worker knows one at a time. */
 export class QueueSource implements EventSource {
   readonly where: string
   readonly valueSpec: CodecSpec | undefined
+  readonly keys: SourceKeys | undefined
   readonly branch: undefined = undefined
   onDrain: () => void = () => {}
   onWanted: () => void = () => {}
@@ -47,9 +57,10 @@ export class QueueSource implements EventSource {
   readonly #watchers = new Watchers()
   #isWaiting = false
 
-  constructor(queue: SubscriptionQueue, { where, valueSpec, origins }: QueuedEvents, context: AgentContext) {
+  constructor(queue: SubscriptionQueue, { where, valueSpec, keys, origins }: QueuedEvents, context: AgentContext) {
     this.where = where
     this.valueSpec = valueSpec
+    this.keys = keys
     this.#queue = queue
     queue.onDrain = () => this.onDrain()
     queue.onWanted = () => this.onWanted()

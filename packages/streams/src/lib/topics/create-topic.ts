@@ -88,6 +88,7 @@ function makeTopic(
     key,
     value,
     valueSpec,
+    keySpec: options.key,
     keyExpected: options.key !== undefined,
     tombstones: options.tombstones ?? false,
   })

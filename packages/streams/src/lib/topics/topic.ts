@@ -13,6 +13,8 @@ export interface TopicShape<K, V, KI, VI> {
   readonly key: Codec<KI, K>
   readonly value: Codec<VI, V>
   readonly valueSpec: CodecSpec
+  /** As declared; `undefined` when nobody declared one. */
+  readonly keySpec: CodecSpec | undefined
   /** Reading the key of a record without one fails. */
   readonly keyExpected: boolean
   readonly tombstones: boolean
@@ -32,6 +34,8 @@ export class Topic<K, V, KI = K, VI = V> {
   readonly value: Codec<VI, V>
   /** As declared; two topics of one spec may exchange bytes. */
   readonly valueSpec: CodecSpec
+  /** As declared; `undefined` when nobody declared one. */
+  readonly keySpec: CodecSpec | undefined
   readonly keyExpected: boolean
   /** Hands out records without a value. */
   readonly tombstones: boolean
@@ -47,6 +51,7 @@ export class Topic<K, V, KI = K, VI = V> {
     this.key = shape.key
     this.value = shape.value
     this.valueSpec = shape.valueSpec
+    this.keySpec = shape.keySpec
     this.keyExpected = shape.keyExpected
     this.tombstones = shape.tombstones
     this.relay = (value, event) =>

@@ -30,7 +30,7 @@ export class ClosedWindows<K, V> implements DueSource<K, ClosedWindow<K, V>> {
   }
 
   readBy(agent: string): void {
-    if (this.#reader !== undefined)
+    if (this.#reader !== undefined && this.#reader !== agent)
       throw new MillraceError(
         'DEFINITION_INVALID',
         `Agents "${this.#reader}" and "${agent}" both read the closed windows of table "${this.name}" (onWindowClose is an agent, too): let one of them send what the other needs to a topic.`,

@@ -1,8 +1,8 @@
-import { type Duration, MillraceError } from '@millrace/core'
+import { MillraceError } from '@millrace/core'
 import type { StateContext } from '@millrace/state'
 import type { DueSource } from '@millrace/worker'
 import type { TableDefinition } from '../options.ts'
-import { type ClosedWindow, readWindows, type WindowOptions } from './window-options.ts'
+import { type ClosedWindow, readWindows, type WindowKind, type WindowOptions } from './window-options.ts'
 import { WindowedTable } from './windowed-table.ts'
 
 /** Where the views of an app's tables are declared. */
@@ -28,13 +28,13 @@ export const NO_APP: ViewDeclarations = {
   },
 }
 
-/** A view of a table by windows; `every` is `undefined` for tumbling windows. Throws what `table.tumbling` says. */
+/** A view of a table by windows. Throws what `table.tumbling` says. */
 export function windowView<K, V, G extends V | undefined>(
   { context, views, table }: { context: StateContext; views: ViewDeclarations; table: TableDefinition<K, V> },
-  spans: { readonly size: Duration; readonly every: Duration | undefined },
+  kind: WindowKind,
   options: WindowOptions<K, V>,
 ): WindowedTable<K, V, G> {
-  const windows = readWindows(table.name, spans, options)
+  const windows = readWindows(table, kind, options)
   const view = views.add(windows.name, () => new WindowedTable<K, V, G>(context, table, windows))
   if (windows.onWindowClose !== undefined) views.onClose(table.name, view.closed, windows.onWindowClose)
   return view

@@ -72,21 +72,33 @@ export interface WindowDefinition<K, V> extends WindowGrid {
   readonly onWindowClose: WindowOptions<K, V>['onWindowClose']
 }
 
+/** The kind of windows, and their lengths. */
+export type WindowKind =
+  | { readonly kind: 'tumbling'; readonly size: Duration }
+  | { readonly kind: 'hopping'; readonly size: Duration; readonly every: Duration }
+
+/** What the windows are of: a table, or the stream of an agent. */
+export interface WindowsOf {
+  readonly name: string
+  /** For messages: `table "counts"`. */
+  readonly where: string
+}
+
 /**
- * Checks what `tumbling` and `hopping` are given; `every` is `undefined` for tumbling windows.
+ * Checks what `tumbling` and `hopping` are given.
  *
  * @throws `WINDOW_INVALID`, `DEFINITION_INVALID`
  */
 export function readWindows<K, V>(
-  table: string,
-  { size, every }: { readonly size: Duration; readonly every: Duration | undefined },
+  of: WindowsOf,
+  lengths: WindowKind,
   options: WindowOptions<K, V>,
 ): WindowDefinition<K, V> {
-  const kind = every === undefined ? 'tumbling' : 'hopping'
-  const where = `the ${kind} windows of table "${table}"`
+  const { kind } = lengths
+  const where = `the ${kind} windows of ${of.where}`
   checkOptions(where, options, WINDOW_OPTIONS)
-  const sizeMs = readSpan(where, 'size', size)
-  const everyMs = every === undefined ? sizeMs : readSpan(where, 'every', every)
+  const sizeMs = readSpan(where, 'size', lengths.size)
+  const everyMs = kind === 'tumbling' ? sizeMs : readSpan(where, 'every', lengths.every)
   if (everyMs > sizeMs)
     throw new MillraceError(
       'WINDOW_INVALID',
@@ -101,9 +113,9 @@ export function readWindows<K, V>(
       'DEFINITION_INVALID',
       `onWindowClose of ${where} is ${String(onWindowClose)}; it takes a function.`,
     )
-  const spans = every === undefined ? [sizeMs] : [sizeMs, everyMs]
+  const spans = kind === 'tumbling' ? [sizeMs] : [sizeMs, everyMs]
   return {
-    name: options.name ?? [table, kind, ...spans.map(formatDuration)].join('-'),
+    name: options.name ?? [of.name, kind, ...spans.map(formatDuration)].join('-'),
     sizeMs,
     everyMs,
     graceMs,

@@ -27,7 +27,14 @@ import { TableValues } from '../table-values.ts'
 import { ClosedWindows } from './closed-windows.ts'
 import { type KeyReader, KeyWindows, type TimeRange } from './key-windows.ts'
 import { LateEvents, type MissedWindow } from './late-events.ts'
-import { type ClosedWindow, newestStart, startsAt, type WindowDefinition, type WindowValue } from './window-options.ts'
+import {
+  type ClosedWindow,
+  newestStart,
+  startsAt,
+  type Window,
+  type WindowDefinition,
+  type WindowValue,
+} from './window-options.ts'
 
 /** How to write to a window. */
 export interface WindowWriteOptions {
@@ -51,6 +58,7 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
   readonly changelog: StateDefinition['changelog']
   readonly partitions: number | undefined
   readonly standbys: number | undefined
+  readonly sizedAs: readonly string[] | undefined
   readonly eventTime: boolean = true
   /**
    * The source of an agent that reads each key's value once its window is closed: `{ key, window, value }`, with the
@@ -78,6 +86,7 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
     })
     this.changelog = changelogOf(context.appId, windows.name)
     this.partitions = table.partitions
+    this.sizedAs = table.sizedAs
     this.standbys = table.standbys
     this.#context = context
     this.#rowKeys = rowKeys
@@ -104,15 +113,15 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
 
   /**
    * Changes a key's value, or the default, in every window that holds the event's time and is open, as an effect of the current event.
-   * Returns in how many: 0 when the event is too late for all of them. It is counted as late then, and goes to the `late` topic.
+   * `change` gets the value and its window, the oldest first. Returns in how many: 0 when the event is too late for all of them. It is counted as late then, and goes to the `late` topic.
    *
    * @throws as `set` of a table; `TIME_AMBIGUOUS` in a batch of `take` whose events have different times, without `at`
    * @example
    * minutes.update(word, (n) => n + 1)
    */
-  update(key: K, change: (value: G) => V, options: WindowWriteOptions = {}): number {
-    return this.#write(key, options, (entry, event) => {
-      const value = this.#values.changed(entry, event, change)
+  update(key: K, change: (value: G, window: Window) => V, options: WindowWriteOptions = {}): number {
+    return this.#write(key, options, (entry, event, window) => {
+      const value = this.#values.changed(entry, event, (before) => change(before, window))
       if (value === undefined)
         throw new MillraceError(
           'VALUE_UNDEFINED',
@@ -186,7 +195,11 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
     return this.rows.state(partition)
   }
 
-  #write(key: K, { at }: WindowWriteOptions, valueFor: (entry: KeyEntry<V>, event: CurrentEvent) => V): number {
+  #write(
+    key: K,
+    { at }: WindowWriteOptions,
+    valueFor: (entry: KeyEntry<V>, event: CurrentEvent, window: Window) => V,
+  ): number {
     const event = writingEvent(this.storage, this.keyShape.where)
     if (at === undefined && !event.hasOneTime)
       throw new MillraceError(
@@ -211,7 +224,7 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
         missed = { start, end: this.endOf(start), lateByMs }
         continue
       }
-      const value = entry.rows.guard(valueFor(entry, event))
+      const value = entry.rows.guard(valueFor(entry, event, { start, end: this.endOf(start) }))
       // `change` may have read so much else that the entry has left the cache.
       if (entry.evicted) entry = this.rows.writing({ start, key }, event)
       this.rows.write(entry, event, value)

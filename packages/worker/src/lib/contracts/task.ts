@@ -26,6 +26,8 @@ export interface StateDefinition {
   }
   /** Explicit partition count; `undefined` follows the sources (docs/guide/tables.md). */
   readonly partitions: number | undefined
+  /** With `partitions: undefined`: the count is that of these topics, whatever the others of the app have. */
+  readonly sizedAs?: readonly string[] | undefined
   /** Warm copies to keep on other workers; `undefined` follows the worker's settings. */
   readonly standbys?: number | undefined
   /** It keeps to event time: `OpenStateOptions.time` is given. Default false. */

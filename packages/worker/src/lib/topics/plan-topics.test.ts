@@ -120,6 +120,16 @@ test.each<[StateDefinition, Record<string, number>, RegExp]>([
   expect(run).toThrow(message)
 })
 
+test('a state that says by which topics it goes has their count, whatever others there are', () => {
+  const counts = { ...table('counts'), sizedAs: ['words'] }
+  const { states } = plan({
+    topics: [topic('posts', { partitions: 3 }), topic('words', { partitions: 5 })],
+    subscriptions: [reads('count', 'posts'), reads('group', 'words')],
+    states: [counts],
+  })
+  expect(states.get(counts)).toBe(5)
+})
+
 test('a topic that is missing and not to be created names who reads it', () => {
   expect(() => plan({ topics: [topic('posts', { create: false })], subscriptions: [reads('count', 'posts')] })).toThrow(
     /TOPIC_MISSING.*posts.*agent count/,

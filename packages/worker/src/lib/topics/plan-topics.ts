@@ -56,16 +56,17 @@ export function planTopics(wanted: TopicsWanted): TopicPlan {
 }
 
 /**
- * *Table partitions*: the existing changelog's count; else an explicit one; else that of all source topics when they agree;
- * else `topicPartitions` if some source has it. It must be the count of some source, for a table is written by the task of
+ * *Table partitions*: the existing changelog's count; else an explicit one; else that of all source topics, or of
+ * those that it is sized as, when they agree; else `topicPartitions` if some source has it. It must be the count of some source, for a table is written by the task of
  * its source's partition.
  */
 export function statePartitions(
   state: StateDefinition,
-  sources: ReadonlyMap<string, number>,
+  all: ReadonlyMap<string, number>,
   wanted: Pick<TopicsWanted, 'existing' | 'topicPartitions'>,
 ): number {
   const { existing, topicPartitions } = wanted
+  const sources = new Map([...all].filter(([topic]) => state.sizedAs?.includes(topic) ?? true))
   const counts = new Set(sources.values())
   const found = existing.get(state.changelog.topic)
   const listed = [...sources].map(([topic, count]) => `${topic} ${count}`).join(', ')

@@ -1,0 +1,186 @@
+import { checkOptions, type CodecSpec, MillraceError, type OptionNames } from '@millrace/core'
+import type { SourceKeys } from '../events/source.ts'
+import type { Event } from '../events/event.ts'
+import type { StreamWindowOptions, WindowKind, WindowResult, WindowState } from '../stream-windows.ts'
+import type { HandlerRun } from './handler-run.ts'
+import type { Stream } from './stream.ts'
+import { type Branch, ManyValues, type StreamStep } from './stream-step.ts'
+
+/** When the results of windows come: after each change, or once for each window, when it has closed. */
+export type EmitWhen = 'update' | 'close'
+
+/** How a result is made of values. */
+export interface Aggregation<K, V, A> {
+  /** Gives the result before the first value. */
+  readonly init: () => A
+  /** Gives the result with one value more. */
+  readonly add: (result: A, value: V, key: K) => A
+}
+
+/** The results of windows: a stream of all changes, or what `emit` says. */
+export interface WindowedResults<K, A> extends Stream<K, WindowResult<K, A>> {
+  /**
+   * When results come. `'update'`, the default: after each event, for each of its windows. `'close'`: once for each key and
+   * window, when the window takes no events any more; the event's timestamp is the window's last moment. Call it before
+   * the handler's first `await`.
+   *
+   * @throws `DEFINITION_INVALID`
+   * @example
+   * for await (const { key, window, value } of perMinute.emit('close')) await totals.send({ key, value: { ...window, value } })
+   */
+  emit(when: EmitWhen): Stream<K, WindowResult<K, A>>
+}
+
+export interface WindowedStreamOptions<K> {
+  readonly run: HandlerRun
+  readonly branches: readonly Branch[]
+  readonly kind: WindowKind
+  readonly options: StreamWindowOptions
+  /** Makes a stream of these branches. */
+  readonly stream: <U>(branches: readonly Branch[]) => Stream<K, U>
+}
+
+/** The values of each key by windows of event time, still to be brought to a result. Made by `stream.tumbling` and `stream.hopping`. */
+export class WindowedStream<K, V> {
+  readonly #options: WindowedStreamOptions<K>
+
+  constructor(options: WindowedStreamOptions<K>) {
+    this.#options = options
+  }
+
+  /**
+   * The number of events.
+   *
+   * @throws as `aggregate`
+   */
+  count(): WindowedResults<K, number> {
+    return this.#results('number', { init: () => 0, add: (count: number) => count + 1 })
+  }
+
+  /**
+   * The values made into one of the same type; the first is the result as it is.
+   *
+   * @throws as `aggregate`
+   * @example
+   * prices.groupBy((price) => price.symbol).tumbling('1m').reduce((a, b) => (a.amount > b.amount ? a : b))
+   */
+  reduce(fn: (result: V, value: V) => V): WindowedResults<K, V> {
+    assertFunction('reduce', fn)
+    const add = (result: V | undefined, value: V): V => (result === undefined ? value : fn(result, value))
+    return this.#results<V>(undefined, { init: () => undefined, add })
+  }
+
+  /**
+   * The values made into a result of any type. Results are kept in a windowed table; `add` makes a new one, and does not
+   * change what it is given.
+   *
+   * @throws `WINDOW_INVALID` for lengths that make no sense; `DEFINITION_INVALID`, `NAME_TAKEN`, `TOPOLOGY_LATE`
+   * @example
+   * visits.groupBy((visit) => visit.page).hopping('1h', '5m').aggregate({ init: () => 0, add: (sum, visit) => sum + visit.ms })
+   */
+  aggregate<A>(aggregation: Aggregation<K, V, A>): WindowedResults<K, A> {
+    assertFunction('aggregate: init', aggregation?.init)
+    assertFunction('aggregate: add', aggregation?.add)
+    return this.#results<A>(undefined, aggregation)
+  }
+
+  #results<A>(
+    value: 'number' | undefined,
+    { init, add }: { readonly init: () => A | undefined; readonly add: (result: A, value: V, key: K) => A },
+  ): WindowedResults<K, A> {
+    const { run, branches, kind, stream, options } = this.#options
+    const name = `${kind.kind}() of agent "${run.agent}"`
+    checkOptions(name, options, WINDOW_OPTIONS)
+    const state = run.windowState(branches, kind, { ...options, value: options.value ?? value })
+    const step = windowStep(state, kind.kind !== 'tumbling', {
+      init,
+      // State gives back what this aggregation has made.
+      add: (result, given, key) => add(result as A, given as V, key as K),
+    })
+    const updates = branches.map(({ source, steps }) => ({ source, steps: [...steps, step] }))
+    const all = stream<WindowResult<K, A>>(updates)
+    return Object.assign(all, {
+      emit: (when: EmitWhen) => {
+        if (when === 'update') return all
+        if (when !== 'close')
+          throw new MillraceError(
+            'DEFINITION_INVALID',
+            `emit() of ${name} takes 'update' or 'close', not ${String(when)}.`,
+          )
+        const closed = run.closedWindows(updates, state)
+        return stream<WindowResult<K, A>>([{ source: closed, steps: [] }])
+      },
+    })
+  }
+}
+
+/** Last step before windows are read where they close: the event is done with. */
+export const dropStep: StreamStep = {
+  changesValue: false,
+  run(event) {
+    event.done()
+    return undefined
+  },
+}
+
+interface UntypedAggregation {
+  readonly init: () => unknown
+  readonly add: (result: unknown, value: unknown, key: unknown) => unknown
+}
+
+/** Counts an event in its open windows, and goes on with what those come to; `spreads`: there may be several. */
+function windowStep(state: WindowState, spreads: boolean, { init, add }: UntypedAggregation): StreamStep {
+  return {
+    changesValue: true,
+    ...(spreads ? { spreads: true } : {}),
+    run(event) {
+      const { key, current } = event
+      // After events() the value is the event itself.
+      const value = current === event ? (event as Event<unknown, unknown>).value : current
+      const results: WindowResult<unknown, unknown>[] = []
+      state.update(key, (before, window) => {
+        const after = add(before ?? init(), value, key)
+        results.push({ key, window, value: after })
+        return after
+      })
+      const [only] = results
+      if (results.length > 1) return new ManyValues(event, results.values())
+      if (only === undefined) {
+        event.done()
+        return undefined
+      }
+      event.current = only
+      event.changed = true
+      return event
+    },
+  }
+}
+
+/** How the events of all branches are keyed. Throws `DEFINITION_INVALID` where that is not known, or not one way. */
+export function keysOf(
+  branches: readonly Branch[],
+  what: string,
+): { readonly key: CodecSpec; readonly topics: readonly string[] } {
+  const found = branches.map(({ source }) => source.keys)
+  const keys = found.filter((each): each is SourceKeys => each !== undefined)
+  const [first] = keys
+  if (first === undefined || keys.length < found.length || keys.some(({ spec }) => spec !== first.spec))
+    throw new MillraceError(
+      'DEFINITION_INVALID',
+      `${what} needs events of topics that have keys of one kind: call groupBy() before it.`,
+    )
+  return { key: first.spec, topics: keys.flatMap(({ topics }) => topics) }
+}
+
+function assertFunction(what: string, fn: unknown): void {
+  if (typeof fn === 'function') return
+  throw new MillraceError('DEFINITION_INVALID', `${what} takes a function, not ${String(fn)}.`)
+}
+
+const WINDOW_OPTIONS: OptionNames<StreamWindowOptions> = {
+  grace: true,
+  retention: true,
+  late: true,
+  name: true,
+  value: true,
+}
