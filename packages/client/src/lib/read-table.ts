@@ -121,7 +121,15 @@ async function withReplica<T>(
 ): Promise<T> {
   const observer = observerOf(connection, NO_COPY)
   const part = replica()
-  part.declare(observer, { topic() {}, state() {}, subscribe: () => [], lead() {}, beforeTask() {} })
+  part.declare(observer, {
+    topic() {},
+    state() {},
+    order() {},
+    reads() {},
+    subscribe: () => [],
+    lead() {},
+    beforeTask() {},
+  })
   try {
     await part.start()
     return await inContextOf(connection, observer, work)

@@ -150,6 +150,10 @@ const appErrors = {
     title: 'A global table has no windows',
     fix: 'Give the windows to a table (app.table) that an agent writes; what they come to may go to a global table.',
   },
+  JOIN_CYCLE: {
+    title: 'Joins wait for one another in a ring',
+    fix: 'Let one of them read the other by way of a topic, without a join by time.',
+  },
   TABLE_PARTIAL: {
     title: 'A job of the leader would read a part of a table only',
     fix: 'Use a global table: every worker has all of its rows. Or leave out onLeader, so that the job runs on every worker, each with its own rows. Or let an agent keep the result as events come (groupBy one key).',

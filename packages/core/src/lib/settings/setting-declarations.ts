@@ -125,6 +125,11 @@ const appDeclarations = {
     default: '30s',
     help: 'After which a partition that is at its end holds up no watermark. When all are idle and event time was close to the clock, it follows the clock so far behind; false: event time goes by events alone.',
   },
+  alignWait: {
+    type: 'duration',
+    default: 0,
+    help: 'Where events of several topics go out by time, for joins and ordered merges: how long an event waits for earlier ones that are not on the broker yet.',
+  },
 
   // topics
   offsetReset: {

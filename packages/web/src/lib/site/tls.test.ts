@@ -16,7 +16,7 @@ type Tls = SiteSettings['web']['tls']
 
 const { start, stop } = routeProcesses()
 afterEach(stop)
-const topology = { topic() {}, subscribe: () => [], state() {}, lead() {}, beforeTask() {} }
+const topology = { topic() {}, subscribe: () => [], state() {}, order() {}, reads() {}, lead() {}, beforeTask() {} }
 
 interface Answer {
   readonly status: number | undefined

@@ -6,7 +6,15 @@ import { afterEach, expect, test } from 'vitest'
 import { smallSite, type SmallSite } from '../fixtures/small-site.fixture.ts'
 import { webPart, type WebPart, type WebPartSettings } from './web-part.ts'
 
-const topology: Topology = { topic() {}, subscribe: () => [], state() {}, lead() {}, beforeTask() {} }
+const topology: Topology = {
+  topic() {},
+  subscribe: () => [],
+  state() {},
+  order() {},
+  reads() {},
+  lead() {},
+  beforeTask() {},
+}
 const open: WebPart[] = []
 afterEach(async () => {
   for (const part of open.splice(0)) await part.stop()

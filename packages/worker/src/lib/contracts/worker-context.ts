@@ -93,6 +93,14 @@ export interface Topology {
   topic(declaration: TopicDeclaration): void
   subscribe(spec: SubscriptionSpec): readonly SubscriptionQueue[]
   state(state: StateDefinition): void
+  /**
+   * Within each task, the events of both subscriptions go out in the order of their times; at equal times, those of `first`
+   * go first. An event goes out when all earlier ones have finished. Their topics must have the same number of partitions
+   * (`NOT_COPARTITIONED` at start). Pairs that share a subscription make one order; a ring of them is `JOIN_CYCLE`.
+   */
+  order(first: string, then: string): void
+  /** The subscription reads this state: at start, `NOT_COPARTITIONED` when its topics have another number of partitions. */
+  reads(subscription: string, state: StateDefinition): void
   /** Takes part in the choice of one leader for the whole group. */
   lead(candidate: Candidate): void
   /** Waited for by each task that comes here, or is opened anew. */

@@ -35,6 +35,8 @@ export const NOT_NOW = {
   busy: 8192,
   /** Some events wait for their next attempt, or for an earlier one of their key; others go out. */
   key: 16384,
+  /** An event of another partition comes first, by its time. */
+  order: 32768,
 } as const
 
 export type Reason = keyof typeof NOT_NOW
@@ -68,6 +70,7 @@ const WORDS: Readonly<Record<Reason, string>> = {
   closed: 'its task is no longer here',
   busy: 'all instances of the agent that may take it are at work (concurrency)',
   key: 'some events wait for their next attempt, or for an earlier one of their key',
+  order: 'an event of another topic has an earlier time and has not finished, or may still come (alignWait)',
 }
 
 const REASONS: readonly Reason[] = [
@@ -82,6 +85,7 @@ const REASONS: readonly Reason[] = [
   'spilled',
   'uncommitted',
   'deferred',
+  'order',
   'key',
   'busy',
   'turn',

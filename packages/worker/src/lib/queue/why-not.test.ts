@@ -58,8 +58,11 @@ interface Case {
   readonly happen: (setting: Setting) => void
 }
 
-/** `busy` and `key` have tests of their own: whether an agent asks for events is no matter of the partition. */
-const CASES: Readonly<Record<Exclude<Reason, 'busy' | 'key'>, Case>> = {
+/**
+ * `busy` and `key` have tests of their own: whether an agent asks for events is no matter of the partition. So has `order`, which
+ * takes two partitions (`task/time-order.test.ts`).
+ */
+const CASES: Readonly<Record<Exclude<Reason, 'busy' | 'key' | 'order'>, Case>> = {
   opening: { isOpening: true, happen: () => {} },
   rebalance: { happen: ({ worker }) => worker.handOut.block(NOT_NOW.rebalance) },
   stop: { happen: ({ worker }) => worker.handOut.block(NOT_NOW.stop) },

@@ -7,6 +7,7 @@ import { SourcePartition } from '../records/source-partition.ts'
 import { recordSize } from '../sending/outgoing.ts'
 import type { Facts } from './broker-facts.ts'
 import { PartitionCursor } from './cursor.ts'
+import { OrderedCursor } from './ordered-cursor.ts'
 import { DueEvents } from './due-events.ts'
 import type { OriginReader } from './event-origin.ts'
 import type { TaskSource } from './source-offset.ts'
@@ -167,10 +168,10 @@ function sourceOf(
       const known = task.time === undefined ? undefined : (finished?.get(id) ?? -Infinity)
       const isTimed = stamp !== undefined || known !== undefined
       const time = isTimed ? { stamp, finished: known, clock, maxFutureSkewMs: settings.maxFutureSkewMs } : undefined
-      return new PartitionCursor(
-        { task, source, subscription, keyCodec, flow, limits: settings, refusals, time },
-        progress,
-      )
+      const options = { task, source, subscription, keyCodec, flow, limits: settings, refusals, time }
+      const place = tasks.placeOf(id)
+      if (place === undefined) return new PartitionCursor(options, progress)
+      return new OrderedCursor({ ...options, order: task.orderOf(place.group), rank: place.rank }, progress)
     })
   return { source, cursors }
 }

@@ -16,6 +16,7 @@ import { ReadLog } from './read-log.ts'
 import { changedOffsets, type SourceOffset, type TaskSource } from './source-offset.ts'
 import { sendRows, type TaskCommit, type TaskState } from './task-state.ts'
 import { TaskTime } from './task-time.ts'
+import { TimeOrder } from './time-order.ts'
 import type { Tasks } from './tasks.ts'
 
 /**
@@ -46,6 +47,7 @@ export class Task implements OwnedTask, TransactionTask {
   readonly #tasks: Tasks
   readonly #abort = new AbortController()
   readonly #states = new Map<StateDefinition, TaskState>()
+  readonly #orders = new Map<string, TimeOrder>()
   #sources: readonly TaskSource[] = []
   #origins: readonly EventOrigin[] = []
   #inFlight = 0
@@ -103,6 +105,19 @@ export class Task implements OwnedTask, TransactionTask {
   /** Bytes of changed rows that no commit has taken yet. */
   get dirtyBytes(): number {
     return this.states.reduce((sum, { open }) => sum + open.dirtyBytes, 0)
+  }
+
+  /** The order of a group of subscriptions. */
+  orderOf(group: string): TimeOrder {
+    let order = this.#orders.get(group)
+    if (order === undefined)
+      this.#orders.set(group, (order = new TimeOrder(this, this.#tasks.environment, this.#tasks.admin)))
+    return order
+  }
+
+  /** The broker is being asked for what decides which event goes out next. */
+  get isAligning(): boolean {
+    return [...this.#orders.values()].some(({ isAsking }) => isAsking)
   }
 
   open(definition: StateDefinition): OpenState | undefined {

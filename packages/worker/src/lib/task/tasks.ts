@@ -31,6 +31,7 @@ import type { TaskSource } from './source-offset.ts'
 import { Task } from './task.ts'
 import type { TasksOptions, TasksOwner } from './tasks-owner.ts'
 import { RepartitionPurge } from '../topics/repartition-purge.ts'
+import type { OrderedPlace } from '../topics/subscription-orders.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
 
 /** The longest delay before a task is opened that has a blocking event. */
@@ -118,6 +119,11 @@ export class Tasks implements CollectorOwner {
   /** The source of the record times of a topic, as declared. */
   stampOf(topic: string): TopicDeclaration['stamp'] {
     return this.#owner.topology.topics.get(topic)?.stamp
+  }
+
+  /** Where a subscription stands among those whose events go out by time; `undefined` for all others. */
+  placeOf(subscription: string): OrderedPlace | undefined {
+    return this.#owner.topology.orders.placeOf(subscription)
   }
 
   /**

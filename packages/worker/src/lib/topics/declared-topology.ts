@@ -3,6 +3,7 @@ import type { SubscriptionQueue } from '../contracts/event.ts'
 import type { Candidate } from '../contracts/group.ts'
 import type { StateDefinition } from '../contracts/task.ts'
 import type { SubscriptionSpec, TopicDeclaration, Topology, WaitForTask } from '../contracts/worker-context.ts'
+import { SubscriptionOrders } from './subscription-orders.ts'
 
 /** Stands for the readers of the leader topic, of which there are none. */
 export const LEADER_AGENT = '__leader'
@@ -24,6 +25,9 @@ export class DeclaredTopology implements Topology {
   readonly states: StateDefinition[] = []
   readonly candidates: Candidate[] = []
   readonly waits: WaitForTask[] = []
+  readonly orders: SubscriptionOrders = new SubscriptionOrders()
+  /** Which subscription reads which state. */
+  readonly reading: (readonly [subscription: string, state: StateDefinition])[] = []
   readonly #appId: string
   readonly #makeQueues: (spec: SubscriptionSpec) => readonly SubscriptionQueue[]
   #frozen = false
@@ -33,8 +37,9 @@ export class DeclaredTopology implements Topology {
     this.#makeQueues = makeQueues
   }
 
-  /** Everything is known: later declarations throw `TOPOLOGY_LATE`. */
+  /** Everything is known: later declarations throw `TOPOLOGY_LATE`. Throws `JOIN_CYCLE`. */
   freeze(): void {
+    this.orders.arrange()
     this.#frozen = true
   }
 
@@ -70,6 +75,18 @@ export class DeclaredTopology implements Topology {
     if (this.states.some(({ name }) => name === state.name))
       throw new MillraceError('NAME_TAKEN', `There are two tables ${state.name}.`)
     this.states.push(state)
+  }
+
+  order(first: string, then: string): void {
+    if (this.orders.has(first, then)) return
+    this.#mustBeOpen(`the order of ${first} and ${then}`)
+    this.orders.add(first, then)
+  }
+
+  reads(subscription: string, state: StateDefinition): void {
+    if (this.reading.some(([id, read]) => id === subscription && read === state)) return
+    this.#mustBeOpen(`a reader of table ${state.name}`)
+    this.reading.push([subscription, state])
   }
 
   lead(candidate: Candidate): void {

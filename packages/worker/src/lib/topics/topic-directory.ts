@@ -3,6 +3,7 @@ import type { Admin, TopicInfo, TopicSettings } from '@millrace/core/driver'
 import type { StateDefinition } from '../contracts/task.ts'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
 import type { DeclaredTopology } from './declared-topology.ts'
+import { checkCoPartition } from './co-partition.ts'
 import { judgeChangelog } from './judge-changelog.ts'
 import { planTopics } from './plan-topics.ts'
 import { topicsToCreate } from './provide-topics.ts'
@@ -130,6 +131,8 @@ export class TopicDirectory {
       replicationFactor,
       mayCreate: settings.topics.create,
     })
+    const { subscriptions, reading, orders } = topology
+    checkCoPartition({ subscriptions, reading, pairs: orders.pairs, topics, states })
     if (!settings.topics.create && create.length > 0) throw topicsToCreate(create)
     for (const { topic, declared, existing: found } of differing)
       log.warn(

@@ -102,6 +102,7 @@ export function quietOf({ status, worker, member }: WorkerView): Quiet {
   if (budget.bytes > 0) inFlight.push(`sends of ${budget.bytes} bytes`)
   for (const delay of delays.stats) inFlight.push(`sends to ${partitionKey(delay)}, which takes none just now`)
   inFlight.push(...(member?.tasks.describeInFlight() ?? []))
+  if (member?.tasks.running.some(({ isAligning }) => isAligning) === true) inFlight.push('a look for earlier events')
   for (const { spec, queues } of worker.subscriptions)
     if (queues.some((queue) => queue.hasNext)) inFlight.push(`events that wait for agent ${spec.agent}`)
   const positions = sources.map(({ source: { topic, partition, position } }) => ({ topic, partition, position }))
