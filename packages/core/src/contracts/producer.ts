@@ -24,7 +24,7 @@ export interface SendOptions {
   readonly onDelayed?: (delayed: DelayedPartition) => void
 }
 
-/** A partition of a send that takes no records just now: it has no leader, too few replicas, or its broker is away. */
+/** A partition of a send that accepts no records at present: it has no leader, too few replicas, or its broker is away. */
 export interface DelayedPartition extends TopicPartition {
   /** Why, in words, as of the last try. */
   readonly reason: string

@@ -63,7 +63,7 @@ it('lists problems first that do not resolve themselves', () => {
     problemsOf(wrong, { ...quiet, unassigned: ['8-1', '8-2'] }).map(({ level, figure, text }) => [level, figure, text]),
   ).toEqual([
     ['bad', 'events', '`counter` has had one event in flight for 45 s.'],
-    ['bad', 'sent', 'Partition out/1 has taken no records for 2 min: 2 tasks wait.'],
+    ['bad', 'sent', 'Partition out/1 has accepted no records for 2 min: 2 tasks wait.'],
     ['bad', 'commit', 'Partition posts/3 and 1 more: fetched, but nothing committed for 3 min.'],
     ['bad', 'lag', '2 tasks are on no worker: none of them knows all its topics and tables.'],
     ['warn', 'errors', '`counter` has given up 2 events: see dead letters.'],

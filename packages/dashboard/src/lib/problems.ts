@@ -62,7 +62,7 @@ function delayed({ delays }: SiteStats): readonly Problem[] {
       figure: 'sent',
       level: 'bad',
       node: `topic:${topic}`,
-      text: `Partition ${topic}/${partition} has taken no records for ${duration(forMs)}: ${waiting(tasks.length)}.`,
+      text: `Partition ${topic}/${partition} has accepted no records for ${duration(forMs)}: ${waiting(tasks.length)}.`,
     }))
 }
 

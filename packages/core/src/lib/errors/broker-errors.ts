@@ -28,7 +28,7 @@ export const brokerErrors = {
     fix: 'Name a partition below the partition count of the topic.',
   },
   PARTITION_UNAVAILABLE: {
-    title: 'The partition takes no records just now, and too much waits for it already',
+    title: 'The partition accepts no records at present, and too much waits for it already',
     fix: 'Send again later; bring back the replicas of the partition.',
   },
   PARTITIONS_CHANGED: {

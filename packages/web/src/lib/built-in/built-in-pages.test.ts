@@ -95,7 +95,7 @@ test('a partition that stands still makes the worker not ready', async () => {
   expect((await get('/health/ready')).status).toBe(200)
 })
 
-test('a partition that has taken no records for longer than deliveryTimeout makes the worker not ready, and /stats names it', async () => {
+test('a partition that has accepted no records for longer than deliveryTimeout makes the worker not ready, and /stats names it', async () => {
   const { worker, get, json } = world()
   const delay = { topic: 'out', partition: 3, reason: 'No leader.', forMs: 400.4, tasks: ['8-1', '8-2'] }
   worker.delays = [{ ...delay, overdue: false }]
@@ -105,7 +105,7 @@ test('a partition that has taken no records for longer than deliveryTimeout make
     ready: false,
     status: 'running',
     reasons: [
-      'Partition out/3 has taken no records for 400 ms (deliveryTimeout); waiting for it: 8-1, 8-2. No leader.',
+      'Partition out/3 has accepted no records for 400 ms (deliveryTimeout); waiting for it: 8-1, 8-2. No leader.',
     ],
   })
   expect(await json('/stats')).toMatchObject({ delays: [{ ...delay, overdue: true }] })

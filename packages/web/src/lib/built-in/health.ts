@@ -111,7 +111,7 @@ function standstills({ workers, standstills: watch, site }: BuiltInTools): reado
 
 function describeDelay({ topic, partition, forMs, tasks, reason }: DelayStats): string {
   const waiting = tasks.length === 0 ? '' : `; waiting for it: ${tasks.join(', ')}`
-  return `Partition ${topic}/${partition} has taken no records for ${Math.round(forMs)} ms (deliveryTimeout)${waiting}. ${reason}`
+  return `Partition ${topic}/${partition} has accepted no records for ${Math.round(forMs)} ms (deliveryTimeout)${waiting}. ${reason}`
 }
 
 function inSeconds(ms: number): string {

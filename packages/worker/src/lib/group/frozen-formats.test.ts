@@ -130,7 +130,7 @@ test('commit metadata of a later version is an error that names the partition, a
   expect(() => decodeCommitMetadata(committed('m3 whatever'))).toThrow(
     expect.objectContaining({
       code: 'FORMAT_NEWER',
-      message: expect.stringContaining('What is committed for words/3 at offset 100 has format 3'),
+      message: expect.stringContaining('The commit of words/3 at offset 100 has format 3'),
     }),
   )
 })

@@ -11,10 +11,10 @@ import { Subscription } from './subscription.ts'
 const PARTITIONS = 2
 const RECORDS = 24
 const KEYS = ['a', 'b', '', null] as const
-/** Most events of a batch. */
+/** The largest batch. */
 const MOST_AT_ONCE = 3
 
-/** What an agent and its instances can do next; numbers are taken modulo what there is. */
+/** What an agent and its instances can do next. Numbers are taken modulo the available choices. */
 type Step =
   | { readonly kind: 'take' | 'finish' | 'requeue' | 'aside'; readonly queue: number }
   | { readonly kind: 'retry'; readonly queue: number; readonly delayMs: number }
@@ -47,13 +47,13 @@ interface Agent {
   readonly ordering: 'key' | 'none'
 }
 
-/** Instances of an agent over two partitions, each of a task of its own, driven step by step. */
+/** Instances of an agent over two partitions, each in a task of its own, driven step by step. */
 class Driven {
   readonly clock: ManualClock = manualClock()
   readonly finished: EventInFlight[] = []
   readonly #subscription: Subscription
   readonly #tasks: readonly Task[]
-  /** What each instance has in flight, as one batch. */
+  /** The events in flight of each instance, as one batch. */
   readonly #inFlight: readonly EventInFlight[][]
 
   constructor({ instances, ordering }: Agent, keys: readonly (typeof KEYS)[number][]) {
@@ -85,13 +85,14 @@ class Driven {
     } else if (step.kind === 'retry') first.retry(step.delayMs)
     else if (step.kind === 'requeue') first.requeue()
     else if (first.open) {
-      // Any of the batch meets a key that another instance has in flight: rows are those of one task.
+      // An event of the batch meets a key that another instance has in flight. Rows belong to one task, so both must be
+      // of the same.
       const holder = this.#inFlight[(nth + 1) % this.#inFlight.length]?.[0]
       const last = batch.at(-1)
       if (holder === undefined || last === undefined || holder === first || holder.task !== first.task) return
       try {
         last.resolveConflict(holder, 'the key')
-        // Came first, so it is the other one that goes behind.
+        // The event came first, so the other one is deferred.
         return
       } catch (thrown) {
         expect(thrown).toMatchObject({ code: 'KEY_CONFLICT' })
@@ -101,7 +102,7 @@ class Driven {
     batch.length = 0
   }
 
-  /** Nothing fails any more, and time passes. */
+  /** Runs to the end without further failures. */
   async toTheEnd(): Promise<void> {
     for (let idle = 0; idle < 3; idle++) {
       await this.#pass(50)
@@ -113,7 +114,7 @@ class Driven {
     }
   }
 
-  /** Of the tasks that are still here. */
+  /** Records of the tasks that are still here. */
   get left(): number {
     return this.#tasks.filter((task) => !task.closed).length * RECORDS
   }
@@ -122,7 +123,7 @@ class Driven {
     return this.finished.filter(({ origin }) => !origin.task.closed)
   }
 
-  /** Of the event that an instance has in flight. */
+  /** The partition of the event that an instance has in flight. */
   partitionInFlight(queue: number): number {
     return this.#inFlight[queue]?.[0]?.partition ?? -1
   }
@@ -131,7 +132,7 @@ class Driven {
     return this.#subscription.queues
   }
 
-  /** Instances with nothing in flight wait, and take what they can as soon as they are woken: between two timers, say. */
+  /** Instances without an event wait, and take events as soon as they are woken, for example between two timers. */
   async #pass(ms: number): Promise<void> {
     for (const [nth, queue] of this.queues.entries()) {
       const batch = this.#inFlight[nth] ?? []
@@ -148,7 +149,7 @@ class Driven {
     const event = queue?.take()
     if (event === undefined) return false
     const [first] = batch
-    // A batch is of one task; one of another begins when this one is over.
+    // A batch has events of one task; an event of another task begins a batch when this one is over.
     if (first !== undefined && (first.origin.task !== event.origin.task || !first.open)) {
       event.requeue()
       return false
@@ -158,7 +159,7 @@ class Driven {
     return true
   }
 
-  /** Unless it is the last that is here. */
+  /** Loses the task of a partition, unless it is the last one. */
   #lose(partition: number): void {
     if (this.#tasks.filter((task) => !task.closed).length === 1) return
     void this.#tasks[partition]?.close('another worker has it now')
@@ -166,7 +167,7 @@ class Driven {
   }
 }
 
-/** A cursor of a task that is open, over all records of its partition. */
+/** A cursor of an open task, over all records of its partition. */
 function fullCursor(
   task: Task,
   worker: TasksAlone,
@@ -191,7 +192,7 @@ function fullCursor(
   return cursor
 }
 
-/** Offsets finished, by what must keep its order among itself. */
+/** Finished offsets, grouped by what must keep its order. */
 function orders(
   events: readonly EventInFlight[],
   of: (event: EventInFlight) => string | undefined,
@@ -214,7 +215,7 @@ describe.each([
   { agent: { instances: 1, ordering: 'key' }, keeps: 'the order of each partition', of: partitionOf },
   { agent: { instances: 3, ordering: 'none' }, keeps: 'no order', of: none },
 ] as const)('$agent.instances instances, ordering $agent.ordering', ({ agent, keeps, of }) => {
-  test(`batches, retries, deferrals and lost tasks: every event once, and ${keeps}`, async () => {
+  test(`with batches, retries, deferrals and lost tasks every event is handled once, and ${keeps} is kept`, async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.constantFrom(...KEYS), { minLength: 1, maxLength: 6 }),
@@ -234,7 +235,7 @@ describe.each([
   })
 })
 
-test('a batch of one key that fails three times goes out again before what came behind it', async () => {
+test('a batch of one key that fails three times is handed out again before later events', async () => {
   const driven = new Driven({ instances: 2, ordering: 'key' }, ['a'])
   for (let times = 0; times < 3; times++)
     for (const queue of [0, 1]) {
@@ -248,7 +249,7 @@ test('a batch of one key that fails three times goes out again before what came 
   expect(orders(driven.finished, keyOf)).toEqual(Array.from({ length: PARTITIONS }, () => all))
 })
 
-test('an event that was given up as one of a batch, because of what that had read, holds what it reads when it comes alone', async () => {
+test('an event whose batch was given up for outdated reads holds what it reads when it is handed out alone', async () => {
   const driven = new Driven({ instances: 1, ordering: 'key' }, ['a'])
   const changed = { changedSince: () => true, show: () => 'a row' }
   const [queue] = driven.queues
@@ -270,14 +271,14 @@ test('an event that was given up as one of a batch, because of what that had rea
   next?.finish()
 })
 
-test('what waits behind an event of a task that is lost goes on', async () => {
+test('events that wait behind an event of a lost task are handed out', async () => {
   const driven = new Driven({ instances: 2, ordering: 'key' }, ['a'])
-  // One instance has the key.
+  // One instance has an event of the key in flight.
   for (const queue of [0, 1]) await driven.take({ kind: 'take', queue })
   const queue = driven.partitionInFlight(0) < 0 ? 1 : 0
   const partition = driven.partitionInFlight(queue)
   await driven.take({ kind: 'retry', queue, delayMs: 60_000 })
-  // Finds that everything of the key waits behind it, also what comes of another partition.
+  // The instance finds that all events of the key wait behind that one, even those of another partition.
   await driven.take({ kind: 'take', queue })
   await driven.toTheEnd()
   expect(driven.finished).toEqual([])
@@ -287,7 +288,7 @@ test('what waits behind an event of a task that is lost goes on', async () => {
 })
 
 test.each(['finish', 'retry', 'requeue', 'aside'] as const)(
-  'a batch whose task is lost may end in any way, and changes nothing: %s',
+  'a batch of a lost task may end in any way, and changes nothing: %s',
   async (kind) => {
     const driven = new Driven({ instances: 1, ordering: 'key' }, ['a'])
     for (let taken = 0; taken < MOST_AT_ONCE; taken++) await driven.take({ kind: 'take', queue: 0 })

@@ -2,30 +2,30 @@ import { HOLDS_TAKEN } from '../environment/not-now.ts'
 import type { EventOrigin } from '../task/event-origin.ts'
 import type { EventInFlight } from '../task/event-in-flight.ts'
 
-/** What waits while a deferred event waits: everything of the queue, later events of its key, or nothing. */
+/** What a deferred event holds back: everything in the queue, later events of its key, or nothing. */
 export type DeferOrder = 'all' | 'key' | 'none'
 
 /**
- * Events that came back to a record queue: ready to go out again, or waiting for a time or for another event. Later events
- * that must not overtake them wait behind.
+ * Events that came back to a record queue. They are ready to go out again, or wait for a time or for another event.
+ * Later events that must not overtake them are kept here too.
  */
 export class DeferredEvents {
   readonly #order: DeferOrder
   readonly #ready: EventInFlight[] = []
   readonly #held = new Set<EventInFlight>()
-  /** Events that wait because their key does. */
+  /** Events that wait because an earlier one of their key does. */
   readonly #behind = new Map<string, EventInFlight[]>()
 
   constructor(order: DeferOrder) {
     this.#order = order
   }
 
-  /** Whether there are any; when there are none, a queue need not ask further. */
+  /** Whether it has any events; the queue checks this first. */
   get any(): boolean {
     return this.#ready.length > 0 || this.#held.size > 0
   }
 
-  /** No event of the queue may go out. */
+  /** Whether a waiting event holds back everything in the queue. */
   get holdsAll(): boolean {
     return this.#order === 'all' && this.#held.size > 0
   }
@@ -36,7 +36,7 @@ export class DeferredEvents {
     if (key !== undefined && !this.#behind.has(key)) this.#behind.set(key, [])
   }
 
-  /** Makes a waiting event ready. False when it is not waiting here any more. */
+  /** Makes a waiting event ready. Returns false if it no longer waits here. */
   release(event: EventInFlight): boolean {
     if (!this.#held.delete(event)) return false
     this.putReady(event)
@@ -48,12 +48,12 @@ export class DeferredEvents {
     return true
   }
 
-  /** Makes an event ready; it goes out before all that came to the queue after it. */
+  /** Makes an event ready. Ready events go out in the order in which they first came to the queue. */
   putReady(event: EventInFlight): void {
     insert(this.#ready, event)
   }
 
-  /** Whether `takeReady` would give one. */
+  /** Whether `takeReady` would return an event. */
   hasReady(): boolean {
     return !this.holdsAll && this.#ready.some((event) => this.#mayGo(event))
   }
@@ -73,7 +73,7 @@ export class DeferredEvents {
     return undefined
   }
 
-  /** Whether a new event has to wait behind one on hold; if so it is kept here. */
+  /** Whether a new event has to wait behind a waiting one; if so, it is kept here. */
   mustWait(event: EventInFlight): boolean {
     if (this.#mayGo(event)) return false
     this.#waitBehind(event)
@@ -86,7 +86,7 @@ export class DeferredEvents {
     return [...this.#held].some(isOfIt) || [...this.#behind.values()].some((events) => events.some(isOfIt))
   }
 
-  /** Forgets events of lost tasks. */
+  /** Drops events of lost tasks. */
   purge(): void {
     const lives = (event: EventInFlight): boolean => !event.origin.task.closed
     const ready = this.#ready.splice(0).filter(lives)
@@ -120,14 +120,14 @@ export class DeferredEvents {
   }
 }
 
-/** In the order in which they came to the queue. */
+/** Inserts in the order in which events first came to the queue. */
 function insert(events: EventInFlight[], event: EventInFlight): void {
   let at = events.length
   while (at > 0 && (events[at - 1]?.order ?? 0) > event.order) at--
   events.splice(at, 0, event)
 }
 
-/** Its task is here and open. */
+/** Whether the event's task is here and open. */
 function isOpen({ origin }: EventInFlight): boolean {
   return (origin.task.blocked & HOLDS_TAKEN) === 0
 }

@@ -6,10 +6,10 @@ import type { EventOrigin } from '../task/event-origin.ts'
 import { type EventInFlight, eventOf } from '../task/event-in-flight.ts'
 import type { Dispatcher, RecordQueue } from './record-queue.ts'
 
-/** Events of one partition sorted in a row, before another gets its turn. */
+/** How many events of one partition are sorted in a row before it is another one's turn. */
 const CHUNK_EVENTS = 256
 
-/** The events of one partition, in a queue for each instance. */
+/** The sorted events of one partition, in a queue for each instance. */
 class SortedPartition {
   readonly origin: EventOrigin
   readonly #queues: EventInFlight[][]
@@ -21,7 +21,7 @@ class SortedPartition {
     this.#heads = Array.from({ length: instances }, () => 0)
   }
 
-  /** Its task is here and open. */
+  /** Whether the partition's task is here and open. */
   get isOpen(): boolean {
     return (this.origin.task.blocked & HOLDS_TAKEN) === 0
   }
@@ -54,19 +54,22 @@ class SortedPartition {
   }
 }
 
-/** Sorts events to the instances of an agent by key, so that the order per key holds; records without a key go round. */
+/**
+ * Sorts events to the instances of an agent by key, so that the order per key is kept. Records without a key are spread
+ * over all instances.
+ */
 export class DispatchByKey implements Dispatcher {
   readonly #handOut: HandOut
   readonly #maxSorted: number
   #queues: readonly RecordQueue[] = []
   #partitions: readonly SortedPartition[] = []
-  /** The partition from which each instance has taken last. */
+  /** The partition from which each instance took its last event. */
   #turns: number[] = []
   #sortTurn = 0
   #roundRobin = 0
   #refreshedTurn = -1
   #sorted = 0
-  /** Sorting has stopped at the bound, perhaps while some instance had nothing. */
+  /** Sorting has stopped at the bound, perhaps while an instance had no event. */
   #starved = false
 
   constructor(handOut: HandOut, maxSorted: number) {
@@ -101,7 +104,7 @@ export class DispatchByKey implements Dispatcher {
     return false
   }
 
-  /** Only events with the same key wait behind a deferred event. */
+  /** Nothing to do, because only events with the same key wait behind a deferred event. */
   defer(): void {}
 
   waitsForInstance(origin: EventOrigin, queues: readonly RecordQueue[]): boolean {
@@ -112,7 +115,7 @@ export class DispatchByKey implements Dispatcher {
     return isSorted || (origin.hasMore && this.#starved)
   }
 
-  /** Records have come, or hand-out goes on: sorts them and wakes those who wait. */
+  /** Called when records have arrived or hand-out continues: sorts them and wakes waiting instances. */
   arrived(): void {
     this.#starved = false
     while (this.#sortChunk());
@@ -135,13 +138,13 @@ export class DispatchByKey implements Dispatcher {
     return undefined
   }
 
-  /** Sorts until the queue has an event. */
+  /** Sorts until the queue has an event. Returns false if it gets none. */
   #sortFor(queue: RecordQueue): boolean {
     while (this.#sortChunk()) if (this.hasNext(queue)) return true
     return this.hasNext(queue)
   }
 
-  /** Sorts a chunk of one partition; false when there is nothing to sort or no room. */
+  /** Sorts a chunk of one partition. Returns false if there is nothing to sort, or no room. */
   #sortChunk(): boolean {
     if (this.#sorted >= this.#maxSorted) {
       this.#starved = true
@@ -178,7 +181,8 @@ export class DispatchByKey implements Dispatcher {
   #instanceOf({ key }: RawRecord): number {
     const instances = this.#queues.length
     if (key === null) return this.#roundRobin++ % instances
-    // All keys of a partition agree in their hash modulo the partition count: mix it before it is used again.
+    // The hash is mixed before it is used again, because all keys of a partition have the same hash modulo the
+    // partition count.
     return (Math.imul(murmur2(key), 0x9e3779b1) >>> 8) % instances
   }
 }

@@ -3,7 +3,7 @@ import type { EventOrigin } from '../task/event-origin.ts'
 import { type EventInFlight, eventOf } from '../task/event-in-flight.ts'
 import type { Dispatcher, RecordQueue } from './record-queue.ts'
 
-/** Events of one partition in a row, before another gets its turn. */
+/** How many events of one partition go out in a row before it is another one's turn. */
 const CHUNK_EVENTS = 256
 
 /** Gives events straight from the partitions: to a single instance, or to several that may take any event. */

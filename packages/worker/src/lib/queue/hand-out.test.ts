@@ -12,7 +12,7 @@ function numberOf(event: HandedOutEvent): number {
   return Number(event.record.value?.toString())
 }
 
-/** Records per key the numbers in the order in which they were handled to the end. */
+/** Records for each key its numbers, in the order in which they were finished. */
 class Orders {
   readonly byKey = new Map<string, number[]>()
 
@@ -32,7 +32,7 @@ class Orders {
   }
 }
 
-test('concurrent instances keep the order per key, through failures too', async () => {
+test('concurrent instances keep the order per key, even when events fail', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 3)
@@ -77,7 +77,7 @@ test('concurrent instances keep the order per key, through failures too', async 
   })
 })
 
-test('a concurrent agent runs on while it waits for the next commit', async () => {
+test('a concurrent agent keeps running while it waits for the next commit', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 4)
@@ -91,7 +91,7 @@ test('a concurrent agent runs on while it waits for the next commit', async () =
   await worker.stop()
 })
 
-test('a single instance hands a failed event out again before any other, with its effects dropped', async () => {
+test('a single instance gets a failed event again before any other, with its effects dropped', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 1)
@@ -190,7 +190,7 @@ test('catching KEY_CONFLICT hides nothing', async () => {
   await worker.stop()
 })
 
-test('a slow agent is neither waited for nor handed what it did: its finished events beyond a gap are known to the next owner', async () => {
+test('a rebalance does not wait for a slow agent, and the next owner knows its finished events beyond a gap', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 1)
@@ -229,7 +229,7 @@ test('a slow agent is neither waited for nor handed what it did: its finished ev
   expect(log.committed('app')[0]).toMatchObject({ offset: 100, metadata: 'm1 fast:0 slow:0' })
 })
 
-test('metadata of a send: after the event it is told, within the event it is refused', async () => {
+test('metadata of a send is available after the event, and refused within it', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 1)
@@ -256,7 +256,7 @@ test('metadata of a send: after the event it is told, within the event it is ref
   await worker.stop()
 })
 
-test('an event that is over gives nothing away', async () => {
+test('an event that is over refuses every use', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 1)
@@ -277,7 +277,7 @@ test('an event that is over gives nothing away', async () => {
   await worker.stop()
 })
 
-test('what is fetched stays within its bound under a slow agent, which holds up no other topic', async () => {
+test('fetched records stay within their bound under a slow agent, which delays no other topic', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('slow', 2)
@@ -311,7 +311,7 @@ test('what is fetched stays within its bound under a slow agent, which holds up 
   await worker.stop()
 })
 
-test('no more than maxUncommitted is handed out before a commit, and early cuts keep it going', async () => {
+test('at most maxUncommitted events are handed out before a commit, and early commits keep hand-out going', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 1)
@@ -355,7 +355,7 @@ test('hand-out stops at the limit of pending sends until the broker has taken so
   expect(log.records('out').length).toBe(15_000)
 })
 
-test('a partition that was paused until its events were committed is fetched again, for what comes later too', async () => {
+test('a partition that was paused until its events were committed is fetched again, and gets later records too', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 1)
@@ -371,7 +371,7 @@ test('a partition that was paused until its events were committed is fetched aga
   await worker.stop()
 })
 
-test('records with an empty key keep their order as those of any other key; records without one go to whoever is free', async () => {
+test('records with an empty key keep their order like any other key; records without a key go to any free instance', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 1)
@@ -385,7 +385,7 @@ test('records with an empty key keep their order as those of any other key; reco
         topics: ['in'],
         instances: 4,
         handler: async (event) => {
-          // The first of the empty keys waits until all without a key that go to other instances are done.
+          // The first event of the empty key waits until all events without a key that go to other instances are done.
           if (numberOf(event) === 0) await first.promise
           orders.see(event)
           if ((orders.byKey.get('null')?.length ?? 0) >= 150) first.resolve()

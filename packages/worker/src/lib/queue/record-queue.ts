@@ -6,15 +6,15 @@ import type { EventOrigin } from '../task/event-origin.ts'
 import type { EventInFlight, EventQueue } from '../task/event-in-flight.ts'
 import { DeferredEvents, type DeferOrder } from './deferred-events.ts'
 
-/** Gives the record queues of a subscription new events, from the partitions that are here. */
+/** Gives new events to the record queues of a subscription, from the partitions that are here. */
 export interface Dispatcher {
-  /** The next event of this queue. */
+  /** Returns the next event of this queue. */
   next(queue: RecordQueue): EventInFlight | undefined
-  /** Whether `next` may give one. */
+  /** Whether `next` may return one. */
   hasNext(queue: RecordQueue): boolean
-  /** No new event goes out until an earlier one has, or that is over. */
+  /** While true, no new event goes out, because an earlier one must go out or end first. */
   defer(on: boolean): void
-  /** Whether records of this partition are there and the instances that may take them, `queues` say so, ask for none. */
+  /** Whether records of this partition are available but no eligible instance is waiting, as `queues` tell. */
   waitsForInstance(origin: EventOrigin, queues: readonly RecordQueue[]): boolean
 }
 
@@ -28,7 +28,7 @@ export interface RecordQueueOptions {
 
 const NOW: Promise<void> = Promise.resolve()
 
-/** How many events are remembered as possible causes of a long stretch without a turn of the event loop. */
+/** How many events are remembered as possible causes of a long time without a turn of the event loop. */
 const MOST_RECENT = 16
 
 /** Events for one instance of an agent. */
@@ -41,10 +41,10 @@ export class RecordQueue implements SubscriptionQueue, EventQueue {
   readonly #dispatcher: Dispatcher
   readonly #deferred: DeferredEvents
   #waiter: Deferred<void> | undefined = undefined
-  /** Events handed out since the last check of the event loop; if there were none, those before it. */
+  /** Events handed out since the last check of the event loop; if there were none, those handed out before it. */
   readonly #recent: EventInFlight[] = []
   #recentCount = 0
-  /** Of the event loop, when the last of them was handed out. */
+  /** The number of event loop checks when the last of them was handed out. */
   #checks = 0
   #run = 0
 
@@ -65,7 +65,7 @@ export class RecordQueue implements SubscriptionQueue, EventQueue {
     return this.#waiter !== undefined
   }
 
-  /** Whether there is an event for its agent, leaving aside what holds up the whole worker. */
+  /** Whether there is an event for its agent, apart from reasons of the whole worker. */
   get hasNext(): boolean {
     if (this.#deferred.holdsAll) return false
     return this.#deferred.hasReady() || this.#dispatcher.hasNext(this)
@@ -85,7 +85,7 @@ export class RecordQueue implements SubscriptionQueue, EventQueue {
     return this.#deferred.keeps(origin)
   }
 
-  /** The event that its agent is at work on while it asks for no further one. */
+  /** The event on which its agent works while it asks for no other. */
   get atWork(): EventInFlight | undefined {
     const last = this.isWaiting ? undefined : this.#recent[this.#recentCount - 1]
     return last?.open === true ? last : undefined
@@ -96,7 +96,7 @@ export class RecordQueue implements SubscriptionQueue, EventQueue {
     const { checks, runs } = this.#handOut.watch
     if (this.#run !== runs) return []
     const recent = this.#recent.slice(0, this.#recentCount)
-    // The last check came between two events: one that is not finished may be handled only now.
+    // The last check came between two events, so an event that is not finished may only be handled now.
     return this.#checks === checks ? recent : recent.filter((event) => event.open)
   }
 
@@ -123,7 +123,7 @@ export class RecordQueue implements SubscriptionQueue, EventQueue {
     return this.#waiter.promise
   }
 
-  /** Lets the agent take an event, if there may be one. */
+  /** Lets the agent take an event, if one may be available. */
   wake(): void {
     if (this.#waiter === undefined || !this.#mayTake()) return
     const waiter = this.#waiter
@@ -156,7 +156,7 @@ export class RecordQueue implements SubscriptionQueue, EventQueue {
     this.wake()
   }
 
-  /** Tasks were lost. */
+  /** Called when tasks were lost. */
   purge(): void {
     this.#deferred.purge()
     this.settle()
@@ -168,7 +168,7 @@ export class RecordQueue implements SubscriptionQueue, EventQueue {
     this.#dispatcher.defer(this.#deferred.holdsAll)
   }
 
-  /** Whether `take` may give an event now, or the queue is closed. */
+  /** Whether `take` may return an event now, or the queue is closed. */
   #mayTake(): boolean {
     return this.closed || (this.#handOut.blocked === 0 && this.hasNext)
   }

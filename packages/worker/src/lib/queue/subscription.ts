@@ -11,7 +11,7 @@ import { DispatchByKey } from './dispatch-by-key.ts'
 import { DispatchInOrder } from './dispatch-in-order.ts'
 import { RecordQueue } from './record-queue.ts'
 
-/** What an agent, or a step of one, reads: the partitions that are here, and a record queue for each of its instances. */
+/** The reader of an agent, or of a step of one: its partitions that are here, and a record queue for each instance. */
 export class Subscription implements OriginReader, EventReader {
   readonly spec: SubscriptionSpec
   readonly counters: SubscriptionCounters = new SubscriptionCounters()
@@ -20,7 +20,10 @@ export class Subscription implements OriginReader, EventReader {
   #cursors: readonly PartitionCursor[] = []
   #due: readonly DueEvents[] = []
 
-  /** `maxSorted`: events sorted to instances by their key and not handed out, where there are several instances. */
+  /**
+   * `maxSorted` bounds the events that are sorted to instances by key and not yet handed out, if there are several
+   * instances.
+   */
   constructor(spec: SubscriptionSpec, clock: Clock, { handOut, maxSorted }: SubscriptionOptions) {
     this.spec = spec
     const byKey = spec.instances > 1 && spec.ordering === 'key'
@@ -50,7 +53,7 @@ export class Subscription implements OriginReader, EventReader {
     this.wake()
   }
 
-  /** Lets go of the origins of lost tasks. */
+  /** Drops the origins of lost tasks. */
   purge(): void {
     this.#cursors = this.#cursors.filter(({ task }) => !task.closed)
     this.#due = this.#due.filter(({ task }) => !task.closed)
@@ -64,7 +67,7 @@ export class Subscription implements OriginReader, EventReader {
     return (isBusy ? NOT_NOW.busy : 0) | (isKept ? NOT_NOW.key : 0)
   }
 
-  /** Records have come, or hand-out goes on. */
+  /** Called when records have arrived, or hand-out continues. */
   wake(topic?: string): void {
     if (topic !== undefined && !this.spec.topics.includes(topic)) return
     if (this.#dispatcher instanceof DispatchByKey) this.#dispatcher.arrived()

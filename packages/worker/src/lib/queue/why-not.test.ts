@@ -23,7 +23,7 @@ interface Setting {
   readonly queue: RecordQueue
 }
 
-/** A task with one partition and one instance that reads it. Its events are handed out, unless it `isOpening`. */
+/** A task with one partition, read by one instance. Its events are handed out, unless it `isOpening`. */
 function setting(records: number, settings: Partial<WorkerSettings>, isOpening: boolean): Setting {
   const clock = manualClock()
   const worker = new TasksAlone(clock, settings)
@@ -54,13 +54,13 @@ interface Case {
   readonly records?: number
   readonly settings?: Partial<WorkerSettings>
   readonly isOpening?: true
-  /** Brings it about. */
+  /** Brings the reason about. */
   readonly happen: (setting: Setting) => void
 }
 
 /**
- * `busy` and `key` have tests of their own: whether an agent asks for events is no matter of the partition. So has `order`, which
- * takes two partitions (`task/time-order.test.ts`).
+ * `busy` and `key` have tests of their own, because they depend on the agent and not on the partition. So has `order`, which takes
+ * two partitions (`task/time-order.test.ts`).
  */
 const CASES: Readonly<Record<Exclude<Reason, 'busy' | 'key' | 'order'>, Case>> = {
   opening: { isOpening: true, happen: () => {} },
@@ -89,7 +89,7 @@ const CASES: Readonly<Record<Exclude<Reason, 'busy' | 'key' | 'order'>, Case>> =
   closed: { happen: ({ task }) => void task.close('another worker has it now') },
 }
 
-describe('whyNot says it, and nothing is handed out', () => {
+describe('whyNot gives the reason, and nothing is handed out', () => {
   test.each(Object.entries(CASES))('%s', (reason, { records = RECORDS, settings = {}, isOpening, happen }) => {
     const made = setting(records, settings, isOpening === true)
     happen(made)
@@ -97,20 +97,20 @@ describe('whyNot says it, and nothing is handed out', () => {
     expect(made.task.whyNot(PARTITION, 'a')).toMatch(new RegExp(`^${reason}: \\w[^;]+$`))
   })
 
-  test('and nothing when nothing stands in the way', () => {
+  test('whyNot gives no reason if nothing holds the event back', () => {
     const { task, queue } = setting(RECORDS, {}, false)
     expect(task.whyNot(PARTITION, 'a')).toBeUndefined()
     expect(queue.take()?.offset).toBe(0)
   })
 
-  test('several at once, the weightiest first', () => {
+  test('several reasons are given, the weightiest first', () => {
     const { worker, task } = setting(0, {}, true)
     worker.handOut.block(NOT_NOW.rebalance)
     expect(task.whyNot(PARTITION, 'a')).toMatch(/^opening: .+; rebalance: .+; empty: .+$/)
   })
 })
 
-test('what is over is no reason any more, whichever came first', () => {
+test('a reason that is over is no longer given, whichever came first', () => {
   const { worker, task, queue } = setting(RECORDS, { maxUncommitted: 10 }, false)
   while (queue.take() !== undefined);
   worker.handOut.block(NOT_NOW.rebalance)
@@ -155,7 +155,7 @@ test('stats say for each agent why no event of a partition is handed out', async
   await worker.stop({ hard: true })
 })
 
-/** A worker with two partitions and an agent that never comes to the end of the event `stays`, or always fails on `fails`. */
+/** A worker with two partitions, and an agent that never finishes the event `stays`, or always fails on `fails`. */
 async function stuckWorker(instances: number): Promise<{ readonly worker: Worker; readonly outside: Outside }> {
   const log = createMemoryLog()
   const outside = new Outside(log)
@@ -178,14 +178,14 @@ async function stuckWorker(instances: number): Promise<{ readonly worker: Worker
   return { worker, outside }
 }
 
-test('a partition waits for an agent that is at work elsewhere: stats say so, and with what', async () => {
+test('statistics name the event of another partition on which an agent works while a partition waits for it', async () => {
   const { worker, outside } = await stuckWorker(1)
   await outside.send([outgoing('in', 0, 'k', 'stays')])
   await until('in flight', () => worker.stats().agents['a']?.active === 1)
-  // The partition of the event itself has nothing else.
+  // The partition of the event itself has no other records.
   expect(worker.stats().waitingFor).toEqual([])
   await outside.send([outgoing('in', 1, 'k', 'quick')])
-  await until('the other one to wait', () => worker.stats().waitingFor.length > 0)
+  await until('the other partition to wait', () => worker.stats().waitingFor.length > 0)
   expect(worker.stats().waitingFor).toEqual([
     {
       topic: 'in',
@@ -199,19 +199,19 @@ test('a partition waits for an agent that is at work elsewhere: stats say so, an
   await worker.stop({ hard: true })
 })
 
-test('among several instances, events wait for the one that has their key, and for earlier ones of it: stats say so', async () => {
+test('statistics say when events wait for the instance that has their key, and for earlier events of it', async () => {
   const { worker, outside } = await stuckWorker(2)
   await outside.send([outgoing('in', 0, 'k', 'stays')])
   await until('in flight', () => worker.stats().agents['a']?.active === 1)
   await outside.send([outgoing('in', 0, 'k', 'quick')])
-  await until('one to wait', () => worker.stats().waitingFor.length > 0)
+  await until('one event to wait', () => worker.stats().waitingFor.length > 0)
   expect(worker.stats().waitingFor).toMatchObject([{ partition: 0, reasons: ['busy'] }])
   await worker.stop({ hard: true })
 
   const again = await stuckWorker(2)
   await again.outside.send([outgoing('in', 1, 'k', 'fails'), outgoing('in', 1, 'k', 'quick')])
-  await until('it to have failed', () => again.worker.stats().agents['a']?.retried === 1)
-  await until('it to wait', () => again.worker.stats().waitingFor.length > 0)
+  await until('the event to have failed', () => again.worker.stats().agents['a']?.retried === 1)
+  await until('the event to wait', () => again.worker.stats().waitingFor.length > 0)
   expect(again.worker.stats().waitingFor).toMatchObject([
     {
       partition: 1,

@@ -39,7 +39,7 @@ const committed = fc.nat(2 ** 50).chain((offset) =>
   ),
 )
 
-test('what is read back is what was written, but for ranges left out at the end', () => {
+test('decoding returns what was encoded, except for ranges left out at the end', () => {
   fc.assert(
     fc.property(committed, ([offset, list]) => {
       const progress = new Map(list)
@@ -49,7 +49,7 @@ test('what is read back is what was written, but for ranges left out at the end'
       for (const [id, { position, finished }] of progress) {
         const got = read.get(id)
         if (position === offset && finished.length === 0) {
-          // It may have had no room.
+          // There may have been no room for it.
           expect(got ?? { position, finished }).toEqual({ position, finished })
           continue
         }
@@ -64,7 +64,7 @@ test('what is read back is what was written, but for ranges left out at the end'
   )
 })
 
-test('long text has everything, and is read back as it was', () => {
+test('long text holds everything, and decodes to the same', () => {
   fc.assert(
     fc.property(committed, ([offset, list]) => {
       const progress = new Map(list)
@@ -74,13 +74,13 @@ test('long text has everything, and is read back as it was', () => {
 })
 
 test.each(['m2 a', 'm2 a:1,2', 'm2 %E0:1', 'm2 a:zzzzzzzzzzzzzzzz', 'm2 @0:0:abc', 'm2 a:1 ;w=1'])(
-  'long text that cannot be read is no beginning at the offset: %j',
+  'unreadable long text is an error, and does not start subscriptions at the offset: %j',
   (metadata) => {
     expect(() => decode(5, metadata)).toThrow(expect.objectContaining({ code: 'PROGRESS_MISSING' }))
   },
 )
 
-test('it is seen who reads the partition, also of those that stand exactly at the offset', () => {
+test('the metadata names all readers of the partition, even those exactly at the offset', () => {
   const at = { position: 7, finished: [] }
   const { text } = encodeCommitMetadata(
     7,
@@ -96,7 +96,7 @@ test('it is seen who reads the partition, also of those that stand exactly at th
   ])
 })
 
-test('what agents were seen to send to is passed over by who reads progress, and costs no subscription its room', () => {
+test('entries for sends are skipped when progress is read, and take no room from subscriptions', () => {
   const sends = new Set([sendText({ agent: 'split', topic: 'words.v1' }), sendText({ agent: 'a-b', topic: 'c_d' })])
   const { text } = encodeCommitMetadata(7, new Map([['split', { position: 9, finished: [] }]]), sends)
   expect(text).toBe('m1 split:2 >split>words.v1:0 >a-b>c_d:0')
@@ -117,7 +117,7 @@ test('what agents were seen to send to is passed over by who reads progress, and
   expect(roomy.text.length).toBeLessThan(1_100)
 })
 
-test('too many subscriptions: some are left out, none is wrong', () => {
+test('with too many subscriptions some are left out, and none is wrong', () => {
   const progress = new Map(
     Array.from({ length: 500 }, (_, i) => [`agent-number-${i}`, { position: 100 + i, finished: [] }]),
   )
@@ -130,7 +130,7 @@ test('too many subscriptions: some are left out, none is wrong', () => {
 })
 
 test.each(['', 'saved by another tool', 'm0 a:1', 'mx2', 'm1 a', 'm1 a:1,2', 'm1 %E0:1', 'm1 a:zzzzzzzzzzzzzzzz'])(
-  'metadata %j tells nothing',
+  'metadata %j holds no progress',
   (metadata) => {
     expect(decode(5, metadata).size).toBe(0)
   },
@@ -156,24 +156,24 @@ test('a commit is complete only with every range of every subscription', () => {
   ]) {
     const { text, complete } = encodeCommitMetadata(10, progress)
     expect(complete).toBe(false)
-    // The short one is not what pays for the long one.
+    // The long entry takes no room from the short one.
     if (progress.has('short')) expect(decode(10, text).get('short')).toEqual(short)
   }
 })
 
-test('nobody and no sends: no text', () => {
+test('no subscriptions and no sends give no text', () => {
   expect(encodeCommitMetadata(7, new Map())).toEqual({ text: '', complete: true })
   expect(encodeCommitMetadata(7, new Map(), new Set(['>a>t:0']))).toEqual({ text: 'm1 >a>t:0', complete: true })
 })
 
-test('the room is used to its last byte and never beyond: by positions, by ranges, by names, by sends', () => {
+test('positions, ranges, names and sends use the room to its last byte and never exceed it', () => {
   const behind = (length: number): ReadonlyMap<string, Progress> =>
     new Map([['a'.repeat(length), { position: 8, finished: [] }]])
-  // "m1 " and ":1" take five.
+  // The parts "m1 " and ":1" take five bytes.
   expect(encodeCommitMetadata(7, behind(MAX_METADATA_BYTES - 5)).text.length).toBe(MAX_METADATA_BYTES)
   expect(encodeCommitMetadata(7, behind(MAX_METADATA_BYTES - 4))).toEqual({ text: 'm1', complete: false })
 
-  // ",1+1" takes four more.
+  // The part ",1+1" takes four more.
   const ranged = (length: number): ReadonlyMap<string, Progress> =>
     new Map([['a'.repeat(length), { position: 8, finished: [{ from: 9, to: 10 }] }]])
   expect(encodeCommitMetadata(7, ranged(MAX_METADATA_BYTES - 9))).toMatchObject({ complete: true })
@@ -188,7 +188,7 @@ test('the room is used to its last byte and never beyond: by positions, by range
   expect(names.length).toBeLessThanOrEqual(MAX_METADATA_BYTES)
   expect(names.length).toBeGreaterThan(MAX_METADATA_BYTES - 20)
 
-  // Sends have 1,024 of it, less where the others leave less.
+  // Sends may take 1,024 bytes, or less if the others leave less.
   const send = (length: number): Set<string> => new Set([`>a>${'t'.repeat(length - 5)}:0`])
   expect(encodeCommitMetadata(7, new Map(), send(1_023)).text.length).toBe(1_026)
   expect(encodeCommitMetadata(7, new Map(), send(1_024)).text).toBe('m1')
@@ -196,18 +196,18 @@ test('the room is used to its last byte and never beyond: by positions, by range
   expect(encodeCommitMetadata(7, behind(MAX_METADATA_BYTES - 14), send(9)).text).not.toContain('>')
 })
 
-test.each(['m3', 'm10 a:1'])('metadata of a later release is refused, not passed over: %j', (metadata) => {
+test.each(['m3', 'm10 a:1'])('metadata of a later release is refused rather than ignored: %j', (metadata) => {
   expect(() => decode(5, metadata)).toThrow(expect.objectContaining({ code: 'FORMAT_NEWER' }))
 })
 
 test.each(['xm9', 'm9x', 'm9.1 a:1', 'm1 a:1;w=1'])(
-  'what is like a later format, and is none, tells nothing: %j',
+  'text that only resembles a later format holds no progress: %j',
   (metadata) => {
     expect(decode(5, metadata).size).toBe(0)
   },
 )
 
-test('fields that later releases add behind an entry of long text are passed over', () => {
+test('fields that later releases add to an entry of long text are skipped', () => {
   expect(decode(5, 'm2 a:1,1+1;w=1;x=2 b:2')).toEqual(
     new Map([
       ['a', { position: 6, finished: [{ from: 7, to: 8 }] }],

@@ -2,52 +2,52 @@ import { type CommitOffset, MillraceError, partitionKey, refuseNewer } from '@mi
 import { isTimeText } from './committed-times.ts'
 import type { OffsetRange, Progress } from './positions.ts'
 
-/** What Kafka keeps with an offset by default (`offset.metadata.max.bytes`). */
+/** The size that Kafka keeps with an offset by default (`offset.metadata.max.bytes`). */
 export const MAX_METADATA_BYTES = 4096
 
-/** How much of it sends may take: subscriptions and their gaps need the rest. */
+/** The share of it that sends may take: subscriptions and their gaps need the rest. */
 const MAX_SENDS_BYTES = 1024
 
-/** Events of an agent were seen to send to a topic. */
+/** A topic to which events of an agent were seen to send. */
 export interface AgentSend {
   readonly agent: string
   readonly topic: string
 }
 
-/** Sends as the metadata has them. */
+/** Sends in the form of the metadata. */
 export type CommittedSends = ReadonlySet<string>
 
 const NO_SENDS: CommittedSends = new Set()
 
 export interface CommitMetadata {
   readonly text: string
-  /** Nothing had to be left out. */
+  /** True if nothing had to be left out. */
   readonly complete: boolean
 }
 
 /**
- * Takes the place of the ids in a commit that was set from outside: it holds for every subscription. No agent can have
+ * Stands in place of the ids in a commit that was set from outside, and holds for every subscription. No agent can have
  * this name.
  */
 export const ANY_SUBSCRIPTION = '*'
 
-/** The highest that is read here. */
+/** The highest format that this version reads. */
 const FORMAT = 2
-/** Fits into the metadata. */
+/** The format that fits into the metadata. */
 const SHORT = 'm1'
-/** Of any length: pages in the progress topic have it where the metadata has no room. */
+/** The format of any length: pages in the progress topic hold it if the metadata has no room. */
 const LONG = 'm2'
 const RADIX = 36
 
 /**
- * What is written with the committed offset of a partition: how far each subscription has got beyond it, so that a new
- * owner skips what is done. Ranges that do not fit are left out, the highest first; then whole subscriptions, which
- * costs handling some events again and never loses one.
+ * Encodes the metadata of a partition's committed offset: how far each subscription has got beyond the offset, so that
+ * a new owner skips finished events. Ranges that do not fit are left out, the highest first. If that is not enough,
+ * whole subscriptions are left out: then some events are handled again, and none is lost.
  *
  * Text: `m1 {id}:{position - offset}[,{gap}+{length}]… …`, ids URI-encoded, numbers in base 36, each gap counted from
- * the end before it. A subscription that stands exactly at the offset needs no room but its id, and has what is left: so
- * that it can be seen from outside who reads the partition. `times` (`committed-times.ts`) come before everything else, and
- * `sends` last, as far as there is room.
+ * the end before it. A subscription exactly at the offset needs only its id. It is written if there is room left, so
+ * that outsiders can see who reads the partition. `times` (`committed-times.ts`) come first, and `sends` last, as far
+ * as there is room.
  */
 export function encodeCommitMetadata(
   offset: number,
@@ -72,7 +72,7 @@ export function encodeCommitMetadata(
     room -= text.length + 1
     entries.push({ text, finished, end: position, next: 0 })
   }
-  // Add one range of each in turn, so that no subscription uses up the room of the others.
+  // Subscriptions get one range each in turn, so that none uses up the room of the others.
   let growing = entries
   while (growing.length > 0) {
     growing = growing.filter((entry) => {
@@ -107,10 +107,10 @@ export function encodeCommitMetadata(
 }
 
 /**
- * All of the progress, however long that is.
+ * Encodes all of the progress, at any length.
  *
- * Text: as that of `encodeCommitMetadata`, with `m2` for `m1`. Readers pass over fields behind the ranges of an entry,
- * `;{name}={value}`: later versions may add some without a new format.
+ * Text: as that of `encodeCommitMetadata`, with `m2` for `m1`. Readers skip fields after the ranges of an entry,
+ * `;{name}={value}`, so that later versions may add some without a new format.
  */
 export function encodeProgress(
   offset: number,
@@ -131,11 +131,11 @@ export function encodeProgress(
 }
 
 /**
- * What `encodeCommitMetadata` or `encodeProgress` wrote with an offset. Text of other programs says nothing: then every
- * subscription starts at the offset.
+ * Decodes what `encodeCommitMetadata` or `encodeProgress` wrote with an offset. Text of other programs is ignored:
+ * every subscription then starts at the offset.
  *
- * @throws MillraceError `FORMAT_NEWER`, and `PROGRESS_MISSING` for long text that cannot be read or whose pages were not
- *   read: to start at the offset would handle again what is finished, under exactly once too.
+ * @throws MillraceError `FORMAT_NEWER`, and `PROGRESS_MISSING` for long text that is unreadable or whose pages were not
+ *   read: starting at the offset would handle finished events again, even under exactly once.
  */
 export function decodeCommitMetadata(committed: CommitOffset): ReadonlyMap<string, Progress> {
   const { offset, metadata } = committed
@@ -144,7 +144,7 @@ export function decodeCommitMetadata(committed: CommitOffset): ReadonlyMap<strin
   if (version !== SHORT && version !== LONG) {
     const format = /^m(\d+)$/.exec(version)?.[1]
     if (format !== undefined)
-      refuseNewer(`What is committed for ${partitionKey(committed)} at offset ${offset}`, Number(format), FORMAT)
+      refuseNewer(`The commit of ${partitionKey(committed)} at offset ${offset}`, Number(format), FORMAT)
     return progress
   }
   for (const entry of entries) {
@@ -153,7 +153,7 @@ export function decodeCommitMetadata(committed: CommitOffset): ReadonlyMap<strin
     if (decoded === undefined && version === LONG)
       throw new MillraceError(
         'PROGRESS_MISSING',
-        `What the agents have finished of ${partitionKey(committed)} beyond offset ${offset} cannot be read: ${JSON.stringify(entry.slice(0, 100))}`,
+        `The progress of agents on ${partitionKey(committed)} beyond offset ${offset} cannot be read: ${JSON.stringify(entry.slice(0, 100))}`,
       )
     if (decoded === undefined) return new Map()
     progress.set(decoded.id, decoded.progress)
@@ -167,14 +167,14 @@ function withoutFields(entry: string): string {
 }
 
 /**
- * One send in the text. A worker of an earlier release takes it for a subscription that it does not know, and passes over
- * it. No subscription is written like this: `>` in its id would be escaped.
+ * One send in the text. A worker of an earlier release takes the entry for an unknown subscription, and skips it. No
+ * subscription looks like this, because `>` in its id would be escaped.
  */
 export function sendText({ agent, topic }: AgentSend): string {
   return `>${agent}>${topic}:0`
 }
 
-/** What `sendText` wrote; `undefined` for an entry of another kind. */
+/** Parses what `sendText` wrote; `undefined` for an entry of another kind. */
 export function parseSend(entry: string): AgentSend | undefined {
   const [, agent, topic] = /^>([^>]+)>([^>:]+):0$/.exec(entry) ?? []
   return agent === undefined || topic === undefined ? undefined : { agent, topic }
@@ -203,7 +203,7 @@ function decodeEntry(offset: number, entry: string): { readonly id: string; read
   try {
     return { id: decodeURIComponent(id), progress: { position, finished } }
   } catch {
-    // A malformed escape: not written by this.
+    // A malformed escape, which Millrace does not write.
     return undefined
   }
 }

@@ -6,7 +6,7 @@ import { committedTimes, finishedText, stateText } from './committed-times.ts'
 const time = fc.oneof(fc.constant(-Infinity), fc.nat({ max: Number.MAX_SAFE_INTEGER }))
 const name = fc.string({ unit: 'binary', minLength: 1, maxLength: 20 }).filter((text) => !/\p{Surrogate}/u.test(text))
 
-test('times come back as they were committed, beside the progress', () => {
+test('times are read back as committed, together with the progress', () => {
   fc.assert(
     fc.property(
       fc.dictionary(name, fc.nat()),
@@ -40,8 +40,8 @@ test('times come back as they were committed, beside the progress', () => {
   )
 })
 
-test('a worker of an earlier release takes each entry for a subscription that it does not know', () => {
-  // As it has always read entries: an id, how far it is beyond the offset, and ranges.
+test('a worker of an earlier release takes each entry for an unknown subscription', () => {
+  // Earlier releases read an entry as an id, how far it is beyond the offset, and ranges.
   const known = /^([^:]+):([0-9a-z]+)((?:,[0-9a-z]+\+[0-9a-z]+)*)$/
   const texts = [
     finishedText('count', 1_700_000_000_000),
@@ -50,7 +50,7 @@ test('a worker of an earlier release takes each entry for a subscription that it
   for (const text of texts) expect(text).toMatch(known)
 })
 
-test('times have their room before ranges, which then are handled again', () => {
+test('times take precedence over ranges, whose events are then handled again', () => {
   const finished = Array.from({ length: 2000 }, (_, n) => ({ from: 10 + 2 * n, to: 11 + 2 * n }))
   const texts = [finishedText('count', 1_700_000_000_000) ?? '']
   const { text, complete } = encodeCommitMetadata(5, new Map([['count', { position: 5, finished }]]), new Set(), texts)

@@ -1,8 +1,8 @@
 /** The event times in a commit: how far each subscription has finished a partition, and the watermark of each state. */
 export interface CommittedTimes {
-  /** By subscription: `EventTimes.finished` of this partition. */
+  /** `EventTimes.finished` of this partition, by subscription. */
   readonly finished: ReadonlyMap<string, number>
-  /** By name. */
+  /** The states by name. */
   readonly states: ReadonlyMap<string, CommittedState>
 }
 
@@ -19,8 +19,8 @@ const RADIX = 36
 const NO_TIMES: CommittedTimes = { finished: new Map(), states: new Map() }
 
 /**
- * One entry of the metadata: `<{subscription}<{time}:0`, times in base 36. A worker of an earlier release takes it for a
- * subscription that it does not know, and passes over it. No subscription is written like this: `<` in its id would be
+ * One entry of the metadata: `<{subscription}<{time}:0`, times in base 36. A worker of an earlier release takes the
+ * entry for an unknown subscription, and skips it. No subscription looks like this, because `<` in its id would be
  * escaped. `undefined` while there is no time.
  */
 export function finishedText(subscription: string, time: number): string | undefined {
@@ -38,7 +38,7 @@ export function timeTexts(metadata: string): readonly string[] {
   return metadata.includes('<') ? metadata.split(' ').filter(isTimeText) : []
 }
 
-/** Whether an entry of the metadata is one of these. */
+/** Whether an entry of the metadata is for event time. */
 export function isTimeText(entry: string): boolean {
   return entry.startsWith('<')
 }
@@ -71,7 +71,7 @@ function fieldsOf(text: string): readonly string[] | undefined {
       .split('<')
       .map(decodeURIComponent)
   } catch {
-    // A malformed escape: not written by this.
+    // A malformed escape, which Millrace does not write.
     return undefined
   }
 }

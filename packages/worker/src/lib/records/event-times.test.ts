@@ -5,7 +5,7 @@ import { AckTracker } from './positions.ts'
 
 const HOUR = 3_600_000
 
-test('finished and stamped are what sorting says, in any order of finishing and over restarts', () => {
+test('finished and stamped times equal those of a sorted model, in any order of finishing and over restarts', () => {
   fc.assert(
     fc.property(
       fc.array(fc.nat({ max: 50 }), { minLength: 1, maxLength: 300 }),
@@ -16,7 +16,7 @@ test('finished and stamped are what sorting says, in any order of finishing and 
         let start = 0
         let finishedTime = -Infinity
         while (start < times.length) {
-          // One owner: hands out and finishes as it likes, and is gone at some point.
+          // One owner hands out and finishes events in any order, and is gone at some point.
           const tracker = new AckTracker(start)
           const event = new EventTimes(tracker, finishedTime)
           const open: number[] = []
@@ -43,7 +43,7 @@ test('finished and stamped are what sorting says, in any order of finishing and 
   )
 })
 
-test('an alarm is told once what is finished has come to it, and not before', () => {
+test('an alarm goes off once the finished time has reached it, and not before', () => {
   const tracker = new AckTracker(0)
   const times = new EventTimes(tracker, -Infinity)
   let told = 0

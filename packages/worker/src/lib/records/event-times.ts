@@ -42,7 +42,7 @@ export class EventTimes implements OriginTimes {
     this.#highest = finished
   }
 
-  /** The event of this number, the next one, is about to be handed out. */
+  /** Called when the event of this number, the next one, is about to be handed out. */
   stamp(number: number, time: number): void {
     if (time > this.#highest) this.#highest = time
     if (number - this.#settled > this.#mask) {
@@ -64,7 +64,7 @@ export class EventTimes implements OriginTimes {
     return this.#stamped[number & this.#mask] ?? this.#highest
   }
 
-  /** An event has finished. */
+  /** Called when an event has finished. */
   check(): void {
     if (this.finished >= this.alarm) this.onAlarm()
   }
@@ -87,9 +87,9 @@ export class EventTimes implements OriginTimes {
 }
 
 export interface RecordClockOptions {
-  /** As `TopicDeclaration.stamp`. */
+  /** See `TopicDeclaration.stamp`. */
   readonly stamp: ((record: RawRecord) => StampedRecord) | undefined
-  /** Where a state of the task keeps to event time. */
+  /** Present if a state of the task keeps event time. */
   readonly times: EventTimes | undefined
   readonly clock: Pick<Clock, 'now'>
   readonly maxFutureSkewMs: number
@@ -98,7 +98,7 @@ export interface RecordClockOptions {
 /** Gives the records of one cursor their times. */
 export class RecordClock {
   readonly #options: RecordClockOptions
-  /** Times up to this one are not too far ahead, by an earlier reading of the clock. */
+  /** Times up to this one are known not to be too far ahead, by an earlier reading of the clock. */
   #known = -Infinity
 
   constructor(options: RecordClockOptions) {

@@ -6,7 +6,7 @@ import { silentLog, testSettings } from '../fixtures/test-worker.fixture.ts'
 import { FlowControl } from './flow-control.ts'
 import { SourcePartition, type SourceReader } from './source-partition.ts'
 
-/** A partition, with a reader that stops it and lets it go on. */
+/** A partition with a reader that can block and unblock it. */
 function flowing() {
   const clock = manualClock()
   const calls: string[] = []
@@ -33,7 +33,7 @@ function flowing() {
   return { clock, calls, broker, flow, source, block }
 }
 
-test('a partition of which too much is uncommitted is paused, whatever else holds it back, until that is over', () => {
+test('a partition at its uncommitted limit is paused until there is room, whatever else holds it back', () => {
   const { calls, flow, source, block } = flowing()
   block(NOT_NOW.deferred)
   expect([calls, flow.pauseReason(source)]).toEqual([[], undefined])
@@ -45,7 +45,7 @@ test('a partition of which too much is uncommitted is paused, whatever else hold
   flow.close()
 })
 
-test('ends of paused partitions are asked for while there are any, and not otherwise', async () => {
+test('the broker is asked for ends of partitions only while some are paused', async () => {
   const { clock, broker, flow, source, block } = flowing()
   block(NOT_NOW.uncommitted)
   await clock.advance(5000)
@@ -64,7 +64,7 @@ test('ends of paused partitions are asked for while there are any, and not other
 
 const MOST_BUFFERED = 1_000_000
 
-/** Partitions that buffer, with what the driver was told of each. */
+/** Partitions that buffer, and the calls that the driver got for each. */
 function buffering(count: number, maxBufferedBytes = MOST_BUFFERED) {
   const clock = manualClock()
   const calls: string[] = []
@@ -80,7 +80,7 @@ function buffering(count: number, maxBufferedBytes = MOST_BUFFERED) {
         asked.push(partitions.map(({ partition }) => partition))
         await broker.answers
         if (broker.fails) throw new Error('gone')
-        // One that nobody has asked for comes first.
+        // Starts with a partition that nobody asked for.
         return [{ topic: 'other', partition: 0 }, ...partitions].map((each) => ({ ...each, beginning: 0, end: 77 }))
       },
     },
@@ -90,7 +90,7 @@ function buffering(count: number, maxBufferedBytes = MOST_BUFFERED) {
     const reader = { batchIndex: 0, blocked: 0, arrived: () => {} }
     source.attach(reader)
     flow.add(source)
-    /** A batch that takes so many bytes in memory. */
+    /** Delivers a batch that takes so many bytes in memory. */
     const fetched = (bytes: number): void => {
       const { position } = source
       const at = { topic: 't', partition, position, nextOffset: position + 1, endOffset: position + 1 }
@@ -101,7 +101,7 @@ function buffering(count: number, maxBufferedBytes = MOST_BUFFERED) {
       reader.batchIndex++
       source.release()
     }
-    /** The reader stops the partition for this reason, or lets it go on with 0. */
+    /** Blocks the reader of the partition for this reason; 0 unblocks it. */
     const block = (reason: number): void => {
       reader.blocked = reason
       flow.settle(source)
@@ -118,13 +118,13 @@ test('a partition fills the whole buffer while the others are empty, and is paus
   first.fetched(MOST_BUFFERED / 2 - 1)
   expect([calls, flow.bytes]).toEqual([[], MOST_BUFFERED / 2 - 1])
   first.fetched(1_000)
-  // It has half and a little; the rest of the buffer is smaller than that.
+  // The partition has a little more than half; the rest of the buffer is smaller than that.
   expect([calls, flow.pauseReason(first.source)]).toEqual([['pause 0'], 'buffer'])
   expect(flow.pauseReason(second.source)).toBeUndefined()
   flow.close()
 })
 
-test('each partition has its share, however full the buffer is', () => {
+test('each partition keeps its share, however full the buffer is', () => {
   const { calls, flow, first, second } = buffering(4)
   first.fetched(MOST_BUFFERED * 2)
   expect(calls).toEqual(['pause 0'])
@@ -135,7 +135,7 @@ test('each partition has its share, however full the buffer is', () => {
   flow.close()
 })
 
-test('a partition at exactly its share is paused, and goes on when less than half of its limit is left', () => {
+test('a partition at exactly its share is paused, and resumed when it holds less than half of its limit', () => {
   const { calls, flow, first, second } = buffering(4)
   first.fetched(MOST_BUFFERED * 2)
   const share = MOST_BUFFERED / 4
@@ -145,7 +145,7 @@ test('a partition at exactly its share is paused, and goes on when less than hal
   second.fetched(640)
   expect(calls).toEqual(['pause 0', 'pause 1'])
   second.passed()
-  // Half of it, and 320 more.
+  // Half of the limit, and 320 bytes more.
   expect(calls).toEqual(['pause 0', 'pause 1'])
   second.passed()
   expect(calls).toEqual(['pause 0', 'pause 1', 'resume 1'])
@@ -153,7 +153,7 @@ test('a partition at exactly its share is paused, and goes on when less than hal
   flow.close()
 })
 
-test('an empty partition is never paused for the buffer, also where others have taken all of it', () => {
+test('an empty partition is never paused for the buffer, even if others have taken all of it', () => {
   const { calls, flow, first, second } = buffering(4)
   first.fetched(MOST_BUFFERED * 2)
   flow.settle(second.source)
@@ -167,7 +167,7 @@ test('an empty partition is never paused for the buffer, also where others have 
   none.flow.close()
 })
 
-test('a lost partition gives its bytes back, and the driver hears no more of it', async () => {
+test('a lost partition releases its bytes, and the driver gets no more calls for it', async () => {
   const { clock, calls, asked, flow, first } = buffering(2)
   first.fetched(MOST_BUFFERED)
   flow.remove(first.source)
@@ -180,7 +180,7 @@ test('a lost partition gives its bytes back, and the driver hears no more of it'
   expect(asked).toEqual([])
 })
 
-test('all paused partitions are asked for at once, every five seconds, also when the broker did not answer', async () => {
+test('one request asks for the ends of all paused partitions every five seconds, even if the broker did not answer the last one', async () => {
   const { clock, asked, broker, flow, first, second } = buffering(2)
   for (const { fetched } of [first, second]) fetched(MOST_BUFFERED)
   await clock.advance(4_999)
@@ -200,7 +200,7 @@ test('all paused partitions are asked for at once, every five seconds, also when
   flow.close()
 })
 
-test('a partition stays paused where one reason takes the place of another', () => {
+test('a partition stays paused when one reason replaces another', () => {
   const { calls, flow, first } = buffering(2)
   first.fetched(MOST_BUFFERED)
   first.block(NOT_NOW.uncommitted)
@@ -210,7 +210,7 @@ test('a partition stays paused where one reason takes the place of another', () 
   flow.close()
 })
 
-test('the broker is asked again only after it has answered, and not by a worker that has ended', async () => {
+test('the broker is asked again only after its answer, and not after the worker has ended', async () => {
   const { clock, asked, broker, flow, first, second } = buffering(2)
   const answer = deferred<void>()
   broker.answers = answer.promise
@@ -225,7 +225,7 @@ test('the broker is asked again only after it has answered, and not by a worker 
   expect(asked).toEqual([[0]])
 })
 
-test('a worker ends without having paused anything', () => {
+test('a worker can end without having paused anything', () => {
   const { flow, calls } = buffering(2)
   flow.close()
   expect(calls).toEqual([])

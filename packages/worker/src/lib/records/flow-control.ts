@@ -4,18 +4,19 @@ import { NOT_NOW } from '../environment/not-now.ts'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
 import type { SourceFlow, SourcePartition } from './source-partition.ts'
 
-/** How often the broker is asked where the paused partitions end. */
+/** How often the broker is asked for the ends of paused partitions. */
 const ENDS_INTERVAL_MS = 5000
 
 export type PauseReason = 'buffer' | 'uncommitted'
 
 /**
- * Decides which source partitions are fetched. Each may hold its share of the buffer, or more while the whole buffer has
- * room, so that a slow agent fills its own share and never holds up another topic. The bound is exceeded by one fetch per
- * partition at most.
+ * Decides which source partitions are fetched. Each may hold its share of the buffer, or more while the whole buffer
+ * has room. So a slow agent fills only its own share, and never delays another topic. The bound is exceeded by one
+ * fetch per partition at most.
  *
- * The end of a partition comes with what is fetched of it. While it is paused nothing is, and the lag of a slow agent
- * would stand still as its topic grows: so the broker is asked for the ends of paused partitions now and then.
+ * The end of a partition comes with its fetched batches, and a paused partition gets none. Without further requests the
+ * lag of a slow agent would stand still while its topic grows, so the broker is asked for the ends of paused partitions
+ * from time to time.
  */
 export class FlowControl implements SourceFlow {
   readonly #environment: Pick<WorkerEnvironment, 'clock' | 'log' | 'settings'>
@@ -47,7 +48,7 @@ export class FlowControl implements SourceFlow {
     this.#sources.add(source)
   }
 
-  /** Its task is lost, and the partition stopped in the driver, which forgets that it was paused. */
+  /** Called when the partition's task is lost. The driver has stopped the partition, and forgets that it was paused. */
   remove(source: SourcePartition): void {
     source.clear()
     this.#sources.delete(source)
@@ -63,7 +64,7 @@ export class FlowControl implements SourceFlow {
     this.settle(source)
   }
 
-  /** Pauses or resumes it, as its buffer and its readers say now. */
+  /** Pauses or resumes the partition, according to its buffer and its readers. */
   settle(source: SourcePartition): void {
     if (!this.#sources.has(source)) return
     const before = this.#paused.get(source)
@@ -86,11 +87,12 @@ export class FlowControl implements SourceFlow {
     if ((source.readersBlocked & NOT_NOW.uncommitted) !== 0) return 'uncommitted'
     const { maxBufferedBytes } = this.#environment.settings
     const limit = Math.max(maxBufferedBytes / this.#sources.size, maxBufferedBytes - this.#bytes)
-    // Half of it must be free before fetching goes on, so that pause and resume do not follow each batch.
+    // A paused partition resumes only when half of its limit is free, so that pause and resume do not alternate with
+    // each batch.
     return source.bytes > 0 && source.bytes >= (paused ? limit / 2 : limit) ? 'buffer' : undefined
   }
 
-  /** Runs only while some partition is paused. */
+  /** Asks for ends while some partition is paused. */
   #watchEnds(): void {
     if (this.#timer !== undefined || this.#asking || this.#closed) return
     this.#timer = this.#environment.clock.schedule(ENDS_INTERVAL_MS, () => {
@@ -108,8 +110,8 @@ export class FlowControl implements SourceFlow {
       for (const found of await this.#admin.offsets([...sources.values()], settings.isolation))
         sources.get(partitionKey(found))?.endSeen(found.end)
     } catch (thrown) {
-      // The broker may be gone for a while; the other parts of the transport say so.
-      log.debug({ error: toError(thrown).message }, 'The broker did not say where the paused partitions end.')
+      // Debug only: if the broker is gone for a while, other parts of the transport report it.
+      log.debug({ error: toError(thrown).message }, 'The broker did not report the ends of paused partitions.')
     } finally {
       this.#asking = false
     }

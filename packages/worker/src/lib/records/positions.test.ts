@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { AckTracker, type OffsetRange, ResumePoint } from './positions.ts'
 
-/** The same by brute force: every offset handed out, and whether it is finished. */
+/** The same by brute force: a list of every offset handed out, and whether it is finished. */
 class NaiveTracker {
   readonly events: { offset: number; done: boolean }[] = []
   readTo: number
@@ -15,7 +15,7 @@ class NaiveTracker {
     return this.events.find((event) => !event.done)?.offset ?? this.readTo
   }
 
-  /** Every offset below `readTo` and at or above the position that counts as finished. */
+  /** All finished offsets from the position up to `readTo`, including those that were never handed out. */
   finishedBeyond(): Set<number> {
     const found = new Set<number>()
     const handed = this.events
@@ -124,14 +124,14 @@ test('keeps thousands of events open at once', () => {
   expect(tracker.progress()).toEqual({ position: 5000, finished: [] })
 })
 
-test('an event that is kept comes once where it fills the ring to its last place', () => {
+test('an event in the last place of a full ring is returned once', () => {
   const tracker = new AckTracker<string>(0)
   tracker.keep(tracker.hand(0), 'first')
   for (let offset = 1; offset < 64; offset++) tracker.hand(offset)
   expect(tracker.kept()).toEqual(['first'])
 })
 
-test('memory is that of the events open at once, however many there have been', () => {
+test('memory depends on how many events are open at once, not on how many there were', () => {
   const tracker = new AckTracker(0)
   const before = process.memoryUsage().arrayBuffers
   for (let offset = 0; offset < 200_000; offset++) tracker.finish(tracker.hand(offset))
@@ -144,7 +144,7 @@ test('the next offset to read never goes back', () => {
   expect([tracker.readTo, tracker.position]).toEqual([7, 7])
 })
 
-test('no more unfinished offsets than asked for, the lowest', () => {
+test('returns the lowest unfinished offsets, up to the given limit', () => {
   const tracker = new AckTracker(0)
   for (let offset = 0; offset < 5; offset++) tracker.hand(offset)
   tracker.finish(1)
@@ -152,7 +152,7 @@ test('no more unfinished offsets than asked for, the lowest', () => {
   expect(tracker.unfinished(0)).toEqual([])
 })
 
-/** Ranges beyond a position, and all offsets up to 60 that are finished. */
+/** Ranges beyond a position, and the list of all finished offsets up to 60. */
 const resumePoints = fc
   .tuple(
     fc.integer({ min: 0, max: 10 }),
@@ -170,7 +170,7 @@ const resumePoints = fc
     return { position, finished, done, end }
   })
 
-test('what an earlier owner has finished equals the set of its offsets, however it is asked for', () => {
+test('every query on a resume point agrees with the set of finished offsets', () => {
   fc.assert(
     fc.property(
       resumePoints,

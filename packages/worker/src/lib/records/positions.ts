@@ -4,7 +4,10 @@ export interface OffsetRange {
   readonly to: number
 }
 
-/** The progress of one subscription in a partition: everything below `position` is finished, and the ranges beyond it. */
+/**
+ * The progress of one subscription in a partition: everything below `position` is finished, and so are the ranges
+ * beyond it.
+ */
 export interface Progress {
   readonly position: number
   /** Ascending and disjoint, none below `position`. */
@@ -14,9 +17,9 @@ export interface Progress {
 const FIRST_CAPACITY = 64
 
 /**
- * Which events of one partition a subscription has handed out and finished. Events get consecutive numbers as they are
- * handed out, so finding one is an index into a ring, and finishing in order costs a few instructions. `E` is what
- * may be kept of an event until then.
+ * Tracks which events of one partition a subscription has handed out and finished. Events get consecutive numbers as
+ * they are handed out, so finding one is an index into a ring, and finishing in order costs a few instructions. `E` is
+ * the type of the events that can be kept until then.
  */
 export class AckTracker<E = never> {
   #offsets = new Float64Array(FIRST_CAPACITY)
@@ -31,7 +34,7 @@ export class AckTracker<E = never> {
     this.#readTo = position
   }
 
-  /** An event is handed out; the number returned is what `finish` takes. Offsets ascend. */
+  /** Registers an event that is handed out, and returns its number for `finish`. Offsets ascend. */
   hand(offset: number): number {
     const number = this.#next
     if (number - this.#head > this.#mask) this.#grow()
@@ -62,27 +65,27 @@ export class AckTracker<E = never> {
     this.#head = head
   }
 
-  /** Reading moved on to `offset` with nothing to hand out before it. */
+  /** Moves reading on to `offset`, with nothing to hand out before it. */
   advance(offset: number): void {
     if (offset > this.#readTo) this.#readTo = offset
   }
 
-  /** All below it is finished. */
+  /** Everything below this offset is finished. */
   get position(): number {
     return this.#head === this.#next ? this.#readTo : this.#offsetOf(this.#head)
   }
 
-  /** Next offset to be handed out. */
+  /** The next offset to hand out. */
   get readTo(): number {
     return this.#readTo
   }
 
-  /** Events handed out so far. */
+  /** How many events were handed out so far. */
   get handed(): number {
     return this.#next
   }
 
-  /** Events that the position has passed so far. */
+  /** How many events the position has passed so far. */
   get passed(): number {
     return this.#head
   }
@@ -91,7 +94,7 @@ export class AckTracker<E = never> {
     return { position: this.position, finished: this.#finishedBeyond() }
   }
 
-  /** Offsets handed out and not finished, lowest first. */
+  /** Offsets that were handed out and are not finished, lowest first. */
   unfinished(limit: number): readonly number[] {
     const found: number[] = []
     for (let number = this.#head; number < this.#next && found.length < limit; number++)
@@ -122,7 +125,7 @@ export class AckTracker<E = never> {
     return ranges
   }
 
-  /** The head is open by definition; its flag is never set. */
+  /** The first event is open by definition; its flag is never set. */
   #isOpen(number: number): boolean {
     return this.#done[number & this.#mask] !== 1
   }
@@ -148,7 +151,7 @@ export class AckTracker<E = never> {
   }
 }
 
-/** What an earlier owner has finished for a subscription, passed over as reading comes to it. */
+/** What an earlier owner has finished for a subscription. Reading skips it. */
 export class ResumePoint {
   readonly position: number
   readonly #finished: readonly OffsetRange[]
@@ -167,19 +170,19 @@ export class ResumePoint {
     return range !== undefined && range.from <= offset
   }
 
-  /** Whether all from `from` to before `to` is finished. */
+  /** Whether everything from `from` up to and excluding `to` is finished. */
   covers(from: number, to: number): boolean {
     let done = Math.max(from, this.position)
     for (const range of this.#finished) if (range.from <= done && range.to > done) done = range.to
     return done >= to
   }
 
-  /** What is finished at or after `offset`. */
+  /** The finished ranges at or after `offset`. */
   beyond(offset: number): readonly OffsetRange[] {
     return this.#finished.flatMap(({ from, to }) => (to > offset ? [{ from: Math.max(from, offset), to }] : []))
   }
 
-  /** Nothing at or after `offset` is finished. */
+  /** Whether nothing at or after `offset` is finished. */
   isPast(offset: number): boolean {
     return offset >= (this.#finished.at(-1)?.to ?? this.position)
   }

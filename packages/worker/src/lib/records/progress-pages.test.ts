@@ -29,7 +29,7 @@ test.each([0, 1, PAGE_LENGTH, PAGE_LENGTH + 1, 2 * PAGE_LENGTH + 5])(
   },
 )
 
-test('references to pages are read back as they were, and other metadata has none', () => {
+test('references to pages survive encoding, and other metadata has none', () => {
   const pages = [
     { partition: 0, offset: 0, digest: digestOf('a') },
     { partition: 40, offset: 123_456_789, digest: digestOf('b') },
@@ -42,7 +42,7 @@ test('references to pages are read back as they were, and other metadata has non
 })
 
 test.each(['m2 @0:0', 'm2 @0:0:', 'm2 @0:0:a b', 'm2 @0:0:a a@0:0:a', 'm2 @0:0:a@', 'm2 @A:0:a', 'm2 @0:-1:a'])(
-  'a reference that cannot be read is an error, never a beginning at the offset: %j',
+  'an unreadable reference is an error, and does not start subscriptions at the offset: %j',
   (metadata) => {
     expect(() => pagesIn({ ...at, metadata })).toThrow(
       expect.objectContaining({ code: 'PROGRESS_MISSING', message: expect.stringContaining('in/2 beyond offset 7') }),
@@ -50,7 +50,7 @@ test.each(['m2 @0:0', 'm2 @0:0:', 'm2 @0:0:a b', 'm2 @0:0:a a@0:0:a', 'm2 @0:0:a
   },
 )
 
-/** A progress topic on a memory log with these pages, one record each, and others around them. */
+/** A progress topic on a memory log with these pages, one record each, between other records. */
 async function pagesOnLog(texts: readonly string[]) {
   const log = createMemoryLog()
   const outside = new Outside(log)
@@ -93,20 +93,20 @@ test('commits get the text of their pages in order, and those without pages stay
   expect(readers.closed).toBe(2)
 })
 
-test('the progress topic is not read where no commit refers to it', async () => {
+test('the progress topic is not read if no commit refers to it', async () => {
   const { reading, readers } = await pagesOnLog([])
   const committed = [{ ...at, metadata: 'm1 a:1' }]
   expect(await withPages(committed, reading)).toBe(committed)
   expect(readers.opened).toBe(0)
 })
 
-test('a page is found behind the place where the broker said that it is', async () => {
+test('a page is found even beyond the offset that the broker reported', async () => {
   const { pages, reading } = await pagesOnLog(['one', 'two'])
   const early = pages.map((page) => ({ ...page, offset: 0 }))
   expect(await withPages([{ ...at, metadata: referTo(early) }], reading)).toMatchObject([{ metadata: 'onetwo' }])
 })
 
-test('a page that is not there, or in a topic that is gone, is an error that says which', async () => {
+test('a missing page or topic is an error that names it', async () => {
   const { pages, reading, readers } = await pagesOnLog(['one'])
   const other = { partition: 1, offset: 1, digest: digestOf('changed') }
   await expect(withPages([{ ...at, metadata: referTo([...pages, other]) }], reading)).rejects.toThrow(

@@ -11,39 +11,42 @@ import {
 } from '@millrace/core'
 import { type Reader, readStretches } from '@millrace/core/driver'
 
-/** Where the pages of an app go. */
+/** Name of the topic that holds an app's pages. */
 export function progressTopic(appId: string): string {
   return `${appId}-__progress`
 }
 
-/** Most characters of one page: well below what brokers take in one record by default. */
+/** The most characters of one page: well below the default record limit of brokers. */
 const PAGE_LENGTH = 256 * 1024
 const REFERENCES = 'm2 @'
 const RADIX = 36
-/** Of the digest of a page, in base64: 96 bits. */
+/** The length of a page's digest in base64: 96 bits. */
 const DIGEST_LENGTH = 16
 
-/** A stretch of a long text, as a record of the progress topic. */
+/** A part of a long text, as a record of the progress topic. */
 export interface ProgressPage {
   readonly partition: number
-  /** Where the broker said that it is. A broker that keeps transactions back until their end may store it later. */
+  /**
+   * The offset that the broker reported. A broker that holds transactions back until their end may store the record
+   * later.
+   */
   readonly offset: number
   readonly digest: string
 }
 
-/** The pages of a text that has no room in the metadata of a commit. */
+/** Splits a text that has no room in the metadata of a commit into pages. */
 export function splitPages(text: string): readonly string[] {
   return Array.from({ length: Math.ceil(text.length / PAGE_LENGTH) }, (_, nth) =>
     text.slice(nth * PAGE_LENGTH, (nth + 1) * PAGE_LENGTH),
   )
 }
 
-/** By its content: a page is never taken for another one, whatever else the topic has where it should be. */
+/** The digest identifies a page by its content, so that no other record at its offset is taken for it. */
 export function digestOf(page: string | Buffer): string {
   return createHash('sha256').update(page).digest('base64url').slice(0, DIGEST_LENGTH)
 }
 
-/** Metadata that says where the pages are: `m2 @{partition}:{offset}:{digest} …`, in order, numbers in base 36. */
+/** Metadata that refers to the pages: `m2 @{partition}:{offset}:{digest} …`, in order, numbers in base 36. */
 export function referTo(pages: readonly ProgressPage[]): string {
   const texts = pages.map(
     ({ partition, offset, digest }) => `@${partition.toString(RADIX)}:${offset.toString(RADIX)}:${digest}`,
@@ -51,7 +54,7 @@ export function referTo(pages: readonly ProgressPage[]): string {
   return ['m2', ...texts].join(' ')
 }
 
-/** The pages that metadata refers to; `undefined` when it has its text itself. */
+/** The pages to which metadata refers; `undefined` if the metadata holds its text itself. */
 export function pagesIn({ metadata, ...committed }: CommitOffset): readonly ProgressPage[] | undefined {
   if (!metadata.startsWith(REFERENCES)) return undefined
   return metadata
@@ -65,18 +68,21 @@ export function pagesIn({ metadata, ...committed }: CommitOffset): readonly Prog
 }
 
 export interface ReadingPages {
-  /** Of the app. */
+  /** The progress topic of the app. */
   readonly topic: string
-  /** Uncommitted records too: the commit that refers to a page is committed, so its page is. Transactions of other tasks need not end first. */
+  /**
+   * Reads uncommitted records too: a committed reference proves that its page is committed, so there is no need to wait
+   * for the transactions of other tasks.
+   */
   readonly reader: () => Reader
   readonly clock: Clock
   readonly signal?: AbortSignal | undefined
 }
 
 /**
- * The same commits with all of their text in the metadata, as `decodeCommitMetadata` takes it.
+ * Completes commits with the text of their pages in the metadata, as `decodeCommitMetadata` takes it.
  *
- * @throws MillraceError `PROGRESS_MISSING` when a page is not there
+ * @throws MillraceError `PROGRESS_MISSING` if a page is missing
  */
 export async function withPages(
   committed: readonly CommitOffset[],
@@ -99,7 +105,7 @@ export async function withPages(
   })
 }
 
-/** By digest. */
+/** The text of the pages by digest. */
 async function readPages(wanted: readonly ProgressPage[], reading: ReadingPages): Promise<ReadonlyMap<string, string>> {
   const { topic, clock, signal } = reading
   const found = new Map<string, string>()
@@ -119,7 +125,7 @@ async function readPages(wanted: readonly ProgressPage[], reading: ReadingPages)
         if (digests.size === 0) return found
       }
   } catch (error) {
-    // Then none of its pages is there.
+    // Without the partition all of its pages are missing.
     if (!isMillraceError(error, 'TOPIC_MISSING', 'PARTITION_MISSING')) throw error
   }
   return found
@@ -141,6 +147,6 @@ async function offsetsOf(
 function missing(committed: TopicPartition & { readonly offset: number }, why: string): MillraceError {
   return new MillraceError(
     'PROGRESS_MISSING',
-    `What the agents have finished of ${partitionKey(committed)} beyond offset ${committed.offset} is in the progress topic, and ${why}.`,
+    `The progress of agents on ${partitionKey(committed)} beyond offset ${committed.offset} is in the progress topic, but ${why}.`,
   )
 }

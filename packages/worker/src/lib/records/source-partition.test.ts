@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { NOT_NOW } from '../environment/not-now.ts'
 import { SourcePartition, type SourceReader } from './source-partition.ts'
 
-/** Bytes that a record costs beside its own. */
+/** The bytes that a record costs beside its own. */
 const OBJECT = 320
 
 interface TestReader extends SourceReader {
@@ -42,7 +42,7 @@ function batch(position: number, count: number, bytes = 100): RecordBatch {
   return { topic: 't', partition: 3, position, records, nextOffset: position + count, bytes, endOffset: 50 }
 }
 
-test('a batch is held until the slowest reader has passed it, and its bytes are counted as long', () => {
+test('a batch is held, and its bytes counted, until the slowest reader has passed it', () => {
   const { source, changes } = aSource()
   const [fast, slow] = [aReader(), aReader()]
   source.attach(fast)
@@ -67,7 +67,7 @@ test('a batch is held until the slowest reader has passed it, and its bytes are 
   expect(source.batch(3)).toBe(next)
 })
 
-test('a source without readers lets go of everything, and nothing is released twice', () => {
+test('a source without readers releases everything, and nothing twice', () => {
   const { source, changes } = aSource()
   source.push(batch(10, 1))
   source.release()
@@ -81,7 +81,9 @@ test('a batch that does not begin where the one before it ended is refused, and 
     expect(() => source.push(batch(position, 1))).toThrow(
       expect.objectContaining({
         code: 'POSITION_MISMATCH',
-        message: expect.stringContaining(`t/3 holds offsets ${position} to ${position}, and reading stands at 10`),
+        message: expect.stringContaining(
+          `t/3 holds offsets ${position} to ${position}, but the next offset to read is 10`,
+        ),
       }),
     )
   expect([source.position, source.bytes, changes]).toEqual([10, 0, []])
@@ -97,7 +99,7 @@ test('the average size of a record follows the batches that have records', () =>
   expect(source.averageBytes).toBeCloseTo(120)
 })
 
-test('the end of the log that the broker has said only ever moves on', () => {
+test('the reported end of the log never moves back', () => {
   const { source } = aSource()
   source.endSeen(0)
   expect(source.endOffset).toBe(0)
@@ -113,7 +115,7 @@ test('the reasons of all readers count', () => {
   expect(source.readersBlocked).toBe(NOT_NOW.empty | NOT_NOW.uncommitted)
 })
 
-test('what is held of a lost partition is let go, and indexes go on behind it', () => {
+test('the batches of a lost partition are released, and indexes continue after them', () => {
   const { source, changes } = aSource()
   source.push(batch(10, 1))
   source.push(batch(11, 1))

@@ -2,29 +2,29 @@ import { MillraceError, partitionKey, type RecordBatch, type TopicPartition } fr
 import type { CommittedSends } from './commit-metadata.ts'
 
 /**
- * What a record costs in memory beside its bytes, when the driver makes its objects at once: the record and two buffers
+ * The memory that a record costs beside its bytes if the driver makes its objects at once: the record and two buffers
  * that point into the fetch (measured: 314).
  */
 const OBJECT_BYTES = 320
 
-/** Reads a source partition, at its own pace. */
+/** A reader of a source partition, at its own pace. */
 export interface SourceReader {
-  /** Absolute index of the batch it stands in. */
+  /** Absolute index of the batch at which it stands. */
   readonly batchIndex: number
-  /** Reasons of `NOT_NOW` for which it takes no record. */
+  /** Reasons of `NOT_NOW` why it takes no record. */
   readonly blocked: number
-  /** A batch has come. */
+  /** Called when a batch has arrived. */
   arrived(): void
 }
 
 export interface SourceFlow {
-  /** The number of bytes that a partition buffers has changed. */
+  /** Called when the number of bytes that a partition buffers has changed. */
   bufferChanged(source: SourcePartition, bytes: number): void
 }
 
 /**
- * Raw batches of one source partition, fetched and not yet walked over by everybody who reads it. Nothing is decoded here:
- * a batch is held as it came and let go when the slowest reader has passed it.
+ * Raw batches of one source partition that were fetched and that some reader has not passed. Nothing is decoded here: a
+ * batch stays as it was fetched, and is released when the slowest reader has passed it.
  */
 export class SourcePartition implements TopicPartition {
   readonly topic: string
@@ -36,13 +36,13 @@ export class SourcePartition implements TopicPartition {
   #bytes = 0
   #position: number
   #endOffset: number | undefined
-  /** Committed offset, once there is one. */
+  /** The committed offset, if there is one. */
   committed: number | undefined = undefined
   /** The metadata that this worker has committed with it. */
   committedMetadata: string | undefined = undefined
-  /** Where events of it were seen to send, in this run and before. */
+  /** To which topics its events were seen to send, in this run and before. */
   sends: CommittedSends = new Set()
-  /** Monotonic time of the last commit that moved it, or of the first record after it had been at the end. */
+  /** When the last commit moved it, or when the first record arrived after it had been at its end; monotonic time. */
   movedAtMs: number = -Infinity
   /** Average size of a record in bytes, smoothed. */
   averageBytes = 0
@@ -54,12 +54,12 @@ export class SourcePartition implements TopicPartition {
     this.#flow = flow
   }
 
-  /** Bytes in memory; small records consist mostly of their objects. */
+  /** Bytes in memory; those of small records are mostly their objects. */
   get bytes(): number {
     return this.#bytes
   }
 
-  /** Next offset to be fetched. */
+  /** The next offset to fetch. */
   get position(): number {
     return this.#position
   }
@@ -75,20 +75,20 @@ export class SourcePartition implements TopicPartition {
     return blocked
   }
 
-  /** A reader begins at the first batch that is held. */
+  /** Adds a reader, which begins at the first batch that is held. */
   attach(reader: SourceReader): void {
     this.#readers.push(reader)
   }
 
   /**
-   * Throws `POSITION_MISMATCH` when it does not begin where the one before it ended: records would be passed over and
-   * committed past, or walked twice. Offsets without a record are within batches, as the driver has found them.
+   * Throws `POSITION_MISMATCH` if the batch does not begin at the end of the one before it. Otherwise records would be
+   * skipped and committed past, or read twice. Offsets without a record lie within batches, as the driver found them.
    */
   push(batch: RecordBatch): void {
     if (batch.position !== this.#position)
       throw new MillraceError(
         'POSITION_MISMATCH',
-        `A batch of ${partitionKey(this)} holds offsets ${batch.position} to ${batch.nextOffset - 1}, and reading stands at ${this.#position}.`,
+        `A batch of ${partitionKey(this)} holds offsets ${batch.position} to ${batch.nextOffset - 1}, but the next offset to read is ${this.#position}.`,
       )
     this.#batches.push(batch)
     this.#position = batch.nextOffset
@@ -103,7 +103,7 @@ export class SourcePartition implements TopicPartition {
     this.#flow.bufferChanged(this, kept)
   }
 
-  /** The end of the log, as the broker has said while nothing was fetched. */
+  /** Called when the broker has reported the end of the log while nothing was fetched. */
   endSeen(endOffset: number): void {
     if (endOffset > (this.#endOffset ?? -1)) this.#endOffset = endOffset
   }
@@ -112,7 +112,7 @@ export class SourcePartition implements TopicPartition {
     return this.#batches[index - this.#first]
   }
 
-  /** A reader has passed a batch. */
+  /** Called when a reader has passed a batch. */
   release(): void {
     let slowest = Infinity
     for (const reader of this.#readers) if (reader.batchIndex < slowest) slowest = reader.batchIndex
@@ -130,7 +130,7 @@ export class SourcePartition implements TopicPartition {
     this.#flow.bufferChanged(this, -bytes)
   }
 
-  /** The partition is lost. */
+  /** Called when the partition is lost. */
   clear(): void {
     this.#first += this.#batches.length
     this.#batches = []

@@ -7,7 +7,7 @@ import type { CommitGroup, TaskOutput } from './task-output.ts'
 import { Epoch, type EpochOwner } from './epoch.ts'
 
 /**
- * Offsets are committed by the consumer once everything before them is on the broker: one commit for all tasks that are
+ * Commits offsets through the consumer once everything before them is on the broker: one commit for all tasks that are
  * ready.
  */
 export class SharedCommits implements CommitGroup {
@@ -28,15 +28,18 @@ export class SharedCommits implements CommitGroup {
       await this.#consumer.commit(offsets)
       return true
     } catch (thrown) {
-      // The driver reports the loss as well, and rejoins: uncommitted events are handled by the next owner.
+      // The driver reports the loss as well, and rejoins: the next owner handles the uncommitted events.
       if (!isMillraceError(thrown, 'MEMBER_FENCED', 'NOT_ASSIGNED')) throw thrown
-      this.#log.debug({ code: thrown.code }, 'A commit came too late: the partitions are no longer here.')
+      this.#log.debug({ code: thrown.code }, 'A commit came too late: its partitions are no longer here.')
       return false
     }
   }
 }
 
-/** At least once: records go out through the worker's one record collector as soon as their event is finished. */
+/**
+ * The output of a task at least once: records go out through the worker's one record collector as soon as their event
+ * finishes.
+ */
 export class SharedOutput implements TaskOutput {
   readonly group: CommitGroup
   readonly transactional = false

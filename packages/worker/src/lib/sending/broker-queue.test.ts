@@ -7,7 +7,7 @@ import { Outgoing } from './outgoing.ts'
 const MOST_RECORDS = 5000
 const MOST_BYTES = 2 * 1024 * 1024
 
-/** Partition -1: it is to be chosen. */
+/** A record. Partition -1 lets the queue choose. */
 function record(size = 64, partition = 0, key: string | null = null): Outgoing {
   const value = size > 64 ? Buffer.alloc(size - 64) : null
   return new Outgoing(
@@ -31,7 +31,7 @@ function queueOf(records: readonly Outgoing[]): BrokerQueue {
 
 const records = (count: number, size = 64): readonly Outgoing[] => Array.from({ length: count }, () => record(size))
 
-test('a request has at most so many records, in order, and the rest comes with the next', () => {
+test('a request has a limited number of records, in order, and the rest goes with the next one', () => {
   const all = records(MOST_RECORDS * 2 + 1)
   const queue = queueOf(all)
   expect([queue.isEmpty, queue.sending]).toEqual([false, false])
@@ -41,7 +41,7 @@ test('a request has at most so many records, in order, and the rest comes with t
   expect([queue.isEmpty, queue.take()]).toEqual([true, []])
 })
 
-test('a request is full at its number of records, and what was taken is not counted', () => {
+test('a request is full at its number of records, and taken records are not counted', () => {
   const queue = queueOf(records(MOST_RECORDS - 1))
   expect(queue.isFull).toBe(false)
   queue.push(record())
@@ -51,7 +51,7 @@ test('a request is full at its number of records, and what was taken is not coun
   expect([queue.isFull, queue.isEmpty]).toEqual([false, false])
 })
 
-test('a request is full at its number of bytes, and holds them to the last one', () => {
+test('a request is full at its number of bytes, and uses all of them', () => {
   const half = MOST_BYTES / 2
   const queue = queueOf([record(half), record(half - 1)])
   expect(queue.isFull).toBe(false)
@@ -70,20 +70,20 @@ test('a record that is larger than a request goes out alone', () => {
   expect(queue.take().length).toBe(2)
 })
 
-test('records that come behind what is left of a request follow it', () => {
+test('later records follow the rest of a request', () => {
   const all = records(MOST_RECORDS + 1)
   const queue = queueOf(all)
   queue.take()
   const last = record()
   queue.push(last)
   expect(queue.take()).toEqual([all.at(-1), last])
-  // The list that was taken is the one who took it has.
+  // The taken list belongs to its taker.
   const taken = queueOf([last]).take()
   queue.push(record())
   expect(taken).toEqual([last])
 })
 
-test('what waits for one partition is taken out, with its bytes, and the others keep their order', () => {
+test('records that wait for one partition are taken out with their bytes, and the others keep their order', () => {
   const large = MOST_BYTES - 64
   const [first, other, second] = [record(large, 1), record(64, 0), record(64, 1)]
   const queue = queueOf([...records(MOST_RECORDS), first, other, second])
@@ -97,7 +97,7 @@ test('what waits for one partition is taken out, with its bytes, and the others 
   expect(queue.take()[0]).toBe(other)
 })
 
-test('what comes back goes out first, and fills the request again', () => {
+test('returned records go out first, and count for the request again', () => {
   const [a, b, c] = [record(MOST_BYTES), record(), record()]
   const queue = queueOf([...records(MOST_RECORDS), c])
   queue.take()
@@ -108,7 +108,7 @@ test('what comes back goes out first, and fills the request again', () => {
 
 const spread: SpreadPartitioner = { next: () => 2 }
 
-test('a record goes to the partition that it names, to that of its key, or to the next one', () => {
+test('a record goes to its explicit partition, to that of its key, or to the next one', () => {
   const route = new TopicRoute()
   route.partitions = 7
   const [named, keyed, neither] = [record(64, 6), record(64, -1, 'k'), record(64, -1)]
@@ -123,13 +123,13 @@ test('a record goes to the partition that it names, to that of its key, or to th
   })
 })
 
-test('a partition keeps its queue while anything is under way to it, and asks for one anew afterwards', () => {
+test('a partition keeps its queue while a record is under way to it, and gets a new one afterwards', () => {
   const route = new TopicRoute()
   const queues = [new BrokerQueue(), new BrokerQueue(), new BrokerQueue()]
   let asked = 0
   const enter = () => route.enter(record(), () => queues[asked++] ?? new BrokerQueue())
   expect(route.end(0)).toBeUndefined()
-  // It never entered.
+  // The record was never queued.
   route.left(0)
   expect(enter()).toMatchObject({ pending: 1, delay: undefined })
   expect(enter().pending).toBe(2)

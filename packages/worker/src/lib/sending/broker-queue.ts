@@ -4,13 +4,13 @@ import type { Delay } from './delays.ts'
 import type { Outgoing } from './outgoing.ts'
 
 /**
- * The most that one request holds. Only one is under way at a time: with small ones, sends would wait for turns of the
- * event loop (decision 011).
+ * The limits of one request. Only one request is under way at a time: if they were small, sends would wait for turns of
+ * the event loop (decision 011).
  */
 const MAX_SEND_RECORDS = 5000
 const MAX_SEND_BYTES = 2 * 1024 * 1024
 
-/** What waits for the next request to one broker. */
+/** The records that wait for the next request to one broker. */
 export class BrokerQueue {
   sending = false
   #queue: Outgoing[] = []
@@ -49,7 +49,7 @@ export class BrokerQueue {
     return taken
   }
 
-  /** Takes out what waits for one partition. */
+  /** Removes and returns the records that wait for one partition. */
   takeOut(partition: TopicPartition): readonly Outgoing[] {
     const taken: Outgoing[] = []
     const left: Outgoing[] = []
@@ -67,24 +67,24 @@ export class BrokerQueue {
   }
 }
 
-/** What is under way to one partition. */
+/** The records that are under way to one partition. */
 export interface PartitionEnd {
-  /** The same while anything is under way. */
+  /** The queue of these records, as long as any is under way. */
   queue: BrokerQueue
   pending: number
-  /** Set while the partition takes no records: what is sent to it waits there, and not in the queue. */
+  /** Set while the partition accepts no records: sends to it then wait there, and not in the queue. */
   delay: Delay | undefined
 }
 
-/** What is known of a topic that is sent to, and what is under way to its partitions. */
+/** What is known of a topic that records are sent to, and what is under way to its partitions. */
 export class TopicRoute {
   /** 0 until the broker has answered. */
   partitions = 0
-  /** Sends that came before that, in order. */
+  /** Sends from before that answer, in order. */
   readonly early: Outgoing[] = []
   readonly #ends: (PartitionEnd | undefined)[] = []
 
-  /** Chooses the partition of a record that names none; an error when there is no such partition. */
+  /** Chooses the partition of a record that names none. Returns an error if the named partition does not exist. */
   choose(record: Outgoing, spread: SpreadPartitioner): MillraceError | undefined {
     const { topic, key } = record
     if (record.partition < 0)
@@ -97,8 +97,8 @@ export class TopicRoute {
   }
 
   /**
-   * Where a record is on its way from now until `left`. Its queue stays the same until then: no two requests hold one
-   * partition.
+   * The queue of the record's partition from now until `left`. It stays the same until then, so that no two requests
+   * hold one partition.
    */
   enter(record: Outgoing, queueNow: (record: Outgoing) => BrokerQueue): PartitionEnd {
     let end = this.#ends[record.partition]
@@ -112,12 +112,12 @@ export class TopicRoute {
     return end
   }
 
-  /** `undefined` when nothing was ever sent there. */
+  /** `undefined` if nothing was ever sent there. */
   end(partition: number): PartitionEnd | undefined {
     return this.#ends[partition]
   }
 
-  /** Its outcome is known. No-op for a record that was never queued. */
+  /** Called when the outcome of a record is known. No-op for a record that was never queued. */
   left(partition: number): void {
     const end = this.#ends[partition]
     if (end !== undefined) end.pending--

@@ -7,7 +7,7 @@ import { Epoch } from './epoch.ts'
 
 const STUCK = { topic: 'out', partition: 2 }
 
-/** A task, with the partitions that it waits for. */
+/** A task that lists the partitions for which it waits. */
 class DelayedTask {
   readonly id: string
   delays = 0
@@ -25,7 +25,7 @@ class DelayedTask {
   }
 }
 
-/** A record of a task that waits for the partition. */
+/** A delay of a task that waits for the partition. */
 function delayOf(taskId: string): { readonly delay: Delay; readonly owner: DelayedTask } {
   const owner = new DelayedTask(taskId)
   const record = new Outgoing(outgoing('out', 2, 'k', 'v'), undefined)
@@ -33,7 +33,7 @@ function delayOf(taskId: string): { readonly delay: Delay; readonly owner: Delay
   return { delay: new Delay({ ...STUCK, reason: 'No leader.', outcomes: Promise.resolve([]) }, [record]), owner }
 }
 
-test('a partition that takes records of one task again is still named for another that waits for its next try', async () => {
+test('a partition that accepts records of one task again is still listed for another task that waits for its next attempt', async () => {
   const clock = manualClock()
   const errors: string[] = []
   const log = { ...silentLog, error: (_: object, message: string) => void errors.push(message) }
@@ -44,12 +44,14 @@ test('a partition that takes records of one task again is still named for anothe
   await clock.advance(600)
   delays.ended(one.delay, true)
   expect([one.owner.delays, other.owner.delays]).toEqual([0, 1])
-  // It has taken something: the time counts anew.
+  // The partition has accepted something, so the time starts anew.
   expect(delays.stats).toMatchObject([{ ...STUCK, forMs: 0, overdue: false, tasks: ['4-1'] }])
   await clock.advance(600)
   expect(errors).toEqual([])
   await clock.advance(600)
-  expect(errors).toEqual([expect.stringMatching(/out\/2 has taken no records for 1000 ms .*Task 4-1 stands still/)])
+  expect(errors).toEqual([
+    expect.stringMatching(/out\/2 has accepted no records for 1000 ms .*Task 4-1 makes no progress/),
+  ])
   delays.ended(other.delay, true)
   expect(delays.stats).toEqual([])
   delays.close()

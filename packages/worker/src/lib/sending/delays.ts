@@ -12,13 +12,13 @@ import type { HandOut } from '../environment/hand-out.ts'
 import type { Outgoing } from './outgoing.ts'
 import type { EpochOwner } from './epoch.ts'
 
-/** A partition that takes no records just now, and the records that wait for it in one record collector. */
+/** A partition that accepts no records at present, and the records that wait for it in one record collector. */
 export class Delay implements TopicPartition {
   readonly topic: string
   readonly partition: number
-  /** The driver has these, and goes on trying. */
+  /** Records that the driver keeps trying to send. */
   readonly sent: readonly Outgoing[]
-  /** Behind them, in order. */
+  /** The records after those, in order. */
   readonly waiting: Outgoing[] = []
   readonly #cause: DelayedPartition
   readonly #owners = new Set<EpochOwner>()
@@ -41,7 +41,7 @@ export class Delay implements TopicPartition {
     return this.#outsideBytes
   }
 
-  /** Tasks that stand still because of it, by id. */
+  /** Ids of the tasks that cannot proceed because of it. */
   get tasks(): readonly string[] {
     const live = [...this.sent, ...this.waiting].flatMap(({ epoch }) =>
       epoch === undefined || epoch.abandoned ? [] : (epoch.owner?.id ?? []),
@@ -49,11 +49,11 @@ export class Delay implements TopicPartition {
     return [...new Set(live)].toSorted()
   }
 
-  /** The error for senders outside of tasks, whom nothing else would hold back. */
+  /** The error for senders outside of tasks, which nothing else would hold back. */
   tooMuch(): MillraceError {
     return new MillraceError(
       'PARTITION_UNAVAILABLE',
-      `${partitionKey(this)} takes no records just now, and ${this.#outsideBytes} bytes wait for it already. ${this.reason}`,
+      `${partitionKey(this)} accepts no records at present, and ${this.#outsideBytes} bytes wait for it already. ${this.reason}`,
     )
   }
 
@@ -62,7 +62,7 @@ export class Delay implements TopicPartition {
     this.#count(record)
   }
 
-  /** Its tasks may go on. */
+  /** Lets its tasks continue. */
   end(): void {
     for (const owner of this.#owners) owner.delayOver()
   }
@@ -80,7 +80,7 @@ export interface DelaysOptions {
   readonly clock: Clock
   readonly log: Logger
   readonly deliveryTimeoutMs: number
-  /** Woken when tasks may go on. Default: there are no tasks. */
+  /** Woken when tasks may continue. Default: there are no tasks. */
   readonly handOut?: Pick<HandOut, 'wake'>
 }
 
@@ -89,11 +89,11 @@ interface Entry extends TopicPartition {
   readonly delays: Set<Delay>
   timer: Scheduled | undefined
   overdue: boolean
-  /** Since when nothing waits for it, though it has not taken anything. */
+  /** Since when no records wait for it although it has not accepted any. */
   idleSinceMs: number
 }
 
-/** The partitions that take no records just now, for the whole worker: says which, and which tasks stand still for them. */
+/** The partitions that accept no records at present, for the whole worker, and the tasks that wait for them. */
 export class Delays {
   readonly #options: DelaysOptions
   readonly #entries = new Map<string, Entry>()
@@ -139,8 +139,8 @@ export class Delays {
   }
 
   /**
-   * `recovered`: it has taken what waited longest. Else nothing waits any more, or it is sent anew: that begins no new
-   * count.
+   * `recovered`: the partition has accepted what waited longest. Otherwise nothing waits any more, or it is sent anew,
+   * which does not restart the count.
    */
   ended(delay: Delay, recovered: boolean): void {
     const key = partitionKey(delay)
@@ -174,7 +174,7 @@ export class Delays {
     entry.overdue = true
     log.error(
       { topic: entry.topic, partition: entry.partition, tasks, reason: [...entry.delays][0]?.reason },
-      `${key} has taken no records for ${deliveryTimeoutMs} ms (deliveryTimeout). ${standingStill(tasks)} Bring back the replicas of the partition; what waits for it is sent then.`,
+      `${key} has accepted no records for ${deliveryTimeoutMs} ms (deliveryTimeout). ${standingStill(tasks)} Bring back the replicas of the partition; the waiting records are then sent.`,
     )
     this.#watch(key, entry, deliveryTimeoutMs)
   }
@@ -183,8 +183,8 @@ export class Delays {
     entry.timer?.cancel()
     this.#entries.delete(key)
     if (entry.overdue)
-      this.#options.log.info({ topic: entry.topic, partition: entry.partition }, `${key} takes records again.`)
-    // Record collectors of other tasks still wait for their next try.
+      this.#options.log.info({ topic: entry.topic, partition: entry.partition }, `${key} accepts records again.`)
+    // Record collectors of other tasks still wait for their next attempt.
     for (const delay of entry.delays) this.began(delay)
   }
 }
@@ -196,6 +196,6 @@ function tasksOf(delays: ReadonlySet<Delay>): readonly string[] {
 function standingStill(tasks: readonly string[]): string {
   if (tasks.length === 0) return 'Sends wait for it.'
   return tasks.length === 1
-    ? `Task ${tasks[0]} stands still until it does.`
-    : `Tasks ${tasks.join(', ')} stand still until it does.`
+    ? `Task ${tasks[0]} makes no progress until it does.`
+    : `Tasks ${tasks.join(', ')} make no progress until it does.`
 }

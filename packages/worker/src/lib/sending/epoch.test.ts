@@ -14,19 +14,19 @@ test('a seal resolves when everything before it is acknowledged', async () => {
   await next
 })
 
-test('after a send that is lost no later cut is complete: its event must not be committed', async () => {
+test('after a lost send no later epoch is complete, so that its event is not committed', async () => {
   const first = new Epoch()
   first.added()
   const sealed = first.seal()
   const second = new Epoch(first)
   first.failed(new Error('refused'))
   await expect(sealed).rejects.toThrow('refused')
-  // Nothing of its own is missing, and yet.
+  // The second epoch has lost nothing of its own, and still fails.
   await expect(second.seal()).rejects.toThrow('refused')
   await expect(new Epoch(second).seal()).rejects.toThrow('refused')
 })
 
-/** Whether a seal is known to be complete, one turn later. */
+/** Whether a seal is complete one turn of the event loop later. */
 async function outcome(sealed: Promise<void>): Promise<string> {
   return Promise.race([
     sealed.then(
@@ -50,7 +50,7 @@ test('a seal waits for each send of its epoch, and an epoch without sends is com
   expect(await outcome(new Epoch(epoch).seal())).toBe('complete')
 })
 
-test('sends that are acknowledged before the seal do not complete it, and what fails before it is told', async () => {
+test('sends acknowledged before the seal do not complete it, and earlier failures reject it', async () => {
   const epoch = new Epoch()
   epoch.added()
   epoch.settled()
@@ -65,7 +65,7 @@ test('sends that are acknowledged before the seal do not complete it, and what f
   expect(await outcome(failed.seal())).toBe('the first')
 })
 
-test('an epoch of a lost task is never complete, whenever it was lost, and keeps the first reason', async () => {
+test('an epoch of a lost task is never complete, at whatever point the task was lost, and keeps the first reason', async () => {
   const sealed = new Epoch()
   sealed.added()
   const outcomeOfSeal = outcome(sealed.seal())
@@ -80,12 +80,12 @@ test('an epoch of a lost task is never complete, whenever it was lost, and keeps
   expect([await outcome(before.seal()), before.error?.message]).toEqual(['refused', 'refused'])
 })
 
-test('a seal keeps no earlier epoch in memory, and an error of its own is not replaced by an earlier one', async () => {
+test('a seal keeps no earlier epoch in memory, and an earlier error does not replace its own', async () => {
   const first = new Epoch()
   const second = new Epoch(first)
   second.added()
   const sealed = second.seal()
-  // Its outcome was known when the second was sealed.
+  // The outcome of the first was known when the second was sealed.
   first.abandon(new Error('too late'))
   second.settled()
   expect([await outcome(sealed), await outcome(second.seal())]).toEqual(['complete', 'complete'])

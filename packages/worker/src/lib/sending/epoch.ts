@@ -1,17 +1,17 @@
 import { type Deferred, deferred } from '@millrace/core'
 
-/** The task whose records they are. */
+/** The task to which the records belong. */
 export interface EpochOwner {
   readonly id: string
-  /** Another partition takes no records just now though records of the task wait for it. */
+  /** Called when another partition accepts no records although records of the task wait for it. */
   delayed(): void
-  /** One of those partitions takes records again. */
+  /** Called when one of those partitions accepts records again. */
   delayOver(): void
 }
 
 /**
- * The sends of one task from one commit to the next. A commit seals it and waits until the broker has acknowledged
- * every one: later sends belong to the next epoch, and the commit does not wait for them.
+ * The sends of one task between two commits. A commit seals the epoch and waits until the broker has acknowledged every
+ * send. Later sends belong to the next epoch, and the commit does not wait for them.
  */
 export class Epoch {
   readonly owner: EpochOwner | undefined
@@ -27,12 +27,12 @@ export class Epoch {
     this.owner = owner
   }
 
-  /** Its task is lost: unsent records are dropped. */
+  /** The task is lost: unsent records are dropped. */
   get abandoned(): boolean {
     return this.#abandoned
   }
 
-  /** Why it can never be complete. */
+  /** Why the epoch can never be complete. */
   get error(): Error | undefined {
     return this.#error
   }
@@ -50,7 +50,7 @@ export class Epoch {
     if (this.#pending === 0) this.#sealed?.resolve()
   }
 
-  /** A send was refused or given up: the epoch can never be complete. */
+  /** Called when a send was refused or given up: the epoch can never be complete. */
   failed(error: Error): void {
     this.#pending--
     this.#error ??= error
@@ -64,14 +64,14 @@ export class Epoch {
   }
 
   /**
-   * Resolves when all is acknowledged; rejects when something never will be. Nothing may be added afterwards. The
-   * outcome of the epoch before must be known: this one's positions are past what that one has lost.
+   * Resolves when everything is acknowledged; rejects when something never will be. Nothing may be added afterwards.
+   * The outcome of the epoch before must be known, because the positions of this one are beyond what that one has lost.
    */
   seal(): Promise<void> {
     this.#error ??= this.#before?.error
     this.#before = undefined
     const sealed = (this.#sealed ??= deferred<void>())
-    // A commit that was given up does not listen any more; the failure also reaches the task or the worker.
+    // A commit that was given up no longer listens; the failure also reaches the task or the worker.
     sealed.promise.catch(ignoreUnheard)
     if (this.#error !== undefined) sealed.reject(this.#error)
     else if (this.#pending === 0) sealed.resolve()

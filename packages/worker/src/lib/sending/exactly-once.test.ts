@@ -10,7 +10,7 @@ import { Outgoing } from './outgoing.ts'
 import { SendBudget } from './send-budget.ts'
 import { TransactionOutput } from './exactly-once.ts'
 
-test('an output that is closed while its transaction is being committed lets that come to its end first', async () => {
+test('closing an output waits until its transaction is committed, if that is under way', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 1)

@@ -8,32 +8,36 @@ import { type Sending, WAITING_SHARE } from './send-budget.ts'
 import type { CommitGroup, TaskOutput } from './task-output.ts'
 import { Epoch, type EpochOwner } from './epoch.ts'
 
-/** How long the end of the last transaction of a task that is given up may take. */
+/** How long ending the last transaction of a task may take when the task is closed. */
 const END_LIMIT_MS = 2000
 
-/** How long to wait between openings of a task whose transactions keep failing. The first follows at once. */
+/** The pauses between openings of a task whose transactions keep failing. The first reopening has none. */
 const REOPENING: Backoff = { firstMs: 100, mostMs: 10_000 }
 
-/** A new producer may get further. Anything else, a right that is missing or a setting of the broker, meets it as well. */
+/**
+ * Errors that a new producer may get past. Any other error, such as a missing right or a broker setting, would meet it
+ * as well.
+ */
 const PASSING = ['PRODUCER_FENCED', 'TRANSACTION_STATE', 'MEMBER_FENCED', 'NOT_ASSIGNED', 'LEASE_EXPIRED'] as const
 
-/** The task that a transaction belongs to. */
+/** The task to which a transaction belongs. */
 export interface TransactionTask extends EpochOwner, Pick<CollectorOwner, 'refused'> {
-  /** Aborts when it is lost. */
+  /** Aborts when the task is lost. */
   readonly signal: AbortSignal
-  /** Sends of its finished events that wait for a commit are at their bound, or no longer. */
+  /** While true, sends of its finished events that wait for a commit are at their bound. */
   holdForSends(on: boolean): void
-  /** Its transaction cannot go on: the task is opened again from its last commit. */
+  /** Called when its transaction cannot continue: the task is reopened from its last commit. */
   reopen(reason: string): void
-  /** A retry would fail again, so the worker ends. */
+  /** Called when a retry would fail again, so the worker ends. */
   fail(error: Error): void
 }
 
 /**
- * Exactly once: offsets, changelog rows and every send of a task's events go out in one transaction, which begins with the
- * first of them. From a seal until the commit is over, records of events that finish meanwhile wait: they belong to the
- * next transaction. They leave the budget that all tasks share: transactions of several tasks go side by side, and a
- * task whose commit takes long stands still itself when too much waits for it (decision 093).
+ * The output of a task exactly once: offsets, changelog rows and every send of its events go out in one transaction,
+ * which begins with the first of them. Between a seal and the end of its commit, records of finishing events wait,
+ * because they belong to the next transaction. They do not count for the shared budget, because transactions of several
+ * tasks run concurrently. A task whose commit takes long only holds itself up when too much waits for it (decision
+ * 093).
  */
 export class TransactionOutput implements TaskOutput, CommitGroup, CollectorOwner {
   readonly group: CommitGroup = this
@@ -51,7 +55,7 @@ export class TransactionOutput implements TaskOutput, CommitGroup, CollectorOwne
   #begun: Promise<void> | undefined = undefined
   #committing: Promise<void> | undefined = undefined
   #abandoned: Error | undefined
-  /** Transactions of the task that have failed since the last that was committed. */
+  /** How many transactions of the task have failed since the last one that was committed. */
   #failures: number
 
   constructor(
@@ -83,8 +87,8 @@ export class TransactionOutput implements TaskOutput, CommitGroup, CollectorOwne
   }
 
   /**
-   * Only while the group is heard of in this generation: a worker that has slept since it was given the task would shut
-   * out the rightful owner.
+   * Waits for a sign of life from the group in this generation, because a worker that was suspended since its
+   * assignment would fence the rightful owner.
    */
   async fence(heardSinceMs: number): Promise<void> {
     const { clock, settings } = this.#environment
@@ -121,7 +125,7 @@ export class TransactionOutput implements TaskOutput, CommitGroup, CollectorOwne
     return this.#sealed.seal()
   }
 
-  /** When it fails the task is opened again, or the worker ends: this output is of no use any more. */
+  /** A failure reopens the task or ends the worker, so this output is of no use any more. */
   async commit(offsets: readonly CommitOffset[]): Promise<boolean> {
     if (this.#abandoned !== undefined || !this.#sending.lease.valid) return false
     const committed = this.#commit(offsets)
@@ -139,7 +143,7 @@ export class TransactionOutput implements TaskOutput, CommitGroup, CollectorOwne
     }
   }
 
-  /** The transaction begins with its first request. */
+  /** Begins the transaction, with its first request. */
   begin(): Promise<void> {
     return (this.#begun ??= this.#producer.begin())
   }
@@ -174,8 +178,8 @@ export class TransactionOutput implements TaskOutput, CommitGroup, CollectorOwne
   }
 
   /**
-   * Ends an open transaction, so that readers of its topics need not wait for its time-out. A coordinator that does not
-   * answer is not waited for: the next owner's `init`, or the time-out, ends the transaction.
+   * Ends an open transaction, so that readers of its topics need not wait for its time-out. It does not wait for a
+   * coordinator that does not answer: the next owner's `init`, or the time-out, then ends the transaction.
    */
   async close(): Promise<void> {
     this.#collector.close()
@@ -195,16 +199,16 @@ export class TransactionOutput implements TaskOutput, CommitGroup, CollectorOwne
 
   async #end(): Promise<void> {
     await this.#committing
-    // If not by this producer, then by the next owner of its id, or by the broker in the end.
+    // Even if this attempt fails, the next owner of its id or the broker aborts it.
     if (this.#begun !== undefined) this.#sending.transactions.aborted++
     try {
       if (this.#begun !== undefined && this.#collector.pending === 0) await this.#producer.abort()
     } catch (thrown) {
-      // The next owner has ended it already, or it has timed out.
+      // The next owner has ended the transaction already, or it has timed out.
       if (!isMillraceError(thrown, 'PRODUCER_FENCED', 'TRANSACTION_STATE', 'CLOSED')) throw thrown
     }
   }
 }
 
-/** For those who only wait until it is over. */
+/** A callback for those who only wait until the commit is over. */
 function over(): void {}

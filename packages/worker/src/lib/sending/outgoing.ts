@@ -12,10 +12,10 @@ import type { SendRequest } from '../contracts/event.ts'
 import type { SendReceipt } from '../contracts/task.ts'
 import type { Epoch } from './epoch.ts'
 
-/** What a record costs beside its own bytes, on the wire and in memory, roughly. */
+/** The approximate cost of a record beside its own bytes, on the wire and in memory. */
 const RECORD_OVERHEAD_BYTES = 64
 
-/** Bytes that a record takes, roughly. */
+/** The approximate size of a record in bytes. */
 export function recordSize({ key, value, headers }: Pick<OutgoingRecord, 'key' | 'value' | 'headers'>): number {
   let bytes = RECORD_OVERHEAD_BYTES
   if (key !== null) bytes += key.length
@@ -34,24 +34,27 @@ export function mustFit({ topic, size }: Outgoing, maxRecordBytes: number): void
     )
 }
 
-/** Where a record came from: an event, a table, or neither. */
+/** The origin of a record: an event, a table, or neither. */
 export interface SendOrigin {
-  /** True while its event is in flight, so that waiting for the broker would wait for itself. */
+  /** True while the origin's event is in flight, because waiting for the broker would then never end. */
   readonly open: boolean
   /** For messages. */
   describe(): string
-  /** What ends the worker when the broker refuses the record for good. */
+  /** The error that ends the worker if the broker refuses the record permanently. */
   refusal(record: OutgoingRecord, error: Error): MillraceError
 }
 
 const WAITING = -2
-/** Of a record whose partition is not chosen yet. */
+/** The partition of a record before one is chosen. */
 const NO_PARTITION = -1
 
-/** There is no such topic or partition, or it is none of the app's. */
+/** Refusals for a topic or partition that does not exist, or is not for this app. */
 const NO_PLACE = ['TOPIC_MISSING', 'PARTITION_MISSING', 'NOT_AUTHORIZED'] as const
 
-/** A record on its way out. One object is all that a send costs: it is the driver's record and the sender's receipt. */
+/**
+ * A record on its way to the broker. One object is all that a send costs: it is the driver's record and the sender's
+ * receipt.
+ */
 export class Outgoing implements OutgoingRecord, SendReceipt {
   readonly topic: string
   readonly key: Buffer | null
@@ -81,7 +84,7 @@ export class Outgoing implements OutgoingRecord, SendReceipt {
     this.#onMissing = request.onMissing
   }
 
-  /** Where the broker has put it: -1 where it does not say, less before it has. */
+  /** The offset of the record: -1 if the broker does not report it, and less before it is stored. */
   get offset(): number {
     return this.#offset
   }
@@ -90,12 +93,12 @@ export class Outgoing implements OutgoingRecord, SendReceipt {
     return this.partition === partition && this.topic === topic
   }
 
-  /** Its task is lost. */
+  /** Whether its task is lost. */
   get abandoned(): boolean {
     return this.epoch?.abandoned === true
   }
 
-  /** The broker has the record, or never will. */
+  /** Whether the broker has the record, or never will. */
   get settled(): boolean {
     return this.#offset !== WAITING || this.#error !== undefined
   }
@@ -106,7 +109,7 @@ export class Outgoing implements OutgoingRecord, SendReceipt {
     this.#metadata?.resolve(this.#stored())
   }
 
-  /** The record will never be stored. */
+  /** Called when the record will never be stored. */
   failed(error: Error): void {
     if (this.#error !== undefined) return
     this.#error = error
@@ -114,7 +117,10 @@ export class Outgoing implements OutgoingRecord, SendReceipt {
     this.#metadata?.reject(error)
   }
 
-  /** The broker refuses it for good. True when nothing else fails with it: it may be left out where there is no place for it. */
+  /**
+   * Called when the broker refuses the record permanently. Returns true if nothing else fails with it, because it may
+   * be left out if its topic or partition is missing.
+   */
   refused(error: Error): boolean {
     if (this.#onMissing === undefined || !isMillraceError(error, ...NO_PLACE)) {
       this.failed(error)
@@ -127,7 +133,7 @@ export class Outgoing implements OutgoingRecord, SendReceipt {
     return true
   }
 
-  /** Its event failed, was deferred or was lost before it went out. */
+  /** Called when its event failed, was deferred or was lost before the record went out. */
   dropped(): void {
     this.failed(
       new MillraceError('NO_CURRENT_EVENT', `A send to ${this.topic} was dropped because its event was not finished.`),

@@ -26,19 +26,19 @@ interface HandRequest {
   done: boolean
 }
 
-/** What has left a request because its partition takes nothing just now. */
+/** The records that have left a request because their partition accepts none at present. */
 interface HandDelay {
   readonly records: readonly OutgoingRecord[]
   readonly answer: Deferred<readonly SendOutcome[]>
 }
 
-/** Requests wait until they are answered by hand. */
+/** A producer whose requests wait until they are answered by hand. */
 class HandProducer implements Producer {
   readonly requests: HandRequest[] = []
-  /** Not answered yet. */
+  /** Partitions that are not answered yet. */
   readonly delays = new Set<HandDelay>()
   readonly counts = new Map<string, Deferred<number>>()
-  /** Broker of a partition, as leaders are just now. */
+  /** The broker of a partition, according to its current leader. */
   leaderOf: (partition: number) => number = (partition) => partition % 2
   #offset = 0
 
@@ -82,7 +82,7 @@ class HandProducer implements Producer {
     request.answer.resolve(request.records.map(() => ({ ok: true, offset: this.#offset++ })))
   }
 
-  /** Acknowledges all but these partitions. */
+  /** Acknowledges all records except those for these partitions. */
   delay(request: HandRequest | undefined, partitions: readonly number[]): void {
     if (request === undefined) return
     request.done = true
@@ -108,7 +108,7 @@ class HandProducer implements Producer {
   }
 }
 
-/** A lease that a test takes away and gives back. */
+/** A lease that a test can take away and give back. */
 class HandLease {
   valid = true
   readonly waiters = new Set<LeaseWaiter>()
@@ -127,7 +127,7 @@ class HandLease {
   }
 }
 
-/** A task, with the partitions that it waits for. */
+/** A task that lists the partitions for which it waits. */
 class DelayedTask {
   readonly id: string
   delays = 0
@@ -191,7 +191,7 @@ async function turns(count = 3): Promise<void> {
   for (let i = 0; i < count; i++) await new Promise<void>((resolve) => setImmediate(resolve))
 }
 
-test('what gathers in a turn goes out at its end, one request per broker, and the rest when that is answered', async () => {
+test('records gathered in a turn go out at its end, one request per broker, and the rest once it is answered', async () => {
   const { producer, collector, budget } = make()
   producer.topic('t').resolve(4)
   await collector.partitions('t')
@@ -214,7 +214,7 @@ test('what gathers in a turn goes out at its end, one request per broker, and th
   expect(budget.bytes).toBe(0)
 })
 
-test('never two requests with one partition, always in order, whatever is answered or delayed when and wherever leaders move', async () => {
+test('a partition is never in two requests and keeps its order, whatever is answered or delayed and wherever leaders move', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(
@@ -284,7 +284,7 @@ test('never two requests with one partition, always in order, whatever is answer
   )
 })
 
-test('sends to a topic not yet known wait in order; sends to others do not wait for them; a missing topic refuses them', async () => {
+test('sends to an unknown topic wait in order, do not delay other topics, and fail if the topic is missing', async () => {
   const { producer, collector, refused } = make()
   producer.topic('known').resolve(2)
   await collector.partitions('known')
@@ -310,7 +310,7 @@ test.each([
   ['right', new MillraceError('NOT_AUTHORIZED', 'Topic "t" is not for you.')],
   ['partition', 2],
 ] as const)(
-  'a record that says so is left out where its %s is missing, and its epoch is complete without it',
+  'an optional record is left out if its %s is missing, and its epoch is complete without it',
   async (_what, answer) => {
     const { producer, collector, budget, refused } = make()
     const missing: Error[] = []
@@ -332,7 +332,7 @@ test.each([
   },
 )
 
-test('an epoch is complete when everything before its seal is acknowledged, and never when something was refused', async () => {
+test('an epoch is complete when everything before its seal is acknowledged, and never if something was refused', async () => {
   const { producer, collector } = make()
   producer.topic('t').resolve(4)
   await collector.partitions('t')
@@ -357,7 +357,7 @@ test('an epoch is complete when everything before its seal is acknowledged, and 
   await expect(third.seal()).rejects.toMatchObject({ code: 'PARTITION_MISSING' })
 })
 
-test('without a lease nothing goes out; when it is back all of it does, but for lost tasks', async () => {
+test('nothing goes out without a lease; once it is back everything does, except records of lost tasks', async () => {
   const { producer, collector, budget, lease } = make()
   lease.valid = false
   producer.topic('t').resolve(4)
@@ -382,7 +382,7 @@ test('without a lease nothing goes out; when it is back all of it does, but for 
   expect(budget.bytes).toBe(0)
 })
 
-test('a request that would be sent again after its task is lost is not, also with a lease; what others have in it goes', async () => {
+test('a request is not resent after the loss of a task in it, even with a lease; records of other tasks are sent', async () => {
   const { producer, collector, budget } = make()
   producer.topic('t').resolve(2)
   const [kept, lost] = [new Epoch(), new Epoch()]
@@ -399,7 +399,7 @@ test('a request that would be sent again after its task is lost is not, also wit
   const [first] = producer.requests
   expect(first?.records.length).toBe(2)
   lost.abandon(new MillraceError('NOT_ASSIGNED', 'Lost.'))
-  // No answer has come: the driver asks before it sends again.
+  // There is no answer yet: the driver asks the guard before it sends again.
   if (first === undefined) throw new Error('Nothing was sent.')
   expect(first.guard).toThrow(expect.objectContaining({ code: 'NOT_ASSIGNED' }))
   first.done = true
@@ -412,7 +412,7 @@ test('a request that would be sent again after its task is lost is not, also wit
   expect(budget.bytes).toBe(0)
 })
 
-test('the budget stops hand-out when it is full and until there is room, and lets those outside of events wait', async () => {
+test('a full budget stops hand-out until there is room, and makes senders outside of events wait', async () => {
   const told: boolean[] = []
   const budget = new SendBudget(100, { block: () => void told.push(true), unblock: () => void told.push(false) })
   budget.count(60)
@@ -427,7 +427,7 @@ test('the budget stops hand-out when it is full and until there is room, and let
   expect([told, through]).toEqual([[true, false], true])
 })
 
-test('a partition that takes nothing leaves its queue and the budget to the others; its task knows; all goes out when it does again', async () => {
+test('a partition that accepts nothing leaves queue and budget to others and delays only its task, until it recovers', async () => {
   const { producer, collector, budget } = make()
   producer.topic('t').resolve(4)
   await collector.partitions('t')
@@ -454,7 +454,7 @@ test('a partition that takes nothing leaves its queue and the budget to the othe
   expect([budget.bytes, collector.pending]).toEqual([0, 0])
 })
 
-test('a delayed partition whose request may not go again is sent anew, without what belongs to lost tasks', async () => {
+test('the records of a delayed partition whose request may not be resent go out anew, except those of lost tasks', async () => {
   const { producer, collector, budget, lease } = make()
   producer.topic('t').resolve(2)
   await collector.partitions('t')
@@ -484,7 +484,7 @@ test('a delayed partition whose request may not go again is sent anew, without w
 })
 
 test.each(['LEASE_EXPIRED', 'NOT_ASSIGNED'] as const)(
-  'a request that is interrupted (%s) holds up nobody until its delayed partition takes records again',
+  'an interrupted request (%s) holds up no other partition while its delayed one accepts no records',
   async (code) => {
     const { producer, collector, budget, lease } = make()
     producer.topic('t').resolve(4)
@@ -504,7 +504,7 @@ test.each(['LEASE_EXPIRED', 'NOT_ASSIGNED'] as const)(
     await turns()
     if (code === 'LEASE_EXPIRED') lease.back()
     await turns()
-    // What was interrupted goes first, in order, and without what waits for the partition.
+    // The interrupted records go first, in order, without those that wait for the partition.
     const values = (request: HandRequest | undefined): readonly string[] =>
       request?.records.map(({ value }) => String(value)) ?? []
     expect(values(producer.requests[1])).toEqual(['other 1', 'other 2'])
@@ -520,7 +520,7 @@ test.each(['LEASE_EXPIRED', 'NOT_ASSIGNED'] as const)(
   },
 )
 
-test('senders outside of tasks are refused when too much of theirs waits for a partition', async () => {
+test('senders outside of tasks get an error when too many of their bytes wait for a partition', async () => {
   const { producer, collector, budget } = make()
   producer.topic('t').resolve(2)
   await collector.partitions('t')
@@ -540,7 +540,7 @@ test('senders outside of tasks are refused when too much of theirs waits for a p
   expect(budget.bytes).toBe(0)
 })
 
-test('close fails what waits: for a topic that is looked up, in a queue, and for a partition that takes nothing', async () => {
+test('close fails all waiting records: for a topic lookup, in a queue, and for a partition that accepts nothing', async () => {
   const { producer, collector, budget } = make()
   const early = add(collector, 0, 'early', undefined, 'unknown')
   producer.topic('t').resolve(4)
@@ -564,7 +564,7 @@ test('close fails what waits: for a topic that is looked up, in a queue, and for
   expect([collector.pending, budget.bytes]).toEqual([0, 0])
 })
 
-test('a partition whose leader moves while a request with it is under way goes on in the same queue until that is answered', async () => {
+test('a partition whose leader moves during a request stays in the same queue until the request is answered', async () => {
   const { producer, collector } = make()
   producer.topic('t').resolve(4)
   await collector.partitions('t')

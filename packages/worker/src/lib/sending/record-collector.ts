@@ -13,22 +13,22 @@ import { type Sending, WAITING_SHARE } from './send-budget.ts'
 
 /** The owner of a record collector. */
 export interface CollectorOwner {
-  /** Called before each request, where something has to begin with the first. */
+  /** Called before each request, to begin something with the first one. */
   begin?(): Promise<void>
-  /** The broker refused a record for good; its sender or its epoch knows already. */
+  /** Called when the broker has refused a record permanently; its sender or its epoch knows already. */
   refused(record: Outgoing, error: Error): void
-  /** The producer cannot go on. */
+  /** Called when the producer cannot continue. */
   broken(error: Error): void
 }
 
 /**
- * Where sends gather on their way to the broker. Each broker's queue has one request under way and gathers meanwhile;
- * an idle one sends what has gathered when the current turn of the event loop ends. The order per partition is the
- * order of `add`.
+ * Gathers sends on their way to the broker. Each broker's queue has one request under way and gathers meanwhile; an
+ * idle queue sends what it has at the end of the current turn of the event loop. The order per partition is the order
+ * of `add`.
  *
- * A partition that takes nothing just now leaves its queue to the others, and its records leave the budget: the driver
- * goes on trying with those that it has, the rest waits for them, and the tasks that they belong to get no further
- * events.
+ * A partition that accepts no records at present leaves its queue to the others, and its records leave the budget. The
+ * driver keeps trying to send those it has, the others wait behind them, and the tasks to which they belong get no
+ * further events.
  */
 export class RecordCollector {
   readonly #producer: Producer
@@ -40,7 +40,7 @@ export class RecordCollector {
   readonly #spread: SpreadPartitioner
   #flushPlanned = false
   #pending = 0
-  /** The lease has run out, and is waited for. */
+  /** The lease has run out, and the collector waits for it. */
   #waitsForLease = false
   #closed = false
   #reason: unknown = undefined
@@ -49,11 +49,11 @@ export class RecordCollector {
     this.#producer = producer
     this.#sending = sending
     this.#owner = owner
-    // Keyless sends of many workers should not all begin at partition 0.
+    // Starts at a random partition, because keyless sends of many workers should not all begin at partition 0.
     this.#spread = spreadPartitioner({ first: Math.floor(Math.random() * 1024) })
   }
 
-  /** Records not yet acknowledged or refused. */
+  /** How many records are neither acknowledged nor refused. */
   get pending(): number {
     return this.#pending
   }
@@ -68,7 +68,7 @@ export class RecordCollector {
     else this.#dispatch(route, record)
   }
 
-  /** Partition count of a topic, asked of the broker once. */
+  /** The partition count of a topic, which the broker is asked for once. */
   async partitions(topic: string): Promise<number> {
     const known = this.#routes.get(topic)?.partitions ?? 0
     return known > 0 ? known : this.#producer.partitions(topic)
@@ -80,7 +80,7 @@ export class RecordCollector {
     for (const queue of this.#queues.values()) this.#sendNext(queue)
   }
 
-  /** Fails everything that has not gone out. `reason`: why its worker ended. */
+  /** Fails everything that has not gone out. `reason` says why the worker ended. */
   close(reason?: unknown): void {
     this.#closed = true
     this.#reason = reason
@@ -103,7 +103,7 @@ export class RecordCollector {
         for (const record of route.early.splice(0)) this.#dispatch(route, record)
       },
       (thrown: unknown) => {
-        // The next send asks again: the topic may be there by then.
+        // The next send asks again, because the topic may exist by then.
         this.#routes.delete(topic)
         const error = toError(thrown)
         for (const record of route.early.splice(0)) this.#refuse(record, error)
@@ -157,7 +157,7 @@ export class RecordCollector {
     void this.#send(queue, records)
   }
 
-  /** Drops the records of lost tasks. */
+  /** Filters out the records of lost tasks. */
   #live(records: readonly Outgoing[]): readonly Outgoing[] {
     if (!records.some((record) => record.abandoned)) return records
     const live: Outgoing[] = []
@@ -184,7 +184,7 @@ export class RecordCollector {
       error = toError(thrown)
     }
     if (error === undefined) this.#settleAll(records, outcomes, startMs)
-    // The driver goes on with these, also when the rest of the request was interrupted.
+    // The driver keeps trying to send these, even if the rest of the request was interrupted.
     for (const partition of delayed)
       void this.#delay(
         partition,
@@ -197,8 +197,7 @@ export class RecordCollector {
   }
 
   /**
-   * The queue goes on without this partition; what waits for it goes out when the driver is through with what it has of
-   * it.
+   * Continues the queue without this partition. Further records for it go out when the driver has settled those it has.
    */
   async #delay(partition: DelayedPartition, sent: readonly Outgoing[]): Promise<void> {
     const { delays, budget, clock } = this.#sending
@@ -227,8 +226,8 @@ export class RecordCollector {
   }
 
   /**
-   * Checked before each request and each resend. A lease alone does not say it: a request without an answer may be sent
-   * again when the worker has lost the task, has joined anew and has a lease again. Its rows would come over those of
+   * Checked before each request and each resend. The lease alone is not enough: the driver may resend an unanswered
+   * request after the worker has lost the task, rejoined and got a lease again. Its rows would then overwrite those of
    * the successor.
    */
   #mayGo(records: readonly Outgoing[]): void {
@@ -237,7 +236,9 @@ export class RecordCollector {
       throw new MillraceError('NOT_ASSIGNED', 'A request has records of a task that is no longer here.')
   }
 
-  /** Without a lease nothing goes out until it comes back, or until its task is lost. */
+  /**
+   * Handles a request that was not sent. Without a lease nothing goes out until the lease is back, or the task is lost.
+   */
   #interrupted(queue: BrokerQueue, records: readonly Outgoing[], error: Error): void {
     if (isMillraceError(error, 'LEASE_EXPIRED') && !this.#closed) {
       this.#waitsForLease = true
@@ -253,7 +254,7 @@ export class RecordCollector {
     if (!isMillraceError(error, 'CLOSED')) this.#owner.broken(error)
   }
 
-  /** Those without an outcome wait for a delayed partition. */
+  /** Settles records by their outcomes. Records without an outcome wait for a delayed partition. */
   #settleAll(records: readonly Outgoing[], outcomes: readonly SendOutcome[], startMs: number): void {
     let bytes = 0
     let count = 0

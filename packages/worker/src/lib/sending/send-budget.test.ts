@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { NOT_NOW } from '../environment/not-now.ts'
 import { SendBudget } from './send-budget.ts'
 
-test('who waits for room goes on when there is room again, and not before', async () => {
+test('a sender that waits for room continues when there is room again, and not before', async () => {
   const blocked: string[] = []
   const budget = new SendBudget(100, {
     block: (reason) => void blocked.push(`block ${reason === NOT_NOW.collector}`),
@@ -16,7 +16,7 @@ test('who waits for room goes on when there is room again, and not before', asyn
     gone.push(name)
   }
   const waiting = [wait('first'), wait('second')]
-  // Room again only when a quarter is free.
+  // There is room again only when a quarter is free.
   budget.count(-20)
   await new Promise((resolve) => setImmediate(resolve))
   expect(gone).toEqual([])
@@ -30,7 +30,7 @@ test('who waits for room goes on when there is room again, and not before', asyn
   await again
 })
 
-test('who is woken waits again where another one has taken the room', async () => {
+test('a woken sender waits again if another one has taken the room', async () => {
   const budget = new SendBudget(100, undefined)
   budget.count(200)
   let gone = false

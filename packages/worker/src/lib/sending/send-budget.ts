@@ -6,12 +6,12 @@ import { NOT_NOW } from '../environment/not-now.ts'
 import type { Delays } from './delays.ts'
 
 /**
- * The share of the budget that may wait beside it: for one partition, of records of senders outside of tasks; and for one
- * task's commit, exactly once.
+ * The share of the budget that may wait outside it: for one partition, records of senders outside of tasks; under
+ * exactly once, also for the commit of one task.
  */
 export const WAITING_SHARE = 0.25
 
-/** How many bytes of sends may be on their way at once. */
+/** Bounds the bytes of sends that are under way. */
 export class SendBudget extends ByteLimit {
   readonly #waiting: (() => void)[] = []
 
@@ -25,7 +25,7 @@ export class SendBudget extends ByteLimit {
     for (const go of this.#waiting.splice(0)) go()
   }
 
-  /** For sends outside events, which nothing else holds back. */
+  /** Waits for room. Sends outside of events need this, because nothing else holds them back. */
   async room(): Promise<void> {
     while (this.full) await new Promise<void>((resolve) => this.#waiting.push(resolve))
   }
@@ -39,6 +39,6 @@ export interface Sending {
   readonly lease: Pick<Lease, 'check' | 'whenBack'>
   readonly budget: SendBudget
   readonly delays: Delays
-  /** Transactions that came to nothing, for statistics. */
+  /** Counts aborted transactions, for statistics. */
   readonly transactions: { aborted: number }
 }

@@ -1,46 +1,43 @@
 import type { CommitOffset } from '@millrace/core'
 import type { Outgoing } from './outgoing.ts'
 
-/** Makes the commits of one task, or of several together. One commit at a time, of all tasks that are ready by then. */
+/** Commits one task, or several together: one commit at a time, for all tasks that are ready by then. */
 export interface CommitGroup {
   /**
-   * Commits these offsets together with what the outputs of the group have sealed. False when it came to nothing and that
-   * is no error: the tasks are lost, or are tried again.
+   * Commits these offsets together with what the outputs of the group have sealed. Returns false if that failed without
+   * an error: the tasks are lost, or are retried.
    */
   commit(offsets: readonly CommitOffset[]): Promise<boolean>
 }
 
 /**
- * Where the sends and changelog rows of one task go, and what makes them count: at least once and exactly once differ in
- * this and in nothing else.
+ * The output for the sends and changelog rows of one task. The difference between at least once and exactly once is in
+ * its implementations, and nowhere else.
  */
 export interface TaskOutput {
   readonly group: CommitGroup
-  /**
-   * What was sent can be taken back with all since the last commit: then a commit must hold everything that is
-   * finished.
-   */
+  /** Whether sends are aborted if they are not committed. If so, a commit must hold everything that is finished. */
   readonly transactional: boolean
-  /** Sends and rows since the last seal that the broker has not acknowledged. */
+  /** How many sends and rows since the last seal the broker has not acknowledged. */
   readonly pending: number
   /**
-   * Transactions of the task that have failed since the last that was committed: the next output of the task goes on
-   * counting.
+   * How many transactions of the task have failed since the last one that was committed. The next output of the task
+   * continues the count.
    */
   readonly failures: number
   /**
-   * Before anything of a gained task is read: shuts out its earlier owners. Waits until the group was heard of since
-   * then.
+   * Fences earlier owners of a gained task, before anything of it is read. Waits for a sign of life from the group
+   * since then.
    */
   fence(heardSinceMs: number): Promise<void>
-  /** A send of a finished event, or a changelog row. */
+  /** Adds a send of a finished event, or a changelog row. */
   add(record: Outgoing): void
-  /** Resolves when everything added so far is acknowledged by the broker; rejects when some of it never will be. */
+  /** Resolves when the broker has acknowledged everything added so far; rejects when some of it never will be. */
   seal(): Promise<void>
-  /** The commit of the sealed epoch is over, or was given up. */
+  /** Called when the commit of the sealed epoch is over, or was given up. */
   release(): void
-  /** The task is lost: unsent records are dropped. */
+  /** Called when the task is lost: unsent records are dropped. */
   abandon(error: Error): void
-  /** After `abandon`. */
+  /** Called after `abandon`. */
   close(): Promise<void>
 }

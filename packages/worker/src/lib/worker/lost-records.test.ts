@@ -242,7 +242,7 @@ test.each([
   )
   await expect(worker.finished).rejects.toMatchObject({
     code: 'POSITION_MISMATCH',
-    message: expect.stringMatching(/in\/0 holds offsets \d+ to \d+, and reading stands at \d+/),
+    message: expect.stringMatching(/in\/0 holds offsets \d+ to \d+, but the next offset to read is \d+/),
   })
   expect(handled).toEqual(handled.map((_, i) => i))
   expect(handled.length).toBeLessThan(RECORDS)
