@@ -40,6 +40,7 @@ export default defineConfig({
           { text: 'Topics and agents', link: '/guide/agents' },
           { text: 'Tables', link: '/guide/tables' },
           { text: 'Windows', link: '/guide/windows' },
+          { text: 'Joins', link: '/guide/joins' },
           { text: 'Errors and dead letters', link: '/guide/errors' },
           { text: 'Exactly once', link: '/guide/exactly-once' },
           { text: 'Tasks, timers, cron jobs', link: '/guide/jobs' },

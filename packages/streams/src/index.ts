@@ -51,6 +51,14 @@ export type {
   TakeOptions,
 } from './lib/streams/stream-options.ts'
 export type { StreamWindow, StreamWindowOptions, WindowResult } from './lib/stream-windows.ts'
+export type {
+  JoinedGlobalTable,
+  JoinedPartitions,
+  JoinedRow,
+  JoinedTable,
+  TableJoinKind,
+  TableJoinOptions,
+} from './lib/stream-joins.ts'
 export type { StreamsContext as StreamsDeps } from './lib/streams-context.ts'
 export { createTopic, type TopicOf } from './lib/topics/create-topic.ts'
 export { type AnyTopic, Topic } from './lib/topics/topic.ts'

@@ -14,7 +14,7 @@ export {
 } from './lib/global-table.ts'
 export type { EncodedRow } from './lib/keyed-table.ts'
 export type { ReadOptions } from './lib/keyed-map.ts'
-export type { Fallback, GivenOf, KeyOf, RoundTrip, TableOptions, ValueOf } from './lib/options.ts'
+export type { Fallback, GivenOf, KeyOf, RoundTrip, TableOptions, TableTopic, ValueOf } from './lib/options.ts'
 export { createSetTable, GlobalSetTable, SetTable, type SetTableOptions } from './lib/set-table.ts'
 export { StreamWindows, type AppTables, type StreamWindowsSpec } from './lib/windows/stream-windows.ts'
 export type { ViewDeclarations } from './lib/windows/views.ts'

@@ -19,7 +19,7 @@ import {
 } from '@millrace/core/operations'
 import type { WorkerStats } from '@millrace/worker'
 import { AppScheduler, declareJobs, describeJobPlan, type JobDeclarations } from '@millrace/scheduler'
-import { declareStreams, type StreamDeclarations } from '@millrace/streams'
+import { declareStreams, type Stream, type StreamDeclarations } from '@millrace/streams'
 import { declareTables, type TableDeclarations } from '@millrace/tables'
 import type { PageDeclarations } from '@millrace/web'
 import type { AppEvents } from './app-events.ts'
@@ -162,6 +162,19 @@ function appOver(runtime: AppRuntime): App {
         declared.agent(name ?? closed.name, closed, async (windows) => {
           for await (const window of windows) await handle(window)
         })
+      },
+      fill: (agent, { name }, write) => {
+        const topic = definitions.topics.get(name)
+        if (topic === undefined)
+          throw new MillraceError(
+            'DEFINITION_INVALID',
+            `from of a table takes a topic of the app, and "${name}" is none.`,
+          )
+        const handler = async (records: Stream<unknown, unknown>): Promise<void> => {
+          // The types of keys and values are those of the topic, as the table was given it.
+          for await (const { key, value } of records.events()) write(key as never, value as never)
+        }
+        declared.agent(agent, topic, handler, { tombstones: true, concurrency: 1, help: `Fills a table from ${name}` })
       },
     }),
     ...declareJobs(definitions),

@@ -49,11 +49,11 @@ interface TableDefinitions extends DefinedNames {
   readonly globalTables: Map<string, AnyGlobalTable>
 }
 
-/** `onClose`: as `ViewDeclarations` says. */
+/** `onClose`, `fill`: as `ViewDeclarations` says. */
 export function declareTables(
   context: StateContext,
   definitions: TableDefinitions,
-  { onClose }: Pick<ViewDeclarations, 'onClose'> = NO_APP,
+  { onClose, fill }: Pick<ViewDeclarations, 'onClose' | 'fill'> = NO_APP,
 ): TableDeclarations {
   const { tables, globalTables } = definitions
   // Tables of all kinds share stores and routes, so they share names.
@@ -62,6 +62,7 @@ export function declareTables(
   const views: ViewDeclarations = {
     add: (name, make) => definitions.add('windowed table', spread(name), make),
     onClose,
+    fill,
   }
   function setTable<KS extends CodecSpec, ES extends CodecSpec>(
     name: string,

@@ -21,13 +21,13 @@ export interface GlobalTableOptions<
   KS extends CodecSpec,
   VS extends CodecSpec,
   D extends Fallback<VS> = undefined,
-> extends Omit<TableOptions<KS, VS, D>, 'partitioner'> {
+> extends Omit<TableOptions<KS, VS, D>, 'partitioner' | 'from'> {
   /** The topic that is the table; default `{app id}-{name}-global`, compacted. */
   readonly topic?: string
 }
 
 /** A global table's options with the codecs resolved. */
-export interface GlobalTableDefinition<K, V> extends Omit<TableDefinition<K, V>, 'partitioner'> {
+export interface GlobalTableDefinition<K, V> extends Omit<TableDefinition<K, V>, 'partitioner' | 'from'> {
   readonly topic: string | undefined
 }
 
@@ -43,6 +43,8 @@ export class GlobalTable<K, V, G extends V | undefined = V | undefined>
   implements ReplicatedTable
 {
   readonly source: TopicDeclaration
+  /** For joins: every worker has all rows, so that streams of any key can be joined with it, and not by time. */
+  readonly isGlobal = true
   protected override readonly rows: GlobalLocator<K, V>
 
   constructor(context: StateContext, definition: GlobalTableDefinition<K, V>) {

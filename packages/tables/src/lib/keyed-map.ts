@@ -55,6 +55,14 @@ export abstract class KeyedMap<K, V, G extends V | undefined> extends KeyedTable
     return this.#values.given(entry.read(event), entry.rows)
   }
 
+  /** The value of a key, `undefined` where it has none of its own: a default does not count. Throws as `get` does. */
+  find(key: K): V | undefined {
+    this.uses.reads++
+    const event = readingEvent(this.storage)
+    const entry = event === undefined ? this.rows.outside(key) : this.rows.reading(key, event)
+    return entry.read(event)
+  }
+
   /** Whether a key has a value of its own; a default does not count. Throws as `get` does. */
   has(key: K): boolean {
     this.uses.reads++

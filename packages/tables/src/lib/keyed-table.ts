@@ -1,3 +1,4 @@
+import type { CodecSpec } from '@millrace/core'
 import type { ContextStorage, TableStats } from '@millrace/worker'
 import { readingEvent, readInTurns, type CodecKeys, type RowLocator, type StateContext } from '@millrace/state'
 import type { KeyedDefinition } from './options.ts'
@@ -36,6 +37,8 @@ export abstract class KeyedTable<K, R, V> {
   readonly help: string | undefined
   /** `Codec.name` of the keys. */
   readonly keyCodec: string
+  /** How keys are encoded, as declared. */
+  readonly keySpec: CodecSpec
   /** `Codec.name` of the values, or of a set's elements. */
   readonly valueCodec: string
   /** Finds the rows. */
@@ -45,10 +48,11 @@ export abstract class KeyedTable<K, R, V> {
   protected readonly uses: UseCounts = new UseCounts()
 
   constructor({ contexts }: StateContext, keys: CodecKeys<K>, definition: KeyedDefinition<K, unknown>) {
-    const { name, help, keyCodec, valueCodec } = definition
+    const { name, help, keyCodec, keySpec, valueCodec } = definition
     this.name = name
     this.help = help
     this.keyCodec = keyCodec.name
+    this.keySpec = keySpec
     this.valueCodec = valueCodec.name
     this.keyShape = keys
     this.storage = contexts

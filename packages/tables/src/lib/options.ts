@@ -71,6 +71,19 @@ export interface TableOptions<
   readonly partitioner?: 'key' | 'source'
   /** Reads a row that the value's codec refuses, for example one written by an older version of the app. */
   readonly migrate?: (raw: Buffer, key: KeyOf<KS>) => ValueOf<VS>
+  /**
+   * The table is this topic: each record sets the row of its key, and one without a value deletes it. The agent `{name}-from`
+   * does that, and no other one may write. The table has as many partitions as the topic.
+   */
+  readonly from?: TableTopic<NoInfer<KeyOf<KS>>, NoInfer<ValueOf<VS>>>
+}
+
+/** A topic as a table reads it: what `app.topic` makes. */
+export interface TableTopic<K, V> {
+  readonly name: string
+  readonly key: { readonly name: string; decode(bytes: Buffer): K }
+  readonly value: { decode(bytes: Buffer): V | null }
+  readonly declaration: { readonly partitions: number | undefined }
 }
 
 /** Options with the codecs resolved. */
@@ -89,6 +102,7 @@ export interface TableDefinition<K, V> extends KeyedDefinition<K, V>, CodecShape
   readonly partitioner: 'key' | 'source'
   /** As of `StateDefinition`. */
   readonly sizedAs?: readonly string[] | undefined
+  readonly from?: TableTopic<K, V> | undefined
 }
 
 /** The table to which options belong, for messages. */

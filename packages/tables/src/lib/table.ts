@@ -1,4 +1,4 @@
-import type { CodecSpec, Duration, OptionNames } from '@millrace/core'
+import { type CodecSpec, type Duration, MillraceError, type OptionNames } from '@millrace/core'
 import type { OpenState, OpenStateOptions, RoutedTable, StateDefinition, TableStats } from '@millrace/worker'
 import { changelogOf, codecShape, TaskLocator, type StateContext } from '@millrace/state'
 import { KeyedMap } from './keyed-map.ts'
@@ -11,6 +11,7 @@ import {
   type KeyOf,
   type TableDefinition,
   type TableOptions,
+  type TableTopic,
   type ValueOf,
 } from './options.ts'
 import { NO_APP, type ViewDeclarations, windowView } from './windows/views.ts'
@@ -31,6 +32,13 @@ export class Table<K, V, G extends V | undefined = V | undefined>
   readonly changelog: StateDefinition['changelog']
   readonly partitions: number | undefined
   readonly standbys: number | undefined
+  readonly sizedAs: readonly string[] | undefined
+  /** For joins: each worker has the rows of its partitions. */
+  readonly isGlobal = false
+  /** How many partitions it was declared with, itself or the topic that it is. */
+  readonly declaredPartitions: number | undefined
+  /** The agent that alone writes it, where the table is a topic. */
+  readonly writer: string | undefined = undefined
   protected override readonly rows: TaskLocator<K, V>
   readonly #declared: { context: StateContext; views: ViewDeclarations; table: TableDefinition<K, V> }
   readonly #views: WindowedTable<K, V, G>[] = []
@@ -42,6 +50,8 @@ export class Table<K, V, G extends V | undefined = V | undefined>
     this.changelog = changelogOf(context.appId, definition.name)
     this.partitions = definition.partitions
     this.standbys = definition.standbys
+    this.declaredPartitions = definition.partitions ?? definition.from?.declaration.partitions
+    this.sizedAs = definition.from === undefined ? undefined : [definition.from.name]
     this.rows = new TaskLocator({ definition: this, shape, context, anywhere: definition.partitioner === 'source' })
   }
 
@@ -92,6 +102,52 @@ export class Table<K, V, G extends V | undefined = V | undefined>
   }
 }
 
+/** A table that is a topic: the agent that reads it writes the rows, and no other one may. */
+class TopicTable<K, V, G extends V | undefined> extends Table<K, V, G> {
+  override readonly writer: string
+
+  /** Throws `KEY_CODEC_DIFFERS`, `DEFINITION_INVALID`. */
+  constructor(
+    context: StateContext,
+    definition: TableDefinition<K, V> & { readonly from: TableTopic<K, V> },
+    views: ViewDeclarations = NO_APP,
+  ) {
+    super(context, definition, views)
+    const { name, where, keyCodec, from } = definition
+    this.writer = `${name}-from`
+    if (from.key.name !== keyCodec.name)
+      throw new MillraceError(
+        'KEY_CODEC_DIFFERS',
+        `Keys of ${where} are ${keyCodec.name}, and those of topic "${from.name}", from which it is filled, are ${from.key.name}.`,
+      )
+    views.fill<K, V>(
+      this.writer,
+      from,
+      (key, value) => void (value === null ? super.delete(key) : super.set(key, value)),
+    )
+  }
+
+  override set(_key: K, _value: V): void {
+    throw this.#filled('set')
+  }
+
+  override update(_key: K, _change: (value: G) => V): V {
+    throw this.#filled('update')
+  }
+
+  override delete(_key: K): boolean {
+    throw this.#filled('delete')
+  }
+
+  #filled(method: string): MillraceError {
+    const topic = this.sizedAs?.join() ?? ''
+    return new MillraceError(
+      'TABLE_IS_TOPIC',
+      `${method} was called on ${this.keyShape.where}, whose rows are the records of topic "${topic}".`,
+    )
+  }
+}
+
 /** A table or set table of any type. */
 export interface AnyTable extends ListedTable, StateDefinition, RoutedTable {
   readonly name: string
@@ -109,6 +165,7 @@ const TABLE_OPTIONS: OptionNames<TableOptions<CodecSpec, CodecSpec>> = {
   default: true,
   partitioner: true,
   migrate: true,
+  from: true,
 }
 
 /**
@@ -128,5 +185,7 @@ export function createTable<KS extends CodecSpec, VS extends CodecSpec, D extend
     partitioner: options.partitioner ?? 'key',
     migrate: options.migrate,
   } as const
-  return new Table<KeyOf<KS>, ValueOf<VS>, GivenOf<VS, D>>(context, definition, views)
+  const { from } = options
+  if (from === undefined) return new Table<KeyOf<KS>, ValueOf<VS>, GivenOf<VS, D>>(context, definition, views)
+  return new TopicTable<KeyOf<KS>, ValueOf<VS>, GivenOf<VS, D>>(context, { ...definition, from }, views)
 }

@@ -150,6 +150,10 @@ const appErrors = {
     title: 'A global table has no windows',
     fix: 'Give the windows to a table (app.table) that an agent writes; what they come to may go to a global table.',
   },
+  TABLE_IS_TOPIC: {
+    title: 'A table that is filled from a topic was written',
+    fix: 'Send to the topic instead: topic.send({ key, value }), and value: null to delete. Or leave out from, and let an agent write the table.',
+  },
   JOIN_CYCLE: {
     title: 'Joins wait for one another in a ring',
     fix: 'Let one of them read the other by way of a topic, without a join by time.',

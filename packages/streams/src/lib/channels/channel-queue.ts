@@ -77,6 +77,7 @@ class InstanceQueue implements EventSource, MessageQueue {
   readonly index: number
   readonly valueSpec: undefined = undefined
   readonly keys: undefined = undefined
+  readonly subscriptions: readonly string[] = []
   readonly branch: undefined = undefined
   /** Never called: a channel drains by handing out its messages. */
   onDrain: () => void = () => {}

@@ -146,6 +146,7 @@ const PROGRAM_MISTAKES = [
   // The table lacks a `migrate`, or has another codec than its rows were written with.
   'ROW_UNDECODABLE',
   'TIME_AMBIGUOUS',
+  'TABLE_IS_TOPIC',
 ] as const
 
 /** A mistake of the program rather than of one event: most other events will fail of it too. */

@@ -9,6 +9,8 @@ export interface EventSource {
   readonly valueSpec: CodecSpec | undefined
   /** How its events are keyed; `undefined` where they do not all come from topics with keys of one kind. */
   readonly keys: SourceKeys | undefined
+  /** Ids of the worker's subscriptions that its events come from; none for a channel. */
+  readonly subscriptions: readonly string[]
   /** Of a branch, whose events come decoded: `undefined` for topics and channels. */
   readonly branch: BranchOrigin | undefined
   take(): StreamEvent | undefined
@@ -29,6 +31,8 @@ export interface SourceKeys {
   readonly spec: CodecSpec
   /** Names of the topics that they come from. */
   readonly topics: readonly string[]
+  /** The partition count of these topics, if it was declared, and is the same for all. */
+  readonly partitions: number | undefined
 }
 
 /** What all branches of one `branch()` have in common. */

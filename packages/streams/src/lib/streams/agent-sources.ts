@@ -2,6 +2,7 @@ import { type CodecSpec, mergedSubscription, MillraceError } from '@millrace/cor
 import type { DueSource } from '@millrace/worker'
 import type { AgentContext } from '../events/agent-context.ts'
 import type { EventSource } from '../events/source.ts'
+import type { JoinedPartitions } from '../stream-joins.ts'
 import type { StreamWindowsSpec, WindowState } from '../stream-windows.ts'
 import type { StreamsContext } from '../streams-context.ts'
 import { createRepartitionTopic } from '../topics/create-topic.ts'
@@ -52,11 +53,32 @@ export class AgentSources {
     const subscriptionId = `${context.agent}-${spec.name}`
     let topic = this.#repartitionTopics.get(spec.name)
     if (topic === undefined) {
-      const { key, partitions } = spec
-      topic = createRepartitionTopic(app, { subscriptionId, key, value: valueSpec, partitions })
+      const { key, partitions, sizedAs, why } = spec
+      topic = createRepartitionTopic(app, { subscriptionId, key, value: valueSpec, partitions, sizedAs })
       this.#repartitionTopics.set(spec.name, topic)
+      if (why !== undefined)
+        context.worker.log.info(
+          { agent: context.agent, topic: topic.name },
+          `Events of agent "${context.agent}" go through topic ${topic.name} ${why}.`,
+        )
     }
     return { topic, source: this.#subscription(subscriptionId, [topic], instance) }
+  }
+
+  /** The events of all these subscriptions go out by time. At equal times, those of an earlier list go first. */
+  order(lists: readonly (readonly string[])[]): void {
+    const { topology } = this.#options
+    for (const [nth, list] of lists.entries())
+      for (const then of list) for (const first of lists[nth - 1] ?? [then]) topology.order(first, then)
+  }
+
+  /** The events of these subscriptions are joined with a table. */
+  readsTable(subscriptions: readonly string[], table: JoinedPartitions<unknown, unknown>): void {
+    const { topology } = this.#options
+    for (const subscription of subscriptions) {
+      topology.reads(subscription, table)
+      if (table.writer !== undefined) topology.order(table.writer, subscription)
+    }
   }
 
   /** The state of a stream's windows. */
@@ -95,7 +117,7 @@ export class AgentSources {
       const names = topics.map((topic) => topic.name)
       return topology
         .subscribe({ id, topics: names, agent: context.agent, instances, ordering })
-        .map((queue) => topicSource(queue, topics, context))
+        .map((queue) => topicSource(queue, { subscription: id, topics }, context))
     })
   }
 

@@ -140,6 +140,10 @@ export class BranchSource implements EventSource {
     return sources.length === 1 ? first?.keys : undefined
   }
 
+  get subscriptions(): readonly string[] {
+    return this.branch.sources.flatMap(({ subscriptions }) => subscriptions)
+  }
+
   /** After a run has failed, the steps of `groupBy` still read its branches until the next run comes or the worker stops. */
   get closed(): boolean {
     return this.#closed || (this.#ended && this.branch.sources.every(({ closed }) => closed))

@@ -26,15 +26,13 @@ export class DueReader implements PlannedSource<never>, OtherSource {
   open(context: AgentContext, { topology, instances, ordering }: OpenSourceOptions): readonly EventSource[] {
     const { agent } = context
     const origins = new Map([[this.name, new DueOrigin(this.source, context)]])
+    const subscription = `${agent}-due-${this.name}`
+    const where = `what is due in "${this.name}"`
     return topology
-      .subscribe({ id: `${agent}-due-${this.name}`, topics: [], agent, instances, ordering, due: this.source.due })
+      .subscribe({ id: subscription, topics: [], agent, instances, ordering, due: this.source.due })
       .map(
         (queue) =>
-          new QueueSource(
-            queue,
-            { where: `what is due in "${this.name}"`, valueSpec: undefined, keys: undefined, origins },
-            context,
-          ),
+          new QueueSource(queue, { where, subscription, valueSpec: undefined, keys: undefined, origins }, context),
       )
   }
 

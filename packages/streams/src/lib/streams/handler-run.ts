@@ -5,6 +5,7 @@ import type { ErrorHandling } from '../errors/error-handling.ts'
 import { currentEvent } from '../events/between-events.ts'
 import type { EventSource } from '../events/source.ts'
 import type { StreamEvent } from '../events/stream-event.ts'
+import type { JoinedPartitions } from '../stream-joins.ts'
 import type { StreamWindowOptions, WindowKind, WindowState } from '../stream-windows.ts'
 import type { AnyTopic } from '../topics/topic.ts'
 import type { AgentSources } from './agent-sources.ts'
@@ -109,6 +110,38 @@ export class HandlerRun {
       this.#sendOn(step, branches, repartitionStep({ topic, raw: keepsBytes, group: undefined }))
       return source
     })
+  }
+
+  /** The events of these branches go out in the order of their times, at equal times those of an earlier branch first. */
+  ordered(branches: readonly Branch[], where: string): void {
+    return this.#orStop(() => {
+      for (const { source } of branches)
+        if (source.subscriptions.length === 0)
+          throw new MillraceError(
+            'DEFINITION_INVALID',
+            `${where} orders ${source.where}, whose events have no times of their own: order topics.`,
+          )
+      this.#instance.sources.order(branches.map(({ source }) => source.subscriptions))
+    })
+  }
+
+  /** Events are joined with a table: they must come from topics, in whose tasks its rows are. */
+  readsTable(branches: readonly Branch[], table: JoinedPartitions<unknown, unknown>, where: string): void {
+    return this.#orStop(() => {
+      const without = branches.find(({ source }) => source.subscriptions.length === 0)
+      if (without !== undefined)
+        throw new MillraceError(
+          'DEFINITION_INVALID',
+          `${where} reads ${without.source.where}, whose events belong to no partition: give on the key of the row, or use a global table.`,
+        )
+      const subscriptions = branches.flatMap(({ source }) => source.subscriptions)
+      this.#instance.sources.readsTable(subscriptions, table)
+    })
+  }
+
+  /** Calls `use`; what it throws is a mistake in the use of the stream, which ends the worker. */
+  checked<T>(use: () => T): T {
+    return this.#orStop(use)
   }
 
   /** The state that events write by windows. */

@@ -112,6 +112,12 @@ export interface GroupSpec {
   readonly key: CodecSpec
   readonly value: CodecSpec | undefined
   readonly partitions: number | undefined
+  /** As of `TopicDeclaration`. */
+  readonly sizedAs?: readonly string[] | undefined
+  /** What becomes of an event for which `keyOf` gives nothing. Default: it fails. */
+  readonly withoutKey?: 'send' | 'drop' | undefined
+  /** For the log, where nobody has called `groupBy`. */
+  readonly why?: string | undefined
 }
 
 export interface RepartitionOptions {
@@ -141,7 +147,13 @@ export function repartitionStep({ topic, raw, group }: RepartitionOptions): Stre
       // What goes on is the value.
       shown.current = value
       const key = group.keyOf(value, shown)
-      return whenDone(key, (key) => send(shown, encodeKey(key, shown)))
+      return whenDone(key, (key) => {
+        if ((key !== null && key !== undefined) || group.withoutKey === undefined)
+          return send(shown, encodeKey(key, shown))
+        if (group.withoutKey === 'send') return send(shown, null)
+        shown.done()
+        return undefined
+      })
     },
   }
 }

@@ -7,9 +7,21 @@ import type { Stream } from './stream.ts'
 /** What can be merged into a stream. */
 export type Mergeable = Stream<unknown, unknown> | AnyTopic | Channel<never>
 
+/** How streams are merged. */
+export interface MergeOptions {
+  /** In the order of the times of their events, within each task. Default: taken in turn. */
+  readonly ordered?: boolean | undefined
+}
+
 /** What reading it gives. */
 export type KeyIn<M> =
-  M extends Stream<infer K, infer _V> ? K : M extends Topic<infer K, infer _V, infer _KI, infer _VI> ? K : string | null
+  M extends Stream<infer K, infer _V>
+    ? K
+    : M extends Topic<infer K, infer _V, infer _KI, infer _VI>
+      ? K
+      : M extends Channel<infer _T>
+        ? string | null
+        : never
 export type ValueIn<M> =
   M extends Stream<infer _K, infer V>
     ? V

@@ -10,6 +10,14 @@ import {
 import type { Event } from '../events/event.ts'
 import type { EventSource } from '../events/source.ts'
 import type { Sink } from '../events/targets.ts'
+import type {
+  JoinedGlobalTable,
+  JoinedPartitions,
+  JoinedRow,
+  JoinedTable,
+  TableJoinKind,
+  TableJoinOptions,
+} from '../stream-joins.ts'
 import type { StreamWindowOptions, WindowKind } from '../stream-windows.ts'
 import type { Topic } from '../topics/topic.ts'
 import { takeStep } from './batching.ts'
@@ -34,10 +42,12 @@ import type {
   GroupByOptions,
   KeyIn,
   Mergeable,
+  MergeOptions,
   SendsValues,
   TakeOptions,
   ValueIn,
 } from './stream-options.ts'
+import { joinTable } from './table-join.ts'
 import { WindowedStream } from './windowed-stream.ts'
 
 /**
@@ -184,6 +194,42 @@ export class Stream<K, V> implements AsyncIterable<V> {
   }
 
   /**
+   * Each value with the row of a table that belongs to it: that of the event's key, or of the key that `on` gives. `fn` makes
+   * one value of both. Call it when the handler starts, before its first `await`.
+   *
+   * If the table is a topic (`app.table(…, { from })`), events see the rows as they were at their own time, live and in a
+   * replay. Any other table is seen as it is when the event is handled.
+   *
+   * @throws `DEFINITION_INVALID`, `KEY_CODEC_DIFFERS`, `TOPOLOGY_LATE`; at start `NOT_COPARTITIONED`, `JOIN_CYCLE`
+   * @example
+   * const named = orders.join(customers, { on: (order) => order.customer }, (order, customer) => ({ ...order, name: customer.name }))
+   */
+  join<TK, TV, R, const J extends TableJoinKind = 'inner'>(
+    table: JoinedGlobalTable<TK, TV>,
+    options: TableJoinOptions<V, TK, J>,
+    fn: (value: V, row: JoinedRow<TV, J>) => R | Promise<R>,
+  ): Stream<K, R>
+  join<TK, TV, R, const J extends TableJoinKind = 'inner'>(
+    table: JoinedPartitions<TK, TV>,
+    options: TableJoinOptions<V, TK, J> & { readonly on: (value: V) => TK | null | undefined },
+    fn: (value: V, row: JoinedRow<TV, J>) => R | Promise<R>,
+  ): Stream<TK, R>
+  join<TV, R, const J extends TableJoinKind = 'inner'>(
+    table: JoinedPartitions<K, TV>,
+    options: TableJoinOptions<V, K, J> & { readonly on?: undefined },
+    fn: (value: V, row: JoinedRow<TV, J>) => R | Promise<R>,
+  ): Stream<K, R>
+  join(
+    table: JoinedTable<unknown, unknown>,
+    options: TableJoinOptions<never, unknown, TableJoinKind>,
+    fn: (value: V, row: never) => unknown,
+  ): Stream<never, unknown> {
+    const join = (value: unknown, row: unknown): unknown => fn(value as V, row as never)
+    const branches = this.#run.checked(() => joinTable(this.#run, this.#branches, { table, options, join }))
+    return new Stream(this.#run, branches)
+  }
+
+  /**
    * Sends everything to `topic` and goes on reading from there. Call it when the handler starts, before its first `await`.
    *
    * @throws `DEFINITION_INVALID` after `events()`; `TOPOLOGY_LATE`
@@ -246,13 +292,21 @@ export class Stream<K, V> implements AsyncIterable<V> {
   }
 
   /**
-   * One stream of the values of several, taken in turn: other streams of the same agent, or further topics and channels.
+   * One stream of the values of several: other streams of the same agent, or further topics and channels. They are taken in
+   * turn, or in the order of their times with `{ ordered: true }` behind them: live as far as their brokers have them, and on
+   * a replay all of them. At equal times the first one named goes first.
    *
-   * @throws `DEFINITION_INVALID` when two of them read the same source
+   * @throws `DEFINITION_INVALID` when two of them read the same source; with `ordered` also for a channel, and at start
+   * `NOT_COPARTITIONED` when topics have different numbers of partitions
+   * @example
+   * for await (const each of orders.merge(payments, { ordered: true })) …
    */
-  merge<const M extends readonly Mergeable[]>(...others: M): Stream<K | KeyIn<M[number]>, V | ValueIn<M[number]>> {
+  merge<const M extends readonly (Mergeable | MergeOptions)[]>(
+    ...others: M
+  ): Stream<K | KeyIn<M[number]>, V | ValueIn<M[number]>> {
+    const { streams, ordered } = readMerge(others, `merge() of agent "${this.#run.agent}"`)
     const branches = [...this.#branches]
-    for (const other of others) {
+    for (const other of streams) {
       if (other instanceof Stream) branches.push(...other.#branches)
       else branches.push(...this.#run.further(other).map((source) => ({ source, steps: [] })))
     }
@@ -262,6 +316,7 @@ export class Stream<K, V> implements AsyncIterable<V> {
         'DEFINITION_INVALID',
         `Agent "${this.#run.agent}" merges two streams that read the same source; each event would go to one of them.`,
       )
+    if (ordered) this.#run.ordered(branches, `merge() of agent "${this.#run.agent}"`)
     return new Stream(this.#run, branches)
   }
 
@@ -286,4 +341,16 @@ export class Stream<K, V> implements AsyncIterable<V> {
   }
 }
 
+/** What `merge` was given. */
+function readMerge(
+  given: readonly (Mergeable | MergeOptions)[],
+  where: string,
+): { readonly streams: readonly Mergeable[]; readonly ordered: boolean } {
+  const streams = given.filter((each): each is Mergeable => each instanceof Stream || 'planFor' in each)
+  const options = given.filter((each): each is MergeOptions => !(each instanceof Stream || 'planFor' in each))
+  for (const each of options) checkOptions(where, each, MERGE_OPTIONS)
+  return { streams, ordered: options.some(({ ordered }) => ordered === true) }
+}
+
+const MERGE_OPTIONS: OptionNames<MergeOptions> = { ordered: true }
 const GROUP_BY_OPTIONS: OptionNames<GroupByOptions> = { name: true, key: true, value: true, partitions: true }

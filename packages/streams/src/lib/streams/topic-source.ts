@@ -13,6 +13,8 @@ import type { AnyTopic } from '../topics/topic.ts'
 export interface QueuedEvents {
   /** For messages. */
   readonly where: string
+  /** Its id. */
+  readonly subscription: string
   /** As of `EventSource`. */
   readonly valueSpec: CodecSpec | undefined
   /** As of `EventSource`. */
@@ -22,12 +24,17 @@ export interface QueuedEvents {
 }
 
 /** The topics of one subscription, for one instance. */
-export function topicSource(queue: SubscriptionQueue, topics: readonly AnyTopic[], context: AgentContext): QueueSource {
+export function topicSource(
+  queue: SubscriptionQueue,
+  { subscription, topics }: { readonly subscription: string; readonly topics: readonly AnyTopic[] },
+  context: AgentContext,
+): QueueSource {
   const specs = new Set(topics.map((topic) => topic.valueSpec))
   return new QueueSource(
     queue,
     {
       where: topics.map(({ name }) => `topic "${name}"`).join(', '),
+      subscription,
       valueSpec: specs.size === 1 ? topics[0]?.valueSpec : undefined,
       keys: keysOf(topics),
       origins: new Map(topics.map((topic) => [topic.name, new TopicOrigin(topic, context)])),
@@ -39,7 +46,10 @@ export function topicSource(queue: SubscriptionQueue, topics: readonly AnyTopic[
 function keysOf(topics: readonly AnyTopic[]): SourceKeys | undefined {
   const specs = new Set(topics.map(({ keySpec }) => keySpec))
   const [spec] = specs
-  return spec === undefined || specs.size > 1 ? undefined : { spec, topics: topics.map(({ name }) => name) }
+  if (spec === undefined || specs.size > 1) return undefined
+  const counts = new Set(topics.map(({ declaration }) => declaration.partitions))
+  const [partitions] = counts
+  return { spec, topics: topics.map(({ name }) => name), partitions: counts.size === 1 ? partitions : undefined }
 }
 
 /** A queue of the worker, for one instance. Several readers may wait for it, while the worker knows one at a time. */
@@ -47,6 +57,7 @@ export class QueueSource implements EventSource {
   readonly where: string
   readonly valueSpec: CodecSpec | undefined
   readonly keys: SourceKeys | undefined
+  readonly subscriptions: readonly string[]
   readonly branch: undefined = undefined
   onDrain: () => void = () => {}
   onWanted: () => void = () => {}
@@ -57,10 +68,12 @@ export class QueueSource implements EventSource {
   readonly #watchers = new Watchers()
   #isWaiting = false
 
-  constructor(queue: SubscriptionQueue, { where, valueSpec, keys, origins }: QueuedEvents, context: AgentContext) {
+  constructor(queue: SubscriptionQueue, events: QueuedEvents, context: AgentContext) {
+    const { where, subscription, valueSpec, keys, origins } = events
     this.where = where
     this.valueSpec = valueSpec
     this.keys = keys
+    this.subscriptions = [subscription]
     this.#queue = queue
     queue.onDrain = () => this.onDrain()
     queue.onWanted = () => this.onWanted()

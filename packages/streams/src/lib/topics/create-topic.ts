@@ -51,7 +51,11 @@ const OPTIONS: OptionNames<TopicOptions> = {
 function makeTopic(
   context: StreamsContext,
   name: string,
-  { options, internal }: { options: TopicOptions; internal: boolean },
+  {
+    options,
+    internal,
+    sizedAs,
+  }: Pick<RepartitionTopicOptions, 'sizedAs'> & { options: TopicOptions; internal: boolean },
 ): AnyTopic {
   const where = `topic "${validateName('topic', name)}"`
   checkOptions(where, options, OPTIONS)
@@ -81,6 +85,7 @@ function makeTopic(
       create: options.create ?? true,
       internal,
       ...(internal ? { purge: true } : {}),
+      ...(sizedAs === undefined ? {} : { sizedAs }),
       // Without a declared key codec the topic may hold any keys: tables are then not checked against it.
       keyCodec: options.key === undefined ? undefined : key.name,
       ...(reader === undefined ? {} : { stamp: (record) => new StampedValue(record, reader) }),
@@ -102,6 +107,8 @@ export interface RepartitionTopicOptions {
   readonly key: CodecSpec
   readonly value: CodecSpec
   readonly partitions: number | undefined
+  /** As of `TopicDeclaration`. */
+  readonly sizedAs?: readonly string[] | undefined
 }
 
 /**
@@ -110,7 +117,7 @@ export interface RepartitionTopicOptions {
  */
 export function createRepartitionTopic(
   context: StreamsContext,
-  { subscriptionId, key, value, partitions }: RepartitionTopicOptions,
+  { subscriptionId, key, value, partitions, sizedAs }: RepartitionTopicOptions,
 ): AnyTopic {
   return makeTopic(context, repartitionTopic(context.appId, subscriptionId), {
     options: {
@@ -125,5 +132,6 @@ export function createRepartitionTopic(
       },
     },
     internal: true,
+    sizedAs,
   })
 }

@@ -1,7 +1,7 @@
 import { MillraceError } from '@millrace/core'
 import type { StateContext } from '@millrace/state'
 import type { DueSource } from '@millrace/worker'
-import type { TableDefinition } from '../options.ts'
+import type { TableDefinition, TableTopic } from '../options.ts'
 import { type ClosedWindow, readWindows, type WindowKind, type WindowOptions } from './window-options.ts'
 import { WindowedTable } from './windowed-table.ts'
 
@@ -15,6 +15,8 @@ export interface ViewDeclarations {
     closed: DueSource<K, ClosedWindow<K, V>>,
     handle: (closed: ClosedWindow<K, V>) => unknown,
   ): void
+  /** An agent, of this name, that calls `write` with each record of a topic; `null` for one without a value. */
+  fill<K, V>(agent: string, topic: TableTopic<K, V>, write: (key: K, value: V | null) => void): void
 }
 
 /** Of a table that belongs to no app. */
@@ -24,6 +26,12 @@ export const NO_APP: ViewDeclarations = {
     throw new MillraceError(
       'DEFINITION_INVALID',
       `onWindowClose of table "${table}" needs the agents of an app: make the table with app.table.`,
+    )
+  },
+  fill: (agent) => {
+    throw new MillraceError(
+      'DEFINITION_INVALID',
+      `Agent "${agent}" would fill a table from a topic, and needs an app: make the table with app.table.`,
     )
   },
 }

@@ -96,7 +96,8 @@ export interface Topology {
   /**
    * Within each task, the events of both subscriptions go out in the order of their times; at equal times, those of `first`
    * go first. An event goes out when all earlier ones have finished. Their topics must have the same number of partitions
-   * (`NOT_COPARTITIONED` at start). Pairs that share a subscription make one order; a ring of them is `JOIN_CYCLE`.
+   * (`NOT_COPARTITIONED` at start). Pairs that share a subscription make one order; a ring of them is `JOIN_CYCLE`. Twice the same: its topics
+   * are ordered.
    */
   order(first: string, then: string): void
   /** The subscription reads this state: at start, `NOT_COPARTITIONED` when its topics have another number of partitions. */

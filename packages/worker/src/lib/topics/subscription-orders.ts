@@ -14,8 +14,10 @@ export class SubscriptionOrders {
   #places: ReadonlyMap<string, OrderedPlace> = new Map()
 
   add(first: string, then: string): void {
-    const after = this.#after.get(first) ?? new Set()
-    this.#after.set(first, after.add(then))
+    const after = this.#after.get(first) ?? new Set<string>()
+    this.#after.set(first, after)
+    // Of one subscription, only its topics are ordered.
+    if (first !== then) after.add(then)
     if (!this.#after.has(then)) this.#after.set(then, new Set())
   }
 
