@@ -1,4 +1,4 @@
-import { MillraceError, withTimeout } from '@millrace/core'
+import { isMillraceError, MillraceError, toError, withTimeout } from '@millrace/core'
 import type { TransportDeps } from '@millrace/core/driver'
 import type { BrokerHealth } from './broker-health.ts'
 import { connectionError, openingError } from '../errors/connection-errors.ts'
@@ -55,7 +55,7 @@ export class BrokerLink {
 
   /**
    * Sends a request and gives what its `decode` makes of the answer. Rejects with `BROKER_UNREACHABLE` when the
-   * connection was lost or no answer came in time, and with what `encode` and `decode` throw.
+   * connection was lost, no answer came in time or the answer cannot be read, and with what `encode` throws.
    */
   async send<T>(request: WireRequest<T>, timeoutMs: number = this.#requestTimeoutMs): Promise<T> {
     const { api } = request
@@ -64,8 +64,16 @@ export class BrokerLink {
       ? withTimeout(this.#exchange(request, timeoutMs), timeoutMs, this.#clock, () => this.#silent(api, timeoutMs))
       : this.#exchange(request, timeoutMs))
     const reader = new WireReader(answer)
-    if (api.flexible === true) reader.skipTags()
-    return request.decode(reader)
+    try {
+      if (api.flexible === true) reader.skipTags()
+      return request.decode(reader)
+    } catch (thrown) {
+      // Nothing that comes over this connection is believed from here on.
+      const what = `its answer to ${api.name} cannot be read: ${reasonOf(thrown)}`
+      throw this.#lost(
+        new MillraceError('BROKER_UNREACHABLE', `${addressText(this.address)}: ${what}`, { cause: thrown }),
+      )
+    }
   }
 
   /** Rejects requests under way. */
@@ -154,6 +162,10 @@ export async function openBrokerLink(
     client.destroySockets()
     throw openingError(error, text, settings.ssl !== false)
   }
+}
+
+function reasonOf(thrown: unknown): string {
+  return isMillraceError(thrown) ? thrown.detail : toError(thrown).message
 }
 
 export function addressText(address: BrokerAddress): string {

@@ -50,8 +50,18 @@ export function batchEnd(data: Buffer, at: number): number {
   return data.length - at < BATCH_HEADER ? Infinity : at + LENGTH_END + data.readInt32BE(at + 8)
 }
 
-/** `verify`: compare it with its checksum. */
-export function readBatchHeader(data: Buffer, at: number, verify: boolean): BatchHeader | BadHeader {
+export interface HeaderChecks {
+  /** Compare the batch with its checksum. */
+  readonly verifyChecksums: boolean
+  /** Where reading continues. */
+  readonly position: number
+}
+
+/**
+ * Its base offset, length and format are not under its checksum: they are believed as far as what surrounds the batch
+ * agrees with them (decisions/107-batches-that-are-not-believed.md).
+ */
+export function readBatchHeader(data: Buffer, at: number, checks: HeaderChecks): BatchHeader | BadHeader {
   const end = batchEnd(data, at)
   if (end > data.length) return bad('BATCH_CORRUPT', 'The batch is cut off.', data.length)
   if (end - at < BATCH_HEADER)
@@ -65,28 +75,41 @@ export function readBatchHeader(data: Buffer, at: number, verify: boolean): Batc
       end,
     )
   if (magic !== 2) {
+    if (mismatchOf(data, at, end) === undefined)
+      return bad(
+        'BATCH_CORRUPT',
+        `The format of a batch is damaged: it has ${magic}, and the checksum of format 2.`,
+        end,
+      )
     const why = `A batch has message format ${magic}; only 2 (Kafka 0.11 and later) can be read.`
     // Its one offset is that of its only, or its last message.
     return bad('DECODE_FAILED', why, end, magic === 0 || magic === 1 ? baseOffset : undefined)
   }
   const lastDelta = data.readInt32BE(at + LAST_OFFSET_DELTA)
   const records = data.readInt32BE(at + COUNT)
-  const mismatch = verify ? mismatchOf(data, at, end) : undefined
+  const lastOffset = baseOffset + lastDelta
+  const next = end + LENGTH_END <= data.length ? readLong(data, end) : undefined
+  const mismatch = checks.verifyChecksums ? mismatchOf(data, at, end) : undefined
   if (mismatch !== undefined) {
     // What is damaged may be the header: its end is trusted when something else agrees with it.
-    const next = end + LENGTH_END <= data.length ? readLong(data, end) : undefined
-    const sure = lastDelta >= 0 && (records === lastDelta + 1 || next === baseOffset + lastDelta + 1)
-    return bad('BATCH_CORRUPT', mismatch, end, sure ? baseOffset + lastDelta : undefined)
+    const agrees = next === lastOffset + 1 || (records === lastDelta + 1 && baseOffset <= checks.position)
+    return bad('BATCH_CORRUPT', mismatch, end, lastDelta >= 0 && agrees ? lastOffset : undefined)
   }
   if (lastDelta < 0 || records < 0) {
     const why = `A batch says that it has ${records} records up to its offset ${lastDelta}.`
     return bad('DECODE_FAILED', why, end)
   }
+  if (!Number.isSafeInteger(lastOffset + 1))
+    return bad('OFFSET_UNSAFE', `A batch ends at offset ${lastOffset}, which is not a safe integer.`, end)
+  if (next !== undefined && next <= lastOffset) {
+    const why = `A batch of offsets ${baseOffset} to ${lastOffset} is followed by one that begins at ${next}.`
+    return bad('BATCH_CORRUPT', why, end)
+  }
   const attributes = data.readInt16BE(at + ATTRIBUTES)
   return {
     end,
     baseOffset,
-    lastOffset: baseOffset + lastDelta,
+    lastOffset,
     attributes,
     transactional: (attributes & TRANSACTIONAL) !== 0,
     control: (attributes & CONTROL) !== 0,

@@ -4,7 +4,8 @@ import { describe, expect, test } from 'vitest'
 import { compressionBits, gzipCodec } from '../compression/compression.ts'
 import { installedCodecs } from '../compression/installed-codecs.ts'
 import { crc32c } from './crc32c.ts'
-import { RecordSet, type Decoded, type DecodedRecords, type RecordSetOptions } from './record-set.ts'
+import type { DecodedRecords } from './decoded-stretch.ts'
+import { RecordSet, type Decoded, type RecordSetOptions } from './record-set.ts'
 import {
   encodeRecordBatch,
   NO_PRODUCER,
@@ -99,8 +100,7 @@ describe('encoding and decoding', () => {
   })
 
   test('an older message format is an error', () => {
-    const data = at(batchOf(1), 0)
-    data[16] = 1
+    const data = at(oldMessage(), 0)
     expect(() => decode(data, { position: 0 })).toThrow(/DECODE_FAILED.*message format 1/)
   })
 
@@ -196,8 +196,7 @@ describe('whether compaction has taken something', () => {
 describe('what cannot be decoded', () => {
   test('names the offsets that it takes, and what is before and behind it is read', async () => {
     const lz4 = { bits: compressionBits('lz4'), codec: undefined }
-    const old = at(batchOf(1), 8)
-    old[16] = 1
+    const old = at(oldMessage(), 8)
     const set = recordSet(
       Buffer.concat([
         at(batchOf(3), 0),
@@ -455,6 +454,14 @@ function producer(id: number): BatchProducer {
 
 function batchOf(count: number, by: BatchProducer = NO_PRODUCER): Buffer {
   return encodeRecordBatch(records(count), by, UNCOMPRESSED)
+}
+
+/** A message of format 1, as far as anybody reads it: what is there in place of a checksum of format 2 does not match. */
+function oldMessage(): Buffer {
+  const message = batchOf(1)
+  message.writeInt8(1, 16)
+  message.writeUInt32BE(~message.readUInt32BE(17) >>> 0, 17)
+  return message
 }
 
 /** A control batch as the broker writes it: the key holds a version and the kind. */

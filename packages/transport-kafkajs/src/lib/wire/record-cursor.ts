@@ -10,7 +10,7 @@ export class RecordCursor {
     this.at = at
   }
 
-  /** A zig-zag varint or varlong. */
+  /** A zig-zag varint or varlong. Bytes behind the buffer count as 0: `at` is behind its end then. */
   varint(): number {
     const { buffer } = this
     let byte = buffer[this.at++] ?? 0
@@ -18,10 +18,11 @@ export class RecordCursor {
     let value = byte & 0x7f
     let scale = 128
     do {
+      if (scale > LARGEST_SCALE) throw malformed('A number of a record has more than ten bytes.')
       byte = buffer[this.at++] ?? 0
       value += (byte & 0x7f) * scale
       scale *= 128
-    } while (byte >= 0x80 && scale < 0x1_0000_0000_0000_00)
+    } while (byte >= 0x80)
     return value % 2 === 0 ? value / 2 : -(value + 1) / 2
   }
 
@@ -34,6 +35,7 @@ export class RecordCursor {
   /** As `bytes`, without making them: gives their number, less than 0 for `null`. */
   pass(end: number): number {
     const length = this.varint()
+    if (length < LEAST_LENGTH) throw malformed(`A key, a value or a header has length ${length}.`)
     if (length < 0) return length
     this.at += length
     if (this.at > end) throw malformed('A key, a value or a header is longer than its record.')
@@ -42,17 +44,22 @@ export class RecordCursor {
 
   headers(end: number): RawHeaders {
     const count = this.varint()
-    if (count <= 0) return NO_HEADERS
+    if (count === 0) return NO_HEADERS
     // Each takes two bytes at least.
-    if (count > (end - this.at) / 2) throw malformed(`A record says that it has ${count} headers.`)
+    if (count < 0 || count > (end - this.at) / 2) throw malformed(`A record says that it has ${count} headers.`)
     const headers: [string, Buffer | null][] = []
     for (let i = 0; i < count; i++) {
       const name = this.bytes(end)
-      headers.push([name === null ? '' : name.toString('utf8'), this.bytes(end)])
+      if (name === null) throw malformed('A header of a record has no name.')
+      headers.push([name.toString('utf8'), this.bytes(end)])
     }
     return headers
   }
 }
+
+const LEAST_LENGTH = -(2 ** 31)
+/** Of the tenth byte of a varlong. */
+const LARGEST_SCALE = 2 ** 63
 
 export function malformed(why: string): MillraceError {
   return new MillraceError('DECODE_FAILED', why)

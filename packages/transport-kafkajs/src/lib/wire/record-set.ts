@@ -1,16 +1,16 @@
-import { isMillraceError, MillraceError, NO_HEADERS, type RawHeaders, type RawRecord, toError } from '@millrace/core'
+import { isMillraceError, MillraceError, toError } from '@millrace/core'
 import type { Isolation } from '@millrace/core/driver'
 import { codecOfBatch, type CompressionCodec, type CompressionCodecs } from '../compression/compression.ts'
-import { BATCH_HEADER, batchEnd, clampTimestamp, readBatchHeader, type BatchHeader } from './batch-header.ts'
-import { FetchedRecord, malformed, RecordCursor } from './record-cursor.ts'
+import { type BadHeader, BATCH_HEADER, batchEnd, readBatchHeader, type BatchHeader } from './batch-header.ts'
+import { type DecodedRecords, DecodedStretch } from './decoded-stretch.ts'
+import { malformed } from './record-cursor.ts'
 
 const ABORT_MARKER = 0
+const MARKER_BYTES = 4
 /** So much is unpacked on the event loop (a few milliseconds); what is larger elsewhere. */
 const AT_ONCE_BYTES = 1 << 20
 /** Unpacked records that are given at once. A batch comes whole whatever it unpacks to. */
 const CHUNK_BYTES = 1 << 20
-/** Of a record: its length, attributes, time, offset, key, value and number of headers. */
-const LEAST_RECORD_BYTES = 7
 
 /** A transaction that was aborted, as the broker lists it with each fetch. */
 export interface AbortedTransaction {
@@ -27,19 +27,6 @@ export interface RecordSetOptions {
   readonly verifyChecksums: boolean
   /** Most bytes that one batch may unpack to. */
   readonly maxUnpackedBytes: number
-}
-
-/** Records as they came out of one batch or more. */
-export interface DecodedRecords {
-  readonly kind: 'records'
-  readonly records: readonly RawRecord[]
-  /** Behind the last whole batch, also when compaction or an abort left no record of it; the position when there is none. */
-  readonly nextOffset: number
-  /** Of keys, values and headers. */
-  readonly bytes: number
-  readonly clampedTimestamps: number
-  /** As in `RecordBatch`. */
-  readonly whole: boolean
 }
 
 /** A batch that cannot be read. */
@@ -73,6 +60,8 @@ export class RecordSet {
   #begun = 0
   #at = 0
   #position: number
+  /** A batch was passed over that ends before the position. Brokers do not send such, and need not to be wrong if they do. */
+  #isStale = false
 
   constructor(data: Buffer, options: RecordSetOptions) {
     this.#data = data
@@ -92,7 +81,7 @@ export class RecordSet {
     const stretch = new DecodedStretch(this.#position)
     while (!this.exhausted && stretch.unpackedBytes < CHUNK_BYTES) {
       const at = this.#at
-      const header = readBatchHeader(this.#data, at, this.#options.verifyChecksums)
+      const header = this.#headerAt(at)
       // What comes before a batch that cannot be read, or takes a while, is delivered first.
       const isFirst = this.#position === stretch.from
       if ('error' in header) {
@@ -116,11 +105,32 @@ export class RecordSet {
       }
       this.#pass(header)
     }
+    if (this.exhausted && !this.#hasMoved) return this.#unreadable(this.#nothingNew(), 0, NOWHERE)
     return stretch.records(this.#position)
   }
 
+  get #hasMoved(): boolean {
+    return this.#position !== this.#options.position
+  }
+
+  #headerAt(at: number): BatchHeader | BadHeader {
+    const { verifyChecksums, position } = this.#options
+    const header = readBatchHeader(this.#data, at, { verifyChecksums, position: this.#position })
+    if (this.#hasMoved || header.lastOffset === undefined) return header
+    if (header.lastOffset < position) this.#isStale = true
+    else if (this.#isStale && !('error' in header) && header.baseOffset > position)
+      return { error: this.#nothingNew(), end: header.end, lastOffset: undefined }
+    return header
+  }
+
+  #nothingNew(): MillraceError {
+    const { position } = this.#options
+    return new MillraceError('BATCH_CORRUPT', `The broker was asked for offset ${position} and sent what is before it.`)
+  }
+
   /** Whether it has records for the reader. Keeps account of transactions. */
-  #isWanted({ lastOffset, producerId, transactional, control }: BatchHeader, at: number): boolean {
+  #isWanted(header: BatchHeader, at: number): boolean {
+    const { lastOffset, producerId, transactional, control } = header
     for (
       let next = this.#aborted[this.#begun];
       next !== undefined && next.firstOffset <= lastOffset;
@@ -128,10 +138,23 @@ export class RecordSet {
     )
       this.#abortedProducers.add(next.producerId)
     if (control) {
-      if (this.#committedOnly && isAbortMarker(this.#data, at)) this.#abortedProducers.delete(producerId)
+      if (this.#committedOnly && this.#isAbortMarker(header, at)) this.#abortedProducers.delete(producerId)
       return false
     }
     return lastOffset >= this.#position && !(transactional && this.#abortedProducers.has(producerId))
+  }
+
+  /** A control batch holds one record, whose key is a version and the kind of marker; none when compaction has taken it. */
+  #isAbortMarker(header: BatchHeader, at: number): boolean {
+    if (header.records > 1 || codecOfBatch(header.attributes, this.#options.codecs) !== undefined)
+      throw malformed('A control batch has more than the mark of one transaction.')
+    const stretch = new DecodedStretch(header.baseOffset)
+    stretch.add(header, this.#data.subarray(at + BATCH_HEADER, header.end))
+    const [marker] = stretch.records(header.baseOffset).records
+    if (marker === undefined) return false
+    const { key } = marker
+    if (key === null || key.length < MARKER_BYTES) throw malformed('A control batch does not say of which kind it is.')
+    return key.readInt16BE(2) === ABORT_MARKER
   }
 
   /** False when it is too much to be unpacked at once. */
@@ -175,7 +198,8 @@ export class RecordSet {
       : new MillraceError('DECODE_FAILED', toError(thrown).message, { cause: thrown })
     const known = lastOffset !== undefined && Number.isSafeInteger(lastOffset + 1) && lastOffset >= firstOffset
     if (known) this.#pass({ end, lastOffset })
-    else this.#at = this.#data.length
+    // What could not be read may have been the end of an aborted transaction: then it is fetched again from behind it.
+    if (!known || this.#abortedProducers.size > 0) this.#at = this.#data.length
     const data = this.#data.subarray(at, end)
     return { kind: 'unreadable', error, firstOffset, nextOffset: known ? lastOffset + 1 : undefined, data }
   }
@@ -187,6 +211,8 @@ interface BatchEnd {
   readonly lastOffset: number | undefined
 }
 
+const NOWHERE: BatchEnd = { end: Infinity, lastOffset: undefined }
+
 async function unpackAside(
   codec: CompressionCodec | undefined,
   { packed, maxBytes }: { readonly packed: Buffer; readonly maxBytes: number },
@@ -197,94 +223,4 @@ async function unpackAside(
     'BATCH_TOO_LARGE',
     `A batch of ${packed.length} compressed bytes unpacks to more than the ${maxBytes} of maxBatchBytes.`,
   )
-}
-
-/** What has been decoded of a stretch. */
-class DecodedStretch {
-  /** Earlier records are dropped. */
-  readonly from: number
-  unpackedBytes = 0
-  /** Nothing of it has been compacted away. */
-  whole = true
-  readonly #records: RawRecord[] = []
-  #bytes = 0
-  #clamped = 0
-
-  constructor(from: number) {
-    this.from = from
-  }
-
-  records(nextOffset: number): DecodedRecords {
-    return {
-      kind: 'records',
-      records: this.#records,
-      nextOffset,
-      bytes: this.#bytes,
-      clampedTimestamps: this.#clamped,
-      whole: this.whole,
-    }
-  }
-
-  /** All records of a batch, or none when one of them is not as it should be. */
-  add(header: BatchHeader, unpacked: Buffer): void {
-    const before = this.#records.length
-    try {
-      this.#decode(header, unpacked)
-    } catch (error) {
-      this.#records.length = before
-      throw error
-    }
-    this.unpackedBytes += unpacked.length
-  }
-
-  #decode({ baseOffset, lastOffset, firstTimestamp, appendTime, records }: BatchHeader, unpacked: Buffer): void {
-    const { from } = this
-    const into = this.#records
-    const cursor = new RecordCursor(unpacked)
-    let bytes = 0
-    let clamped = 0
-    for (let i = 0; i < records; i++) {
-      const start = cursor.at
-      const end = cursor.varint() + cursor.at
-      if (end > unpacked.length || end < start + LEAST_RECORD_BYTES)
-        throw malformed(`Record ${i + 1} of a batch of ${records} does not fit in its ${unpacked.length} bytes.`)
-      cursor.at++
-      const created = firstTimestamp + cursor.varint()
-      const offset = baseOffset + cursor.varint()
-      if (offset < baseOffset || offset > lastOffset)
-        throw malformed(`A record has offset ${offset}; its batch has ${baseOffset} to ${lastOffset}.`)
-      if (offset < from) {
-        cursor.at = end
-        continue
-      }
-      const { at } = cursor
-      bytes += Math.max(cursor.pass(end), 0) + Math.max(cursor.pass(end), 0)
-      const headers = cursor.headers(end)
-      if (headers !== NO_HEADERS) bytes += sizeOf(headers)
-      const stated = appendTime ?? created
-      const timestamp = clampTimestamp(stated)
-      if (timestamp !== stated) clamped++
-      into.push(new FetchedRecord(unpacked, at, { offset, timestamp, headers }))
-      cursor.at = end
-    }
-    this.#bytes += bytes
-    this.#clamped += clamped
-  }
-}
-
-/** A control batch holds one record, whose key is a version and the kind of marker. */
-function isAbortMarker(data: Buffer, at: number): boolean {
-  const cursor = new RecordCursor(data.subarray(at + BATCH_HEADER))
-  cursor.varint()
-  cursor.at++
-  cursor.varint()
-  cursor.varint()
-  const key = cursor.bytes(cursor.buffer.length)
-  return key !== null && key.length >= 4 && key.readInt16BE(2) === ABORT_MARKER
-}
-
-function sizeOf(headers: RawHeaders): number {
-  let size = 0
-  for (const [name, value] of headers) size += name.length + (value === null ? 0 : value.length)
-  return size
 }
