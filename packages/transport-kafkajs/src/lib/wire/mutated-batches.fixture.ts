@@ -12,7 +12,7 @@ export interface HostileFetch {
 }
 
 /** So much may a batch unpack to where these are read; the bombs unpack to more. */
-export const MOST_UNPACKED = 1 << 16
+export const MOST_UNPACKED: number = 1 << 16
 const BOMB_BYTES = 1 << 18
 
 const ABORTED = [{ producerId: 7, firstOffset: 6 }]
