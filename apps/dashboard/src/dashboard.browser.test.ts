@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { describeInChromium } from './chromium.ts'
 
 const appFile = await bundled(new URL('./app.ts', import.meta.url))
+const hostileFile = await bundled(new URL('./hostile-app.ts', import.meta.url))
 
 interface Site extends AppProcess {
   readonly url: string
@@ -33,8 +34,12 @@ describeInChromium('the page at /', (open) => {
     await rm(directory, { recursive: true, force: true })
   })
 
-  const start = async (log: string, env: Readonly<Record<string, string>> = {}): Promise<Site> => {
-    const site = startApp(appFile, ['worker'], {
+  const start = async (
+    log: string,
+    env: Readonly<Record<string, string>> = {},
+    program: URL = appFile,
+  ): Promise<Site> => {
+    const site = startApp(program, ['worker'], {
       ...brokerOf(log),
       MILLRACE_WEB_HOST: '127.0.0.1',
       MILLRACE_WEB_PORT: '0',
@@ -153,6 +158,59 @@ describeInChromium('the page at /', (open) => {
     await page.locator('#records td', { hasText: '"ms":950' }).waitFor()
     // A refused record is an answer like others to the page, but the browser notes it.
     expect(wrong.filter((line) => !line.includes('400'))).toEqual([])
+    await end(site)
+  })
+
+  it('shows names, helps, keys, values, headers and errors of a stranger as text, and nothing else', async () => {
+    const attack = startApp(hostileFile, ['attack'], brokerOf('hostile'))
+    expect(await attack.exited, attack.output()).toBe(0)
+    const site = await start('hostile', {}, hostileFile)
+    await until(async () => (await stats(site)).agents['constructor']?.deadLettered === 9)
+    for (const agent of ['__proto__', 'constructor']) {
+      const { agents } = await stats(site)
+      expect(Object.hasOwn(agents, agent) && agents[agent]?.received, agent).toBe(9)
+    }
+    await using opened = await open(`${site.url}?of=app`)
+    const { page, wrong } = opened
+    const untouched = await (await fetch(site.url, { headers: { accept: 'text/html' } })).text()
+    await page.locator('#letters summary').first().click()
+    await page.locator('.letter-body pre').first().waitFor()
+    await page.locator('#topic').selectOption('lures')
+    await page.getByRole('button', { name: 'Show records' }).click()
+    await page.locator('#records td', { hasText: '<img src=x' }).first().waitFor()
+    await page.locator('#jobs').getByRole('button', { name: 'Run now' }).click()
+    await page.locator('#jobs-note', { hasText: 'failed' }).waitFor()
+    await page.locator('#problems', { hasText: 'cron job "constructor"' }).waitFor()
+    await page.locator('#lookup-table').selectOption('__proto__')
+    await page.locator('#lookup-key').fill('<style>body { display: none }</style>')
+    await page.getByRole('button', { name: 'Get' }).click()
+    await page.locator('#lookup-answer pre', { hasText: 'window.lured' }).waitFor()
+    const found = await page.evaluate(() => ({
+      isLured: 'lured' in window,
+      scripts: document.scripts.length,
+      images: document.images.length,
+      ownStyles: document.querySelectorAll('body style').length,
+      active: [...document.querySelectorAll('*')].flatMap((node) =>
+        [...node.attributes].filter(({ name }) => name.startsWith('on')).map(({ name }) => name),
+      ),
+      links: [...document.links].filter(({ protocol }) => !protocol.startsWith('http')).length,
+      // Turned text, which reads as another than it is.
+      turned: /[\u202a-\u202e\u2066-\u2069]/.test(document.body.innerText),
+    }))
+    expect(found).toEqual({
+      isLured: false,
+      scripts: untouched.match(/<script/g)?.length,
+      images: untouched.match(/<img/g)?.length,
+      ownStyles: 0,
+      active: [],
+      links: 0,
+      turned: false,
+    })
+    await page
+      .locator('#records td', { hasText: String.raw`\u202eevil\u2066` })
+      .first()
+      .waitFor()
+    expect(wrong).toEqual([])
     await end(site)
   })
 

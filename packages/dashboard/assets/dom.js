@@ -14,10 +14,26 @@ export function byId(id) {
   return found
 }
 
+/**
+ * Control characters and those that change the direction of text: a record with one of them would read as another than
+ * it is, and could turn the text around it. The command line escapes the same.
+ */
+// oxlint-disable-next-line no-control-regex -- finding control characters is the purpose
+const UNSHOWN = /[\u0000-\u0008\u000B-\u001F\u007F-\u009F\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]/g
+
+/** Text that may come from anybody, as it is shown. */
+export function shownText(text) {
+  return String(text ?? '').replace(
+    UNSHOWN,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}
+
 /** Sets text only when it is another, so that what is selected stays selected. */
 export function setText(node, text, title) {
-  if (node.textContent !== text) node.textContent = text
-  if (title !== undefined && node.getAttribute('title') !== title) node.setAttribute('title', title)
+  const shown = shownText(text)
+  if (node.textContent !== shown) node.textContent = shown
+  if (title !== undefined) setAttribute(node, 'title', shownText(title))
 }
 
 export function setAttribute(node, name, value) {
@@ -63,6 +79,7 @@ function fill(node, attributes, children) {
     if (name === 'onclick') node.addEventListener('click', value)
     else node.setAttribute(name, value === true ? '' : String(value))
   }
-  node.append(...children.filter((child) => child !== undefined))
+  const given = children.filter((child) => child !== undefined)
+  node.append(...given.map((child) => (typeof child === 'string' ? shownText(child) : child)))
   return node
 }

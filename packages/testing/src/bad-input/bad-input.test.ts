@@ -68,6 +68,29 @@ describe('bad input', () => {
     expect(() => app.topic('orders')).toThrow(/NAME_TAKEN.*topic "orders"/s)
   })
 
+  it.each(['constructor', '__proto__', 'hasOwnProperty'])('%s is a name like any other', async (name) => {
+    const app = createApp({ id: 'shop', topicPartitions: 1 })
+    const orders = app.topic(name, { key: 'string', value: 'string' })
+    const last = app.table(name, { key: 'string', value: 'string' })
+    const empty = app.table(`${name}s`, { key: 'string', value: 'string' })
+    app.agent(name, orders, async (stream) => {
+      for await (const order of stream) last.set('last', order)
+    })
+    app.crontab('@daily', { name }, async () => {})
+    await using t = await testApp(app)
+    await t.send(orders, { key: 'last', value: 'tea' })
+    await t.settle()
+    const [one] = t.all
+    if (one === undefined) throw new Error('No worker runs.')
+    t.within(one, () => {
+      expect(last.get('last')).toBe('tea')
+      expect(empty.get('last')).toBeUndefined()
+    })
+    const { agents, states } = one.worker.stats()
+    expect(Object.hasOwn(agents, name) && agents[name]).toMatchObject({ received: 1, processed: 1, lag: 0 })
+    expect(Object.hasOwn(states, name) && states[name]).toMatchObject({ partitions: [0] })
+  })
+
   it('a definition after the start is refused', async () => {
     const { app } = counting()
     await using _t = await testApp(app)

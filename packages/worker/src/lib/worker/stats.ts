@@ -141,11 +141,11 @@ function waitingStats(member: GroupMember | undefined): readonly WaitingStats[] 
 const NO_EVENTS: AgentStats = { received: 0, processed: 0, failed: 0, retried: 0, deadLettered: 0, active: 0, lag: 0 }
 
 function agentStats(subscriptions: readonly Subscription[]): Readonly<Record<string, AgentStats>> {
-  const agents: Record<string, AgentStats> = {}
+  const agents = new Map<string, AgentStats>()
   for (const { spec, counters, cursors } of subscriptions) {
     if (spec.agent === LEADER_AGENT) continue
-    const sum = agents[spec.agent] ?? NO_EVENTS
-    agents[spec.agent] = {
+    const sum = agents.get(spec.agent) ?? NO_EVENTS
+    agents.set(spec.agent, {
       received: sum.received + counters.received,
       processed: sum.processed + counters.processed,
       failed: sum.failed + counters.failed,
@@ -153,9 +153,10 @@ function agentStats(subscriptions: readonly Subscription[]): Readonly<Record<str
       deadLettered: 0,
       active: sum.active + counters.active,
       lag: cursors.reduce((total, cursor) => total + lagOf(cursor), sum.lag),
-    }
+    })
   }
-  return agents
+  // Agents may be called as what every object has, such as `constructor`.
+  return Object.fromEntries(agents)
 }
 
 function flowStats(subscriptions: readonly Subscription[]): readonly FlowStats[] {
