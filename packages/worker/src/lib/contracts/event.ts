@@ -1,32 +1,32 @@
 import type { RawHeaders, RawRecord, TopicPartition } from '@millrace/core'
 import type { OwnedTask, SendReceipt } from './task.ts'
 
-/** A record somebody wants sent: encoded, partition perhaps not decided yet. */
+/** A record to send: encoded, perhaps without a partition. */
 export interface SendRequest {
   readonly topic: string
   readonly key: Buffer | null
   readonly value: Buffer | null
   readonly headers: RawHeaders
   readonly timestamp: number
-  /** `undefined`: by the key's hash, or spread when there is no key. */
+  /** `undefined` chooses the partition by the hash of the key, or spreads records without a key. */
   readonly partition: number | undefined
   /**
-   * Called when the broker has no such topic or partition, or not for this app: then the record alone is left out, and what
-   * it belongs to goes on. Default: that fails with it.
+   * Called if the broker has no such topic or partition, or denies it to this app: only the record is left out then.
+   * Default: what it belongs to fails with it.
    */
   readonly onMissing?: (error: Error) => void
 }
 
-/** A change that an event makes to a task's state; kept back until the event is finished. */
+/** A change that an event makes to a task's state. It is held back until the event is finished. */
 export interface Effect {
-  /** The event finished: the change joins the task's state. */
+  /** The event has finished: the change joins the task's state. */
   apply(): void
   /**
-   * The event failed, was deferred, or its task was lost: as if the change had never been. Called in that moment, also when
-   * the agent comes to the end of the event later. `event` is the one whose change it is: of a batch each has its own.
+   * The event failed, was deferred, or its task was lost: the change must leave no trace. Called at that moment, even
+   * if the agent ends the event later. `event` is the one that made the change: in a batch each event has its own.
    */
   drop(event: CurrentEvent): void
-  /** For what follows an event: which table's row it has changed; `undefined` when none. Asked before it ends. */
+  /** The name of the table whose row was changed; `undefined` if none was. Read before the effect ends, for tracing. */
   readonly changes?: string | undefined
 }
 
@@ -39,49 +39,56 @@ export interface Readable {
 }
 
 /**
- * The current event, as tables and topics see it. Its effects gather here and join the task when the event finishes. Every
- * method throws `NO_CURRENT_EVENT` when the event is no longer open.
+ * The current event, as tables and topics see it. Its effects gather here and join the task when the event finishes.
+ * Every method throws `NO_CURRENT_EVENT` when the event is no longer open.
  */
 export interface CurrentEvent extends TopicPartition {
   readonly task: OwnedTask
-  /** Of the agent that handles it. */
+  /** The name of the agent that handles the event. */
   readonly agent: string
-  /** Which of the agent's instances has it, from 0. */
+  /** Index of the agent's instance that has the event, from 0. */
   readonly instance: number
   /** `Codec.name` of the source topic's keys, as declared. */
   readonly keyCodec: string | undefined
   readonly offset: number
   readonly timestamp: number
   readonly record: RawRecord
-  /** False when it ends together with events of other timestamps, in one batch. */
+  /** False if the event ends in a batch with events of other timestamps. */
   readonly hasOneTime: boolean
-  /** False once it is finished, failed or its task lost. */
+  /** False once the event has finished or failed, or its task is lost. */
   readonly open: boolean
   /** Aborts when the event's partition is lost or the worker stops hard. */
   readonly signal: AbortSignal
-  /** The event with which it ends: the first of its batch after `join`, else itself. Changes by two events of one batch are no conflict. */
+  /**
+   * The event with which this one ends: the first of its batch after `join`, otherwise itself. Changes by two events of
+   * one batch do not conflict.
+   */
   readonly batchLeader: CurrentEvent
-  /** Each effect once. */
+  /** Adds an effect to the event; adding it again has no effect. */
   hold(effect: Effect): void
   /** The send becomes an effect of the event. Throws `RECORD_TOO_LARGE`. */
   send(request: SendRequest): SendReceipt
   /**
-   * Two events need the same rows: the one that was handed out first goes on, so that two can never give way to each other
-   * without end. Either `holder` is deferred, and this returns; or this event is: it throws `KEY_CONFLICT` and stays marked,
-   * so that catching it hides nothing. A deferred event is handed out again after the other is done. `what` is for the
-   * message: `key "milk" of table "counts"`.
+   * Resolves a conflict between two events that need the same rows. The event that was handed out first continues, so
+   * that two events can never defer to each other without end. Either `holder` is deferred, and this method returns; or
+   * this event is deferred: the method throws `KEY_CONFLICT`, and the event stays marked even if that is caught. A
+   * deferred event is handed out again after the other is done. `what` is for the message: `key "milk" of table
+   * "counts"`.
    */
   resolveConflict(holder: CurrentEvent, what: string): void
   /**
-   * The event has read something as of this version of its table. If that is changed before the event finishes with an
-   * effect, the effect may rest on an outdated value: the event is dropped and handed out again.
+   * Notes that the event has read something at this version of its table. If that is changed before the event finishes
+   * with an effect, the effect may rest on an outdated value: the event is then dropped and handed out again.
    */
   noteRead(what: Readable, version: number): void
-  /** It must hold what it reads as if it had written it: it has been handed out again too often because others changed that. */
+  /**
+   * True if the event must hold what it reads as if it had written it, because it was handed out again too often after
+   * changes by others.
+   */
   readonly holdsReads: boolean
   /**
-   * Defers this event for no other event's sake: what it waits for cannot come at present. The caller throws. The event is
-   * handed out again when it has ended; that does not count as an attempt.
+   * Defers this event without another one to wait for, because what it awaits cannot arrive at present. The caller
+   * throws. The event is handed out again after it has ended, without counting an attempt.
    */
   defer(): void
 }
@@ -94,65 +101,78 @@ export interface CurrentEvent extends TopicPartition {
  *      │ └─── rollback ──▶ open, without effects
  *      └─ resolveConflict, defer ──▶ deferred ── finish, retry, requeue ──▶ over: handed out again behind what it waits for
  *
- * When its task was lost, ending it drops its effects and changes nothing else.
+ * After its task is lost, ending the event drops its effects and changes nothing else.
  */
 export interface HandedOutEvent extends CurrentEvent {
   /** How often it was handed out before and failed. */
   readonly attempts: number
   /**
-   * Set when it had finished, and the broker then refused for good what it had sent: this attempt has failed with that
-   * error before it begins. A retry is a new attempt.
+   * Set if the event had finished and the broker then refused its sends permanently: the current attempt has failed
+   * with that error before it begins. A retry is a new attempt.
    */
   readonly refused: Error | undefined
   /**
-   * Set by `resolveConflict` and `defer`, of it or of another event of its batch, and while it has effects that rest on
-   * something changed since it was read: finishing it hands it out again.
+   * Set by `resolveConflict` and `defer`, for the event or another one of its batch, and while its effects rest on
+   * something that has changed since it was read. Finishing a deferred event hands it out again.
    */
   readonly isDeferred: boolean
   /**
-   * For an event that has failed: defers it, as `defer` does, if something that it has read has been changed since. What
-   * it saw did not belong together then, and the failure is not its own. False when nothing has been changed.
+   * For an event that has failed: defers it, as `defer` does, if something that it has read has changed since. Its
+   * reads were then inconsistent, and the failure is not its own. Returns false if nothing has changed.
    */
   deferIfOutdated(): boolean
-  /** What it has read of its tables, as messages show it, a few at most: for an event that has failed. */
+  /** A few of the rows that it has read, for messages about an event that has failed. */
   describeReads(): readonly string[]
-  /** For what follows the event: the tables that it, and its batch, has changed so far, with the number of rows. */
+  /** The tables that the event and its batch have changed so far, with the number of rows, for tracing. */
   changedRows(): ReadonlyMap<string, number>
-  /** Its end is waited for (by another event for its key, a bound on what is uncommitted, a rebalance, a stop): it must not wait for more events to come. */
+  /**
+   * True if something waits for its end (another event of its key, an uncommitted limit, a rebalance, a stop): it must
+   * not wait for more events.
+   */
   readonly isWanted: boolean
   /**
-   * Effects join the task; the position moves on. A deferred event goes back to the queue instead: then, and when its task
-   * is lost, the result is false.
+   * Finishes the event: effects join the task, and the position moves on. Returns false if the event is deferred, and
+   * then goes back to the queue, or if its task is lost.
    */
   finish(): boolean
   /**
-   * Effects are dropped, but the event stays in flight and open: what follows (a dead letter) is its only effect. It is no
-   * longer open when effects can be dropped only by opening its task again; then it is handed out with `error` as `refused`.
+   * Drops the effects, but keeps the event in flight and open, so that what follows (a dead letter) is its only effect.
+   * If the effects can be dropped only by reopening its task, the event is closed, and handed out again with `error` as
+   * `refused`.
    */
   rollback(error?: Error): void
-  /** Effects are dropped and the event is handed out again, before any other of its queue, `delayMs` from now. Counts as an attempt. */
+  /**
+   * Drops the effects and hands the event out again after `delayMs`, before any other of its queue. Counts as an
+   * attempt.
+   */
   retry(delayMs: number): void
-  /** As `retry`, at once and without counting: for batches and restarts that are not the event's fault. */
+  /** Like `retry`, but at once and without counting, for batches and restarts that are not the event's fault. */
   requeue(): void
-  /** From here on `other` ends with this event: finishing, rolling back or retrying it does the same to `other`, in the order joined. Both must be of one task. */
+  /**
+   * From here on `other` ends with this event: finishing, rolling back or retrying this one does the same to `other`,
+   * in the order joined. Both must be of one task.
+   */
   join(other: HandedOutEvent): void
-  /** The batch that it leads is handed on to its agent: its handler is at work from here on, not since it was handed out. */
+  /** Notes that the batch it leads goes to its agent now: handling begins here, not at hand-out. */
   handedOn(): void
 }
 
 /** Events for one instance of an agent (or of an internal step), in order per partition. Filled by the worker. */
 export interface SubscriptionQueue {
-  /** The next event, or undefined when there is none now, hand-out is stopped, or the queue is closed. */
+  /** The next event; `undefined` if none is available, hand-out is stopped, or the queue is closed. */
   take(): HandedOutEvent | undefined
-  /** Resolves when `take` may give an event, or when the queue is closed. One call at a time. */
+  /** Resolves when `take` may return an event, or when the queue is closed. Must not be called again before that. */
   ready(): Promise<void>
-  /** The worker is stopping: nothing more will come. */
+  /** True when the worker is stopping, and no more events come. */
   readonly closed: boolean
   /**
-   * Set by the reader of the queue, called by the worker when hand-out is stopped and events in flight are waited for (a
-   * rebalance, a stop): events that only wait for more of them, as those of `take()` do, are put back now.
+   * Set by the reader of the queue. The worker calls it when hand-out has stopped for a rebalance or a stop and events
+   * in flight must finish: events that only wait for more events, as those of `take()` do, are put back now.
    */
   onDrain: () => void
-  /** As `onDrain`, called when events in flight may have become `isWanted`: those that only wait for more of them go on now. */
+  /**
+   * Like `onDrain`, but called when events in flight may have become `isWanted`: events that only wait for more of them
+   * go out now.
+   */
   onWanted: () => void
 }

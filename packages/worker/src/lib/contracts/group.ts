@@ -4,9 +4,9 @@ import type { OpenState } from './task.ts'
 
 /** Who runs a task, as the group's leader told every member. */
 export interface TaskOwner {
-  /** Instance id of a static member, member id of others. */
+  /** The instance id of a static member, the member id of others. */
   readonly member: string
-  /** Web address of that worker, when it has one. */
+  /** Web address of that worker, if it has one. */
   readonly address: string | undefined
 }
 
@@ -19,12 +19,15 @@ export interface TaskView {
 }
 
 export interface AssignmentView {
-  /** This worker's name in the group: its instance id when it has one, else its member id; `undefined` before it has joined. */
+  /**
+   * This worker's name in the group: its instance id if it has one, otherwise its member id; `undefined` before it has
+   * joined.
+   */
   readonly memberId: string | undefined
   readonly tasks: readonly TaskView[]
-  /** By task id, for the whole group. */
+  /** Task owners of the whole group by task id. */
   readonly group: ReadonlyMap<string, TaskOwner>
-  /** Web address of every member of the group, by its name there; also of those that have no task. */
+  /** Web address of every member by its name in the group, including members without a task. */
   readonly members: ReadonlyMap<string, string | undefined>
   /** The group's leader; `undefined` if there is no leader or nothing in the app needs one. */
   readonly leader: TaskOwner | undefined
@@ -32,10 +35,10 @@ export interface AssignmentView {
   readonly unassigned: readonly string[]
 }
 
-/** A table whose keys can be found from outside. */
+/** A table whose keys can be located from outside. */
 export interface RoutedTable {
   readonly name: string
-  /** Text of a path or query to the encoded key. Throws `KEY_INVALID`. */
+  /** Parses a key from the text of a path or query, and encodes it. Throws `KEY_INVALID`. */
   parseKey(text: string): Buffer
   /** Partition of an encoded key; `undefined` before the worker has started. */
   partitionOf(key: Buffer): number | undefined
@@ -44,27 +47,39 @@ export interface RoutedTable {
 }
 
 /**
- * What makes a worker the leader of its group: it owns the single partition of `{app id}-__assignor-__leader`. At most one
- * worker owns it as the group sees it; one that has slept may still take itself for the leader, so whatever must not
- * happen twice needs `check`, and writes through `producer`.
+ * What makes a worker the leader of its group: it owns the single partition of `{app id}-__assignor-__leader`. The
+ * group has at most one owner, but a worker that was suspended may still believe that it leads. So whatever must not
+ * happen twice needs `check`, and must be written through `producer`.
  */
 export interface Leadership {
   /** Aborts when the partition is lost or the worker has left the group. The next leader may be at work by then. */
   readonly signal: AbortSignal
-  /** The same from the first worker's start to the last one's end, whoever leads. Empty when the group does not tell. */
+  /**
+   * Constant from the first worker's start to the last one's end, whoever leads. Empty if the group does not provide
+   * it.
+   */
   readonly groupLife: string
-  /** Throws the signal's reason when it has aborted, `LEASE_EXPIRED` when another worker may lead by now. */
+  /** Throws the signal's reason if it has aborted, and `LEASE_EXPIRED` if another worker may lead by now. */
   check(): void
-  /** Resolves when the group has heard of this worker since the call; rejects with the signal's reason. Call it before `init`, unless just elected: a worker that slept would shut out its successor. */
+  /**
+   * Resolves after a sign of life from the group since the call; rejects with the signal's reason. Call it before
+   * `init`, except right after an election: a worker that was suspended would fence its successor.
+   */
   confirm(): Promise<void>
-  /** A new producer, of one transactional id for all leaders: its `init` shuts out every leader before. Closed by the caller. */
+  /**
+   * Makes a producer with one transactional id for all leaders: its `init` fences every earlier leader. Closed by the
+   * caller.
+   */
   producer(): TransactionalProducer
 }
 
-/** Somebody who wants to know when this worker leads. Called by the worker, never two calls at a time. */
+/** Something that must know when this worker leads. The worker never makes two calls at a time. */
 export interface Candidate {
   /** This worker leads from now on, until the signal aborts. Called again each time it is elected. Must not throw. */
   elected(leadership: Leadership): void
-  /** The worker is about to leave the group: begin nothing more, finish what is under way. Waited for within the shutdown time; also called when this worker does not lead. */
+  /**
+   * The worker is about to leave the group: begin nothing new, and finish what is under way. Awaited within the
+   * shutdown time; also called if this worker does not lead.
+   */
   resign(): Promise<void>
 }

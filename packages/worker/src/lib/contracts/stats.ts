@@ -1,9 +1,9 @@
 import type { TimeStats, TopicPartition } from '@millrace/core'
 import type { BrokerState } from '@millrace/core/driver'
 
-// What an app can be asked about itself. Each number has one type, here, and is ready for JSON where it is made: times are
-// ISO texts, and what is not known is left out. Workers, tables, agents and jobs fill them in; `/stats`, the metrics and
-// the dashboard show them.
+// Statistics of an app. Each number has one type, here, and is ready for JSON where it is made: times are ISO texts,
+// and unknown values are left out. Workers, tables, agents and jobs fill them in; `/stats`, the metrics and the
+// dashboard show them.
 
 /** One agent on one worker, since the worker started. */
 export interface AgentStats {
@@ -13,30 +13,37 @@ export interface AgentStats {
   readonly processed: number
   /** Attempts that failed. */
   readonly failed: number
-  /** Attempts made again. */
+  /** Attempts that were repeated. */
   readonly retried: number
-  /** Events given up and kept as dead letters; 0 to a worker alone, to which these are events like others. */
+  /**
+   * Events given up and kept as dead letters; 0 in statistics of a worker alone, for which they are ordinary events.
+   */
   readonly deadLettered: number
   /** Events in flight now. */
   readonly active: number
-  /** Records behind the end of its partitions here, as last seen. */
+  /** Records up to the end of its partitions here, as last seen. */
   readonly lag: number
-  /** Where the agent's own part reports it. */
+  /** Present if the agent's own part reports it. */
   readonly handling?: HandlingTime
 }
 
-/** How long an agent takes over an event, or over a batch of `take()`, from its sight to the next being asked for. */
+/**
+ * How long an agent takes for an event, or for a batch of `take()`: from receiving it until it asks for the next one.
+ */
 export interface HandlingTime {
-  /** Of the last minute; `undefined` when nothing was handled in it. */
+  /** Median of the last minute; `undefined` if nothing was handled in it. */
   readonly p50Ms: number | undefined
   readonly p99Ms: number | undefined
-  /** Samples behind the two. */
+  /** The number of samples behind the two. */
   readonly samples: number
-  /** For how long an event has been in flight, of those that are timed; 0 when none is. */
+  /** How long the oldest of the timed events has been in flight; 0 if there is none. */
   readonly longestInFlightMs: number
 }
 
-/** How long agents have taken over events since the worker started; each sample counts for the events since the one before. */
+/**
+ * How long agents have taken for events since the worker started; each sample counts for the events since the previous
+ * one.
+ */
 export interface AgentHistograms {
   readonly handling: TimeStats
   /** From a record's timestamp until it was handled. */
@@ -53,21 +60,24 @@ export interface TableStats {
   readonly writers: Readonly<Record<string, number>>
   /** Rough size of decoded rows in memory, in bytes. */
   readonly cachedBytes: number
-  /** Events that came when all of their windows were closed, since the process started: of a windowed table, or of all views of a table. */
+  /**
+   * Events that arrived after all of their windows were closed, since the process started: of a windowed table, or of
+   * all views of a table.
+   */
   readonly late: number
-  /** Of a windowed table, in the partitions that are here. */
+  /** Only for a windowed table, over the partitions that are here. */
   readonly windows?: WindowStats
 }
 
-/** How far the windows of a table are. Times are those of events. */
+/** The progress of the windows of a table. Times are event times. */
 export interface WindowStats {
-  /** The lowest of its partitions; `undefined` before the first event. */
+  /** The lowest watermark of its partitions; `undefined` before the first event. */
   readonly watermark: string | undefined
   /** Windows that have rows and take events. */
   readonly open: number
-  /** Keys of windows that were closed here and handled by the agent that reads them. */
+  /** Keys of closed windows that the agent which reads them has handled here. */
   readonly closed: number
-  /** Start of the oldest window that is open. */
+  /** Start of the oldest open window. */
   readonly oldestOpen: string | undefined
 }
 
@@ -81,9 +91,9 @@ export interface RecoveryStats {
 
 /** A table or stateful operator on this worker. */
 export interface StateStats {
-  /** Open and recovered here. */
+  /** Partitions that are open and recovered here. */
   readonly partitions: readonly number[]
-  /** In the store: as of the last commit. */
+  /** Rows in the store, as of the last commit. */
   readonly rows: number
   readonly recovery: RecoveryStats
   /** Warm copies kept here of partitions that run elsewhere; `lag` is in changelog offsets. */
@@ -100,17 +110,17 @@ export interface SourceStats extends TopicPartition {
   /** End of the log as last seen; `undefined` before the first batch. */
   readonly endOffset: number | undefined
   readonly bufferedBytes: number
-  /** For how long there has been something to commit without a commit that moved it; 0 when all fetched is committed. */
+  /** How long no commit has moved it although there was something to commit; 0 if everything fetched is committed. */
   readonly stalledMs: number
   /** Records behind the end of the log, by agent. */
   readonly lags: Readonly<Record<string, number>>
-  /** The same of the slowest agent. */
+  /** The lag of the slowest agent. */
   readonly lag: number
-  /** Why nothing is fetched just now. */
+  /** Why nothing is fetched at present. */
   readonly paused: 'buffer' | 'uncommitted' | undefined
 }
 
-/** Why no event of a source partition is handed out to an agent just now. */
+/** Why no event of a source partition is handed out to an agent at present. */
 export interface WaitingStats extends TopicPartition {
   readonly task: string
   readonly agent: string
@@ -123,7 +133,9 @@ export interface WaitingStats extends TopicPartition {
   readonly why: string
 }
 
-/** Records that went from a topic to an agent, or from an agent to a topic, since the worker took the partitions it has. */
+/**
+ * Records that went from a topic to an agent, or from an agent to a topic, since the worker was given its partitions.
+ */
 export interface FlowStats {
   /** `topic:orders`, `agent:count`: ids of nodes of `/graph/`. */
   readonly from: string
@@ -131,28 +143,32 @@ export interface FlowStats {
   readonly records: number
 }
 
-/** How it stands with the consumer group. */
+/** The worker's membership in the consumer group. */
 export interface GroupStats {
   /**
-   * `none`: nothing to read, and so no member; `joining`: for the first time; `member`; `rebalancing`: from the news of a
-   * rebalance to its outcome; `out`: the group has gone on without this worker, which has not joined again yet.
+   * `none`: nothing to read, and so not a member; `joining`: joining for the first time; `member`; `rebalancing`:
+   * between the news of a rebalance and its outcome; `out`: the group has gone on without this worker, which has not
+   * joined again yet.
    */
   readonly state: 'none' | 'joining' | 'member' | 'rebalancing' | 'out'
-  /** Milliseconds for which it has been so. */
+  /** How long this state has lasted, in milliseconds. */
   readonly forMs: number
-  /** Milliseconds since the last heartbeat was sent that has succeeded; `undefined` before, and where there are none. */
+  /**
+   * Milliseconds since the last successful heartbeat was sent; `undefined` before the first one, and if there are no
+   * heartbeats.
+   */
   readonly heartbeatAgeMs: number | undefined
-  /** Milliseconds for which the lease has run out (`sessionTimeout` without a heartbeat); 0 while it is held. */
+  /** How long ago the lease ran out (`sessionTimeout` without a heartbeat), in milliseconds; 0 while it is held. */
   readonly leaseExpiredMs: number
 }
 
 export interface RebalanceStats {
-  /** When it was over. */
+  /** When the rebalance ended. */
   readonly at: string
   readonly durationMs: number
-  /** In words: who came, who went. */
+  /** In words: how many joined and left. */
   readonly reason: string
-  /** Partitions. */
+  /** How many partitions were lost. */
   readonly lost: number
   readonly kept: number
   readonly gained: number
@@ -160,26 +176,26 @@ export interface RebalanceStats {
 
 export interface ErrorStats {
   readonly at: string
-  /** Agent, job, page or part. */
+  /** The agent, job, page or part that failed. */
   readonly source: string
   readonly message: string
 }
 
-/** A partition that takes no records just now. */
+/** A partition that accepts no records at present. */
 export interface DelayStats extends TopicPartition {
-  /** In words, as of the last try. */
+  /** In words, as of the last attempt. */
   readonly reason: string
-  /** Milliseconds for which it has taken nothing. */
+  /** How long it has accepted nothing, in milliseconds. */
   readonly forMs: number
-  /** That is longer than `deliveryTimeout`. */
+  /** Whether that is longer than `deliveryTimeout`. */
   readonly overdue: boolean
-  /** Ids of the tasks that stand still until it does. */
+  /** Ids of the tasks that wait for it. */
   readonly tasks: readonly string[]
 }
 
 export type WorkerStatus = 'starting' | 'recovering' | 'running' | 'stopping' | 'stopped' | 'failed'
 
-/** One worker, since it started. */
+/** Statistics of one worker, since it started. */
 export interface WorkerStats {
   readonly status: WorkerStatus
   readonly agents: Readonly<Record<string, AgentStats>>
@@ -187,41 +203,47 @@ export interface WorkerStats {
   readonly states: Readonly<Record<string, StateStats>>
   /** Source partitions that are on this worker. */
   readonly sources: readonly SourceStats[]
-  /** Records that agents are behind the ends of the partitions here. */
+  /** How many records agents are behind the ends of the partitions here. */
   readonly lag: number
   /**
-   * Each agent and source partition of which no event is handed out just now, with the reasons; of partitions whose task is
-   * still being opened too. One that has merely nothing to hand out, or waits for the next turn of the event loop, is left
-   * out.
+   * Each agent and source partition of which no event is handed out at present, with the reasons; includes partitions
+   * whose task is being opened. Left out are those that merely have nothing to hand out, or wait for the next turn of
+   * the event loop.
    */
   readonly waitingFor: readonly WaitingStats[]
   readonly flows: readonly FlowStats[]
-  /** `at` is when the last one was done; `undefined` before the first. */
+  /** `at` is the time of the last one; `undefined` before the first. */
   readonly commits: { readonly count: number; readonly lastMs: number; readonly at: string | undefined }
   readonly group: GroupStats
-  /** Brokers that the worker has had to do with; none for a log of this machine. */
+  /** The brokers that the worker has used; none for a log on this machine. */
   readonly brokers: readonly BrokerState[]
-  /** Tasks on their way to running, and for how many milliseconds there have been some; `isFirst`: since the worker started. */
+  /**
+   * Tasks that are being opened, and since how many milliseconds there have been some; `isFirst`: since the worker
+   * started.
+   */
   readonly opening: { readonly tasks: number; readonly forMs: number; readonly isFirst: boolean }
   readonly rebalances: number
   /** `undefined` before the first. */
   readonly lastRebalance: RebalanceStats | undefined
   /** Records acknowledged by the broker, changelog rows included. */
   readonly sent: number
-  /** Records read whose time no date can be; they have the nearest one that can. */
+  /** Records whose timestamp is beyond the range of dates; they have the nearest possible date. */
   readonly clampedTimestamps: number
-  /** Stretches of source topics that could not be read and were passed over. */
+  /** Ranges of source topics that could not be read and were skipped. */
   readonly brokenBatches: number
   /** Errors reported to the sensor. */
   readonly errors: number
-  /** The same by `ErrorStats.source`. */
+  /** Errors by `ErrorStats.source`. */
   readonly errorsBySource: Readonly<Record<string, number>>
-  /** Transactions that came to nothing; what was in them is done again. */
+  /** Aborted transactions, whose work is done again. */
   readonly abortedTransactions: number
-  /** The last ones, newest first. */
+  /** The latest errors, newest first. */
   readonly lastErrors: readonly ErrorStats[]
   readonly pendingSends: { readonly bytes: number; readonly full: boolean }
   readonly delays: readonly DelayStats[]
-  /** Rows changed by finished events and not stored yet; when full, nothing is handed out until a commit has stored some. */
+  /**
+   * Rows changed by finished events and not stored yet. While `full`, nothing is handed out until a commit has stored
+   * some.
+   */
   readonly changedRows: { readonly bytes: number; readonly full: boolean }
 }

@@ -12,13 +12,15 @@ export interface TaskRef {
 
 /** A task while this worker runs it. Implemented by `worker`. */
 export interface OwnedTask extends TaskRef {
-  /** What is open of a state in this task; `undefined` when the state belongs to tasks of another partition count. */
+  /** The open state in this task; `undefined` if the state belongs to tasks of another partition count. */
   open(state: StateDefinition): OpenState | undefined
 }
 
-/** Changelogged state kept per task: a table or a stateful operator. A descriptor: it lives as long as the app. */
+/**
+ * Changelogged state kept per task: a table or a stateful operator. It is a descriptor, which lives as long as the app.
+ */
 export interface StateDefinition {
-  /** Unique in the app; names the store. */
+  /** Unique in the app; also the name of the store. */
   readonly name: string
   readonly changelog: {
     readonly topic: string
@@ -30,45 +32,45 @@ export interface StateDefinition {
   readonly sizedAs?: readonly string[] | undefined
   /** Warm copies to keep on other workers; `undefined` follows the worker's settings. */
   readonly standbys?: number | undefined
-  /** It keeps to event time: `OpenStateOptions.time` is given. Default false. */
+  /** Whether the state keeps event time, so that `OpenStateOptions.time` is given. Default false. */
   readonly eventTime?: boolean
   /** Called when a task is opened and its store has been recovered. */
   openState(context: OpenStateOptions): OpenState
 }
 
-/** With what a state is opened in a task. */
+/** The options with which a state is opened in a task. */
 export interface OpenStateOptions {
   readonly task: TaskRef
-  /** Recovered. Reads only: rows reach it through the commit. */
+  /** The recovered store. Only for reads: rows reach it through the commit. */
   readonly store: StorePartition
   /** Bytes of clean cached rows to keep at most. */
   readonly cacheBytes: number
   /**
-   * Called with each change of the bytes, roughly, of rows that finished events have changed and that are not stored yet,
-   * the rows taken by a commit included: positive when there are more. `close` gives back what is left. Never blocks; it may
-   * ask for a commit, and keep further events from being handed out.
+   * Called with each change in the approximate bytes of rows that finished events have changed and that are not stored
+   * yet, including rows taken by a commit; a positive number is an increase. `close` returns what is left. Never
+   * blocks; it may request a commit, and stop the hand-out of events.
    */
   readonly countChanged: (bytes: number) => void
   /** Largest row, key and value; a larger one is refused in the handler that writes it (`ROW_TOO_LARGE`). */
   readonly maxRowBytes: number
-  /** Freeze values given out, so that a change in place is found. */
+  /** Freeze returned values, so that changing them in place fails. */
   readonly freeze: boolean
-  /** Of a state with `eventTime`. */
+  /** Present for a state with `eventTime`. */
   readonly time?: EventTime
-  /** What `note` of the state was at the last commit; empty before the first. */
+  /** The `note` of the state at the last commit; empty before the first. */
   readonly note?: string
 }
 
 /**
- * A state in one task. The worker calls `takeRows` at each commit, and then exactly one of `rowsStored` and `rowsReturned`
- * before the next `takeRows`. Reads meanwhile must see the rows taken.
+ * A state in one task. The worker calls `takeRows` at each commit, and then exactly one of `rowsStored` and
+ * `rowsReturned` before the next `takeRows`. Reads in between must see the rows that were taken.
  */
 export interface OpenState {
   /** Rows changed by finished events since the last call, each encoded once. */
   takeRows(): readonly Row[]
   /**
    * A short text of a state with `eventTime` that is committed with the offsets, for the next owner. Read just before
-   * `takeRows`. At least once, rows may be on the broker whose commit came to nothing: what it says is of commits only.
+   * `takeRows`. It must describe commits only, because at least once the broker may have rows whose commit failed.
    */
   readonly note?: string
   /** The rows taken are on the broker and in the store. */
@@ -77,37 +79,37 @@ export interface OpenState {
   rowsReturned(): void
   /** Rough size of changed rows not yet taken. */
   readonly dirtyBytes: number
-  /** What it has due, for a subscription with `due`; left out by a state that never has anything. */
+  /** The due events of the state, for a subscription with `due`; left out by a state that never has any. */
   readonly due?: DueQueue
   close(): void
 }
 
 /**
- * What a state has due in one task: timers, windows that close. Each becomes an ordinary event in flight, with retry, dead
- * letter, drain, conflict on a key and the task's commit.
+ * Due events of a state in one task: timers, or windows that close. Each becomes an ordinary event in flight, with
+ * retry, dead letter, drain, conflict on a key and the task's commit.
  */
 export interface DueQueue {
   /** `Codec.name` of the keys of its records. */
   readonly keyCodec: string | undefined
   /**
-   * The next that is due and was not given before, the earliest first; `undefined` when none is. Its `offset` identifies it
-   * among all that this state may have due in this partition, also after a restart.
+   * The next due record that was not returned before, the earliest first; `undefined` if none is due. Its `offset`
+   * identifies it among all due records of this state in this partition, even after a restart.
    */
   next(): RawRecord | undefined
-  /** Its event has finished: it is gone from the rows that the next `takeRows` gives. */
+  /** Called when the event of a record has finished: the rows of the next `takeRows` no longer have it. */
   finish(record: RawRecord): void
-  /** Where its records have event times: no record to come is older, and all that are older have finished. */
+  /** Present if the records have event times: no future record is older than this, and all older ones have finished. */
   time?(): number
-  /** Set by the worker. To be called when `next` may give something after it has given nothing. */
+  /** Set by the worker. Must be called when `next` may return a record after it has returned none. */
   onDue: () => void
 }
 
-/** What a state has due, as the source of an agent. Implemented by descriptors of states. */
+/** The due events of a state, as the source of an agent. Implemented by descriptors of states. */
 export interface DueSource<K, V> {
-  /** Of the state. */
+  /** Name of the state. */
   readonly name: string
   readonly due: StateDefinition
-  /** An agent reads it. Throws `DEFINITION_INVALID` when another one does already. */
+  /** Registers the agent that reads it. Throws `DEFINITION_INVALID` if another agent does already. */
   readBy(agent: string): void
   keyOf(record: Pick<RawRecord, 'key'>): K
   valueOf(record: Pick<RawRecord, 'key' | 'value' | 'headers'>): V

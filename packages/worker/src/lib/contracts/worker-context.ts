@@ -6,16 +6,16 @@ import type { SubscriptionQueue, SendRequest, CurrentEvent } from './event.ts'
 import type { Candidate } from './group.ts'
 import type { OpenState, StateDefinition, TaskRef } from './task.ts'
 
-/** What anything that talks to the broker needs, with or without a worker. */
+/** What code that talks to the broker needs, with or without a worker. */
 export interface ClientContext {
   /** Unique per process and run. */
   readonly id: string
   readonly appId: string
   readonly clock: Clock
   readonly log: Logger
-  /** For texts on their way out that are no lines of the log: errors in letters, replies and statistics. */
+  /** Cleans texts that leave the process other than as log lines: errors in letters, replies and statistics. */
   readonly redact: Redact
-  /** Resolves when the broker has acknowledged the record. Rejects with what the broker refused it for. */
+  /** Resolves when the broker has acknowledged the record. Rejects with the broker's reason for refusing it. */
   send(request: SendRequest): Promise<RecordMetadata>
   /** Number of partitions of an existing topic; `TOPIC_MISSING` otherwise. */
   partitions(topic: string): Promise<number>
@@ -31,64 +31,68 @@ export interface WorkerContext extends ClientContext {
   /** Aborts when the worker stops hard. */
   readonly signal: AbortSignal
   /**
-   * Aborts some time after hand-out was stopped for a rebalance or a stop while events are still in flight: what those wait
-   * for and only a handed out event could give will not come before they end. Another one after each rebalance: read it anew.
+   * Aborts some time after hand-out was stopped for a rebalance or a stop while events are still in flight: results
+   * that only another handed-out event could produce will not arrive before they end. Each rebalance has a new signal,
+   * so read it each time.
    */
   readonly draining: AbortSignal
-  /** A state in a task that is here and recovered; `undefined` otherwise. */
+  /** A state in a task that is here and recovered; otherwise `undefined`. */
   openState(state: StateDefinition, partition: number): OpenState | undefined
-  /** Everything that is open of a state on this worker, by partition. */
+  /** All open partitions of a state on this worker. */
   openStates(state: StateDefinition): ReadonlyMap<number, OpenState>
-  /** Partition count of a state; known once the worker has started, `undefined` before. */
+  /** Partition count of a state; `undefined` before the worker has started. */
   partitionsOf(state: StateDefinition): number | undefined
   /** Ends the worker with this error; nothing in flight is committed. */
   fail(error: Error): void
 }
 
-/** A topic that the app uses, created when it is missing unless `create` is false. */
+/** A topic that the app uses. It is created if it is missing, unless `create` is false. */
 export interface TopicDeclaration {
   readonly name: string
-  /** `undefined`: `topicPartitions`, or the source's count for repartition topics. */
+  /** `undefined` means `topicPartitions`, or the source's count for repartition topics. */
   readonly partitions: number | undefined
-  /** With `partitions: undefined`: as many as the largest of these topics has. */
+  /** With `partitions: undefined`: the count is that of the largest of these topics. */
   readonly sizedAs?: readonly string[]
   readonly config: Readonly<Record<string, string>>
   readonly create: boolean
-  /** Made by Millrace for the app itself (repartition, reply and dead letter topics). */
+  /** Whether Millrace made it for the app itself (repartition, reply and dead letter topics). */
   readonly internal: boolean
   /**
-   * Only this app reads it, and each record once: what the group has committed is deleted (`repartitionPurgeInterval`).
-   * Default false.
+   * Whether only this app reads it, and each record once, so that committed records can be deleted
+   * (`repartitionPurgeInterval`). Default false.
    */
   readonly purge?: boolean
-  /** `Codec.name` of its keys, for the check against tables; `undefined` when nobody declared one. */
+  /** `Codec.name` of its keys, for the check against tables; `undefined` if nobody declared one. */
   readonly keyCodec: string | undefined
-  /** Gives its records the times of their events. Called once for each record, in the order of its partition. Default: their own. */
+  /**
+   * Gives its records the times of their events. Called once for each record, in the order of its partition. Default:
+   * the records' own times.
+   */
   readonly stamp?: (record: RawRecord) => StampedRecord
 }
 
 export interface SubscriptionSpec {
-  /** Agent name, or agent name and step: unique; key of its position in the commit metadata. */
+  /** Unique: the agent's name, or agent name and step. It is the key of the position in the commit metadata. */
   readonly id: string
   readonly topics: readonly string[]
   /** Name of the agent, for messages and `CurrentEvent.agent`. */
   readonly agent: string
-  /** Record queues to make, one for each instance. */
+  /** How many record queues to make: one for each instance. */
   readonly instances: number
-  /** 'key': records of one key go to one instance; 'none': to whichever has room. */
+  /** 'key': records of one key go to one instance; 'none': to any instance with room. */
   readonly ordering: 'key' | 'none'
-  /** What this state has due is read too. Each state has one subscription of this kind at most. */
+  /** A state whose due events are read too. Each state has at most one such subscription. */
   readonly due?: StateDefinition
 }
 
 /**
- * What must have happened before events of a task are handed out. Called when its earlier owner is shut out, for several
- * tasks side by side; ends with the signal's reason when the task is lost meanwhile. What it rejects with otherwise ends the
+ * What must have happened before events of a task are handed out. Called after its earlier owner is fenced, for several
+ * tasks concurrently. Rejects with the signal's reason if the task is lost meanwhile; any other rejection ends the
  * worker.
  */
 export type WaitForTask = (task: TaskRef, signal: AbortSignal) => Promise<void>
 
-/** Open until the worker joins its group; afterwards every call throws `TOPOLOGY_LATE`, naming what was declared. */
+/** Open until the worker joins its group; afterwards every call throws `TOPOLOGY_LATE` and names the declaration. */
 export interface Topology {
   topic(declaration: TopicDeclaration): void
   subscribe(spec: SubscriptionSpec): readonly SubscriptionQueue[]
@@ -102,18 +106,18 @@ export interface Topology {
   order(first: string, then: string): void
   /** The subscription reads this state: at start, `NOT_COPARTITIONED` when its topics have another number of partitions. */
   reads(subscription: string, state: StateDefinition): void
-  /** Takes part in the choice of one leader for the whole group. */
+  /** Adds a candidate for the one leader of the whole group. */
   lead(candidate: Candidate): void
-  /** Waited for by each task that comes here, or is opened anew. */
+  /** Makes each task wait for this when it is opened or reopened. */
   beforeTask(wait: WaitForTask): void
 }
 
 /**
- * Something that lives as long as a worker: the agents, global tables, reply reading, a scheduler, a web server.
- * The worker calls in order, all parts at one step before the next: `declare` (synchronous part of start: agents start
- * their handlers here), `start` (broker reached, topics exist), `ready` (joined and first recovery done), `stop`
- * (in reverse order; queues are closed and events finished by then; `signal` aborts when the worker does not wait any
- * longer: the time for a stop is limited).
+ * Something that lives as long as a worker: the agents, global tables, reply reading, a scheduler, a web server. The
+ * worker calls these methods in order, and finishes one step for all parts before the next: `declare` (synchronous;
+ * agents start their handlers here), `start` (the broker is reached, topics exist), `ready` (joined, and first recovery
+ * done), `stop` (in reverse order; queues are closed and events finished by then; `signal` aborts when the time for a
+ * stop is over and the worker no longer waits).
  */
 export interface WorkerPart {
   readonly name: string
@@ -123,7 +127,7 @@ export interface WorkerPart {
   stop(signal?: AbortSignal): Promise<void>
 }
 
-/** In whose course code runs: kept in one `AsyncLocalStorage` that the app owns. */
+/** The context in which code runs: kept in one `AsyncLocalStorage` that the app owns. */
 export interface ProcessingContext {
   readonly client: ClientContext
   /** `undefined` in commands and clients, which have no worker. */
@@ -132,7 +136,10 @@ export interface ProcessingContext {
   readonly event: CurrentEvent | undefined
   /** Inside an agent: its name. A write outside an event is then `NO_CURRENT_EVENT` rather than `WRITE_OUTSIDE_AGENT`. */
   readonly agent: string | undefined
-  /** Inside a job with `onLeader`: its name. It runs once for the whole app, so that rows of this worker alone are too few. */
+  /**
+   * Inside a job with `onLeader`: its name. The job runs once for the whole app, so the rows of this worker alone are
+   * not enough for it.
+   */
   readonly leaderJob?: string | undefined
 }
 

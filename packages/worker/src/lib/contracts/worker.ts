@@ -4,7 +4,7 @@ import type { AssignmentView } from './group.ts'
 import type { WorkerStats, WorkerStatus } from './stats.ts'
 import type { ClientContext, WorkerContext } from './worker-context.ts'
 
-/** What a rebalance has changed, once it is over. */
+/** What a rebalance has changed. Emitted when it is over. */
 export interface WorkerEvents {
   partitionsAssigned: [partitions: readonly TopicPartition[]]
   partitionsLost: [partitions: readonly TopicPartition[]]
@@ -19,32 +19,32 @@ export interface RebalanceChange {
 
 /** For the test kit: whether any work is under way that does not wait for the clock. */
 export interface Quiet {
-  /** Nothing fetched can be handed out, no event in flight, no send, commit, recovery or rebalance under way. */
+  /**
+   * True if no fetched record can be handed out, no event is in flight, and no send, commit, recovery or rebalance is
+   * under way.
+   */
   readonly idle: boolean
-  /** What keeps it from being idle, in words. */
+  /** The reasons why it is not idle, in words. */
   readonly inFlight: readonly string[]
-  /** The events at which instances of agents work: each is with a handler that has not asked for the next one. */
+  /** The events on which instances of agents work: each is with a handler that has not asked for the next one. */
   readonly atWork: readonly CurrentEvent[]
   /**
-   * How far each source partition has been read; compare with the end of the log to know that nothing is still to be
-   * fetched.
+   * How far each source partition has been read. Compared with the end of the log, it shows whether records are still
+   * to be fetched.
    */
   readonly positions: readonly (TopicPartition & { readonly position: number })[]
-  /** Everything below it is finished by every agent that reads the partition: no commit may be higher. */
+  /** Offsets below which every agent that reads the partition has finished: no commit may be higher. */
   readonly finished: readonly (TopicPartition & { readonly offset: number })[]
 }
 
 /** One run of an app in this process: joins the group, runs tasks, stops. */
 export interface Worker {
-  /** What parts and descriptors get to see. */
+  /** The worker as parts and descriptors see it. */
   readonly context: WorkerContext
   readonly status: WorkerStatus
-  /**
-   * Resolves when the worker has joined and recovered what it was given first. Rejects with the error that made it
-   * fail.
-   */
+  /** Resolves when the worker has joined and recovered its first tasks. Rejects with the error that made it fail. */
   start(): Promise<void>
-  /** Drains, commits, leaves. With `hard` nothing more is committed. May be called more than once. */
+  /** Drains, commits and leaves. With `hard` nothing more is committed. May be called more than once. */
   stop(options?: { readonly hard?: boolean }): Promise<void>
   /** Resolves when the worker has stopped; rejects with the error that ended it. */
   readonly finished: Promise<void>
@@ -53,8 +53,8 @@ export interface Worker {
   commitTimes(): TimeStats
   assignment(): AssignmentView
   /**
-   * What the sites of the group's members sign requests to one another with; `undefined` before the worker has joined, and
-   * while the group's leader is of an earlier version. Not for logs, nor for any page.
+   * The secret with which the sites of the group's members sign requests to one another; `undefined` before the worker
+   * has joined, and while the group's leader has an earlier version. Must not appear in logs or on any page.
    */
   groupSecret(): string | undefined
   /** Calls `fn` at each such event, until the returned function is called. */
@@ -64,6 +64,6 @@ export interface Worker {
 
 /** A producer for commands and pages of processes without a worker. */
 export interface Client extends ClientContext {
-  /** Waits for sends under way, at most 5 s. The transport stays open: it is the caller's. */
+  /** Waits for sends under way, at most 5 s. The transport belongs to the caller, and stays open. */
   close(): Promise<void>
 }

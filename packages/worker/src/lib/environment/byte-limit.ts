@@ -1,7 +1,9 @@
 import type { HandOut } from './hand-out.ts'
 import type { ReasonBit } from './not-now.ts'
 
-/** How many bytes of something may be waiting at once, for the whole worker. While it is full no event is handed out. */
+/**
+ * Bounds the bytes of something that waits, for the whole worker. While the limit is reached no event is handed out.
+ */
 export class ByteLimit {
   readonly maxBytes: number
   readonly #reason: ReasonBit
@@ -9,7 +11,7 @@ export class ByteLimit {
   #bytes = 0
   #full = false
 
-  /** `handOut`: `undefined` where no events are handed out. */
+  /** `handOut`: `undefined` if no events are handed out. */
   constructor(maxBytes: number, reason: ReasonBit, handOut: Pick<HandOut, 'block' | 'unblock'> | undefined) {
     this.maxBytes = maxBytes
     this.#reason = reason
@@ -24,10 +26,10 @@ export class ByteLimit {
     return this.#full
   }
 
-  /** There are this many bytes more, or fewer. */
+  /** Adds to the count; a negative number subtracts. */
   count(bytes: number): void {
     this.#bytes += bytes
-    // Room again only when a quarter is free, so that hand-out does not stop and go with each of them.
+    // There is room again only when a quarter is free, so that hand-out does not alternate with every few bytes.
     const full = this.#bytes > this.maxBytes * (this.#full ? 0.75 : 1)
     if (full === this.#full) return
     this.#full = full

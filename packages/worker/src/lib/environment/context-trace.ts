@@ -3,22 +3,22 @@ import type { Clock } from '@millrace/core'
 import type { CurrentEvent } from '../contracts/event.ts'
 import type { ContextStorage } from '../contracts/worker-context.ts'
 
-/** An event that may block the event loop, as long as it is in flight. */
+/** An event that may block the event loop; it is followed while it is in flight. */
 export interface FollowedEvent {
   readonly open: boolean
 }
 
 export interface ContextTraceOptions {
   readonly clock: Pick<Clock, 'monotonic'>
-  /** Where the event is found in whose context code runs; without it nothing is found. */
+  /** The storage that holds the event in whose context code runs; without it nothing is found. */
   readonly contexts: ContextStorage | undefined
-  /** Milliseconds from which on a step of some code has blocked the event loop. */
+  /** How long a step of code may take before it counts as a block, in milliseconds. */
   readonly limitMs: number
 }
 
 /**
- * In the context of which event the event loop was blocked: shows a handler that blocks after it has waited for
- * something. Each promise and timer of the process costs two calls meanwhile, so it is on only while events are followed.
+ * Finds the event in whose context the event loop was blocked, even if its handler had yielded before. While it is on,
+ * each promise and timer of the process costs two extra calls, so it is on only while events are followed.
  */
 export class ContextTrace {
   readonly #options: ContextTraceOptions
@@ -54,7 +54,7 @@ export class ContextTrace {
     this.#hook?.disable()
   }
 
-  /** The context is asked for here: at the end of the step it may be that of the next event. */
+  /** Notes the context at the beginning of a step, because at its end it may be that of the next event. */
   #begins(): void {
     this.#event = this.#options.contexts?.getStore()?.event
     this.#beganMs = this.#options.clock.monotonic()

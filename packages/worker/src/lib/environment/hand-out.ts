@@ -3,38 +3,41 @@ import type { Lease } from './lease.ts'
 import type { LoopWatch } from './loop-watch.ts'
 import { NOT_NOW, type ReasonBit } from './not-now.ts'
 
-/** The longest that hand-out keeps the event loop from timers, sockets and pages. */
+/** The longest time for which hand-out keeps the event loop from timers, sockets and pages. */
 const LONGEST_TURN_MS = 10
-/** The same limit in chunks, for a clock that stands still. */
+/** The same limit as a number of chunks, for a clock that stands still. */
 const LONGEST_TURN_CHUNKS = 64
 
-/** Reads events, and is told when hand-out changes: a subscription. */
+/** A subscription, which reads events and is notified when hand-out changes. */
 export interface EventReader {
-  /** Events may be handed out again, or records of this topic have come. */
+  /** Called when events may be handed out again, or records of this topic have arrived. */
   wake(topic?: string): void
-  /** Events in flight may be waited for: those that only wait for more of them go on now. */
+  /** Called when something may wait for events in flight: a batch that waits for more events must go out now. */
   wanted(): void
   /**
-   * Events in flight are waited for, and nothing more is handed out: those that only wait for more of them are put
+   * Called when hand-out has stopped and events in flight are waited for: a batch that waits for more events is put
    * back.
    */
   drain(): void
-  /** Tasks were lost. */
+  /** Called when tasks were lost. */
   purge(): void
-  /** The worker has ended. */
+  /** Called when the worker has ended. */
   close(): void
 }
 
-/** Has an event that goes out by itself. */
+/** A reader with an event that must go out alone. */
 export interface FirstReader {
   wake(): void
 }
 
-/** Whether this worker hands out events now, and whoever waits for them. */
+/** Whether this worker hands out events now. Wakes readers that wait for it. */
 export class HandOut {
-  /** Reasons of `NOT_NOW`, each of which holds back every event; read before each. */
+  /** Reasons of `NOT_NOW`, each of which holds back every event. Read before each event. */
   blocked = 0
-  /** Grows with each turn of the event loop in which something was handed out: then `refresh` is to be called again. */
+  /**
+   * Grows with each turn of the event loop in which something was handed out. After a change `refresh` must be called
+   * again.
+   */
   turn = 0
   readonly watch: LoopWatch
   readonly #environment: Pick<WorkerEnvironment, 'clock' | 'log' | 'settings'>
@@ -44,7 +47,7 @@ export class HandOut {
   #turnEndsMs = 0
   #turnChunks = 0
   #inTurn = false
-  /** Is woken before all others when the turn is over. */
+  /** The reader that is woken before all others after this turn. */
   #first: FirstReader | undefined
 
   constructor(environment: Pick<WorkerEnvironment, 'clock' | 'log' | 'settings'>, lease: Lease, watch: LoopWatch) {
@@ -58,7 +61,7 @@ export class HandOut {
     this.#readers.push(reader)
   }
 
-  /** The place of a new event among all events of the worker. */
+  /** The number of a new event in the order of all events of the worker. */
   nextOrder(): number {
     return this.#nextOrder++
   }
@@ -74,8 +77,8 @@ export class HandOut {
   }
 
   /**
-   * Brings `blocked` up to date and gives it. Called before each chunk of events, and in each turn of the event loop: a
-   * worker may have slept since the last.
+   * Updates and returns `blocked`. Called before each chunk of events and in each turn of the event loop, because the
+   * worker may have been suspended since the last call.
    */
   refresh(): number {
     if (this.blocked !== 0) return this.blocked
@@ -90,8 +93,8 @@ export class HandOut {
   }
 
   /**
-   * Whether an event of `queue` may go out now as the only one of this turn of the event loop. If others have, it is the
-   * first of the next turn.
+   * Whether an event of `queue` may go out now as the only one of this turn of the event loop. If others went out, it
+   * becomes the first of the next turn.
    */
   alone(queue: FirstReader): boolean {
     const isFirst = !this.watch.isInRun
@@ -101,7 +104,7 @@ export class HandOut {
     return isFirst
   }
 
-  /** Something has changed for a task or a partition: readers check again. */
+  /** Called when something has changed for a task or a partition: readers check again. */
   wake(topic?: string): void {
     for (const reader of this.#readers) reader.wake(topic)
   }
@@ -118,7 +121,7 @@ export class HandOut {
     for (const reader of this.#readers) reader.purge()
   }
 
-  /** Nothing is handed out any more. */
+  /** Ends hand-out for good. */
   close(): void {
     this.block(NOT_NOW.closed)
     for (const reader of this.#readers) reader.close()
@@ -134,7 +137,7 @@ export class HandOut {
     if (this.#lease.hasRunOut)
       log.warn(
         {},
-        `No heartbeat for ${settings.sessionTimeoutMs} ms (sessionTimeout): nothing is handed out until the group is heard of again.`,
+        `No heartbeat for ${settings.sessionTimeoutMs} ms (sessionTimeout): nothing is handed out until a heartbeat succeeds.`,
       )
     this.#lease.whenBack(this)
   }

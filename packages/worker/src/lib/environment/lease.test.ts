@@ -4,7 +4,7 @@ import { Lease } from './lease.ts'
 
 const SESSION_MS = 100
 
-/** A lease of 100 ms whose last heartbeat was just now. */
+/** A lease of 100 ms, with its last heartbeat now. */
 function held() {
   const clock = manualClock()
   let heartbeatMs = clock.monotonic()
@@ -17,7 +17,7 @@ function held() {
   return { clock, lease, heartbeat }
 }
 
-test('runs out a session after the last heartbeat, and comes back with the next', async () => {
+test('runs out a session after the last heartbeat, and returns with the next one', async () => {
   const { clock, lease, heartbeat } = held()
   await clock.advance(SESSION_MS - 1)
   expect(lease.valid).toBe(true)
@@ -30,21 +30,21 @@ test('runs out a session after the last heartbeat, and comes back with the next'
   expect(lease.valid).toBe(true)
 })
 
-test('runs out while the machine is suspended, though its monotonic clock stands still', async () => {
+test('runs out while the machine is suspended, although its monotonic clock stands still', async () => {
   const { clock, lease, heartbeat } = held()
   await clock.advance(10)
   clock.suspend(SESSION_MS)
   expect(lease.valid).toBe(false)
   await heartbeat()
   expect(lease.valid).toBe(true)
-  // Together they are a session.
+  // Both times together are a session.
   clock.suspend(60)
   expect(lease.valid).toBe(true)
   await clock.advance(40)
   expect(lease.valid).toBe(false)
 })
 
-test('a wall clock that is set back does not make it longer; one that is set forwards costs it until the next heartbeat', async () => {
+test('setting the wall clock back does not extend it; setting it forward ends it until the next heartbeat', async () => {
   const { clock, lease, heartbeat } = held()
   await clock.advance(50)
   clock.set(clock.now() - 3_600_000)
@@ -68,7 +68,7 @@ test('ends at once when membership is lost, however fresh the last heartbeat, un
   await heartbeat()
   expect(lease.valid).toBe(false)
   expect(lease.check).toThrow('The group has gone on without this worker.')
-  // That it was lost has been said already.
+  // The loss of membership was reported already.
   expect(lease.hasRunOut).toBe(false)
   lease.renew()
   lease.check()
@@ -82,7 +82,7 @@ test('never runs out without sessions, but ends with the membership', () => {
   expect(isMillraceError(new Error('other'))).toBe(false)
 })
 
-test('those who wait for it hear once that it is back: with the next look, or at once when the worker has joined', async () => {
+test('waiters are notified once when it is back: at the next check, or at once when the worker has joined', async () => {
   const { clock, lease, heartbeat } = held()
   const back: string[] = []
   await clock.advance(SESSION_MS)

@@ -1,24 +1,24 @@
 import { type Clock, MillraceError, type Scheduled } from '@millrace/core'
 import type { Consumer } from '@millrace/core/driver'
 
-/** Waits for a lease that has run out. */
+/** Something that waits for a lease which has run out. */
 export interface LeaseWaiter {
-  /** The lease is valid again. */
+  /** Called when the lease is valid again. */
   leaseIsBack(): void
 }
 
 export interface LeaseTimes {
-  /** `undefined` where members are not thrown out: the lease never ends. */
+  /** `undefined` if members are never removed for silence: the lease then never runs out. */
   readonly sessionTimeoutMs: number | undefined
-  /** How often it is checked while somebody waits for it. */
+  /** How often the lease is checked while something waits for it. */
   readonly heartbeatIntervalMs: number
 }
 
 /**
- * Ownership of the worker's partitions, as far as it can know: until the session time-out has passed since its last
- * heartbeat that succeeded was sent, by whichever clock says so first: the monotonic one stands still while the machine is
- * suspended. A worker that slept longer must not write over its successor. A lease that has run out comes back when a
- * heartbeat succeeds in the same generation, for then nobody else can have taken over.
+ * The worker's ownership of its partitions, as far as the worker can know. It runs out a session time-out after the
+ * last successful heartbeat was sent, by the monotonic or the wall clock, whichever is first: the monotonic clock
+ * stands still while the machine is suspended. A worker that slept longer must not overwrite the rows of its successor.
+ * The lease returns when a heartbeat succeeds in the same generation, because then nobody else can have taken over.
  */
 export class Lease {
   readonly #clock: Clock
@@ -40,18 +40,18 @@ export class Lease {
     this.#member = member
   }
 
-  /** When the last heartbeat that succeeded was sent, on the monotonic clock; `-Infinity` before there was one. */
+  /** When the last successful heartbeat was sent, on the monotonic clock; `-Infinity` if there was none. */
   get lastHeartbeatMs(): number {
     return this.#member?.lastHeartbeatMs() ?? -Infinity
   }
 
-  /** Since the last heartbeat that succeeded was sent; `undefined` before there was one, and where there are no sessions. */
+  /** How long ago the last successful heartbeat was sent; `undefined` if there was none, or no sessions exist. */
   get ageMs(): number | undefined {
     if (this.#sessionTimeoutMs === undefined || this.lastHeartbeatMs === -Infinity) return undefined
     return this.#clock.elapsedSince(this.lastHeartbeatMs)
   }
 
-  /** For how long it has run out by itself; 0 while it has not. */
+  /** How long ago the lease ran out; 0 while it has not. */
   get expiredMs(): number {
     return Math.max((this.ageMs ?? 0) - (this.#sessionTimeoutMs ?? Infinity), 0)
   }
@@ -63,25 +63,28 @@ export class Lease {
     )
   }
 
-  /** The group has gone on without this worker: others may own its partitions now, even if the last heartbeat succeeded. */
+  /**
+   * Ends the lease because the group has gone on without this worker. Others may own its partitions now, even if the
+   * last heartbeat succeeded.
+   */
   end(): void {
     this.#isMember = false
   }
 
-  /** It has joined again. */
+  /** Renews the lease because the worker has joined again. */
   renew(): void {
     this.#isMember = true
   }
 
   /**
-   * Whether it has run out by itself: before the first join there is nothing to lose, and being thrown out is reported
-   * elsewhere.
+   * Whether the lease has run out for lack of heartbeats. False before the first join, when there is nothing to lose,
+   * and after a loss of membership, which is reported elsewhere.
    */
   get hasRunOut(): boolean {
     return this.#isMember && this.lastHeartbeatMs > -Infinity && !this.valid
   }
 
-  /** Throws `LEASE_EXPIRED` when it has run out. */
+  /** Throws `LEASE_EXPIRED` if the lease has run out. */
   readonly check = (): void => {
     if (this.valid) return
     throw new MillraceError(
@@ -92,13 +95,13 @@ export class Lease {
     )
   }
 
-  /** Notifies `waiter` once, when the lease is found to be back. */
+  /** Notifies `waiter` once, when the lease is back. */
   whenBack(waiter: LeaseWaiter): void {
     this.#waiters.add(waiter)
     this.#wait()
   }
 
-  /** The worker has joined: those who wait are notified at once instead of at the next check. */
+  /** Called when the worker has joined: waiters are notified at once instead of at the next check. */
   joined(): void {
     if (this.#timer === undefined || !this.valid) return
     this.#timer.cancel()

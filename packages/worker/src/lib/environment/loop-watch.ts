@@ -3,44 +3,43 @@ import type { CurrentEvent } from '../contracts/event.ts'
 import type { ContextStorage } from '../contracts/worker-context.ts'
 import { ContextTrace, type FollowedEvent } from './context-trace.ts'
 
-/** A stretch of time in which the event loop did not turn. */
+/** A time in which the event loop did not turn. */
 export interface Block {
   readonly ms: number
-  /** The process was computing, rather than stopped or waiting for something. */
+  /** True if the process was computing, rather than suspended or waiting. */
   readonly isBusy: boolean
-  /** In the context of which event, where one was followed. */
+  /** The event in whose context the block occurred, if that event was followed. */
   readonly event: CurrentEvent | undefined
 }
 
 export interface LoopWatchOptions {
   readonly clock: Clock
-  /** `undefined` where members are not thrown out; then nothing is watched. */
+  /** `undefined` if members are never removed for silence; then nothing is watched. */
   readonly sessionTimeoutMs: number | undefined
   readonly contexts?: ContextStorage | undefined
 }
 
-/** Is called after each block. */
+/** Notified after each block. */
 export interface BlockListener {
   /**
-   * The event loop was blocked for a third of the session or longer. Called in the first turn after that, or still in
-   * the same one.
+   * Called when the event loop was blocked for a third of the session or longer: in the first turn after the block, or
+   * still in the same one.
    */
   loopBlocked(block: Block): void
 }
 
 const CHECKS_PER_SESSION = 15
 /**
- * With a larger share of processor time than this, the process was computing rather than standing still. Low, since
- * many processes may share a processor.
+ * Above this share of processor time the process was computing rather than suspended. The share is low, because many
+ * processes may share a processor.
  */
 const BUSY_SHARE = 0.05
 
 /**
- * Notices when the event loop was blocked. It reads the clock in every turn that it gets, so a long time between two checks
- * was a time without a turn. Where events are handed out it also reads the clock at both ends of that *run*: what the
- * event loop calls at once, and all promises that go on by themselves after it. A handler that is called in a run and has
- * to wait for anything has yielded by the end of it, so a block within a run is the work of an event that was handed out
- * in it, and a block outside of runs is not.
+ * Notices when the event loop was blocked. It reads the clock in every turn, so a long time between two checks is a
+ * time without a turn. During hand-out it also reads the clock at both ends of a *run*: a callback of the event loop
+ * with all promises that continue directly after it. A handler that awaits anything has yielded by the end of its run.
+ * So a block within a run is the work of an event that was handed out in that run, and a block outside of runs is not.
  */
 export class LoopWatch {
   /** Grows with each check. */
@@ -71,22 +70,22 @@ export class LoopWatch {
     this.#tick()
   }
 
-  /** It may block the event loop: from now on until it is over, code that runs for it is watched. */
+  /** Watches code in the context of an event that may block the event loop, until the event is over. */
   follow(event: FollowedEvent): void {
     if (this.#timer !== undefined) this.#trace.follow(event)
   }
 
-  /** An event has been handed out in the run that is under way. */
+  /** Whether an event has been handed out in the current run. */
   get isInRun(): boolean {
     return this.#isInRun
   }
 
-  /** An event is handed out, or begins to be handled. */
+  /** Called when an event is handed out, or begins to be handled. */
   handedOut(): void {
     if (this.#isInRun || this.#timer === undefined) return
     this.check()
     this.#isInRun = true
-    // A tick that is asked for from within a promise comes when no other promise can go on.
+    // A microtask that is queued from within a promise runs after all promises that can continue.
     queueMicrotask(this.#endWithRun)
   }
 

@@ -6,12 +6,12 @@ export function taskId(partitions: number, partition: number): string {
   return `${partitions}-${partition}`
 }
 
-/** The task that a partition belongs to, of a topic with `partitions` partitions. */
+/** The task of a partition, for a topic with `partitions` partitions. */
 export function taskOf({ partition }: TopicPartition, partitions: number): TaskRef {
   return { partitions, partition, id: taskId(partitions, partition) }
 }
 
-/** The task of an id that another member has sent; `undefined` for a text that `taskId` does not make. */
+/** Parses a task id that another member has sent; `undefined` for a text that `taskId` does not make. */
 export function taskOfId(id: string): TaskRef | undefined {
   const [partitions = 0, partition = 0] = id.split('-', 2).map(Number)
   return taskId(partitions, partition) === id && partition >= 0 && partition < partitions

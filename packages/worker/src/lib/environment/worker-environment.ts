@@ -2,34 +2,40 @@ import type { Clock, Logger, Redact, ResolvedSettings, Sensor } from '@millrace/
 import type { Transport } from '@millrace/core/driver'
 import type { ContextStorage } from '../contracts/worker-context.ts'
 
-/** The settings of an app as its worker takes them: resolved and checked, all durations in milliseconds, all sizes in bytes. */
+/**
+ * The settings of an app in the form that its worker takes: resolved and checked, durations in milliseconds, sizes in
+ * bytes.
+ */
 export interface WorkerSettings extends ResolvedSettings {
-  /** As `processingGuarantee` says. */
+  /** Derived from `processingGuarantee`. */
   readonly exactlyOnce: boolean
 }
 
-/** What every part of a worker may use: one object, made once and passed along. */
+/** What every part of a worker may use: one object that is made once and passed along. */
 export interface WorkerEnvironment {
   /** Consumer group and prefix of internal names. */
   readonly appId: string
   /** Unique per process and run. */
   readonly workerId: string
   readonly settings: WorkerSettings
-  /** Not connected yet: `start` does that. Closed by the worker. */
+  /** Not connected yet: `start` connects it. Closed by the worker. */
   readonly transport: Transport
   readonly clock: Clock
   readonly log: Logger
-  /** For texts of errors that are kept or sent. Default: `redactText`. */
+  /** Cleans texts of errors that are kept or sent. Default: `redactText`. */
   readonly redact?: Redact
   readonly sensor: Sensor
-  /** What code of parts runs in. Without it nobody sees that a handler which has waited for something blocks the event loop. */
+  /**
+   * The storage for the context of code that parts run. Without it, a handler that blocks the event loop after an await
+   * is not found.
+   */
   readonly contexts?: ContextStorage
-  /** Freeze values that tables give out. */
+  /** Freeze the values that tables return. */
   readonly freeze: boolean
 }
 
 /**
- * The settings of an app for its worker.
+ * Makes the settings of a worker from those of an app.
  *
  * @example
  * createWorker({ …, settings: workerSettings(resolveSettings({ argument: { id: 'shop' } })) })

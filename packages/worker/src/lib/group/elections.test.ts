@@ -9,7 +9,7 @@ import { NO_GROUP_DATA } from './group-data.ts'
 
 const SESSION_MS = 1000
 
-/** A worker that has been elected, and hears of its group just now. */
+/** A worker that was elected, with a heartbeat just now. */
 function elected() {
   const clock = manualClock()
   const heartbeatMs = clock.monotonic()
@@ -35,7 +35,7 @@ test('a leader whose lease has run out may not act', async () => {
   expect(() => leadership.check()).toThrow(expect.objectContaining({ code: 'LEASE_EXPIRED' }))
 })
 
-test('a leader that another worker has followed may not act, though it still hears of its group', async () => {
+test('a leader that has a successor may not act, even if its heartbeats succeed', async () => {
   const { task, leadership } = elected()
   leadership.check()
   void task.close('another worker has it now')

@@ -12,7 +12,7 @@ export interface ElectionsOptions {
   readonly candidates: readonly Candidate[]
 }
 
-/** Lets candidates know when this worker leads the group: when it runs the task with the leader topic in it. */
+/** Notifies candidates when this worker leads the group, which it does while it runs the task with the leader topic. */
 export class Elections {
   readonly #environment: Pick<WorkerEnvironment, 'appId' | 'clock' | 'settings' | 'transport'>
   readonly #options: ElectionsOptions
@@ -25,13 +25,13 @@ export class Elections {
     this.#options = options
   }
 
-  /** Whoever runs it leads the group. */
+  /** Whether this is the task whose owner leads the group. */
   isLeaderTask(task: Task): boolean {
     const topic = leaderTopic(this.#environment.appId)
     return task.assigned.some((partition) => partition.topic === topic && partition.partition === 0)
   }
 
-  /** A task has begun to run here. */
+  /** Called when a task has begun to run here. */
   running(task: Task): void {
     if (!this.isLeaderTask(task)) return
     const { lease, member, candidates } = this.#options
@@ -51,7 +51,7 @@ export class Elections {
     for (const candidate of candidates) candidate.elected(leadership)
   }
 
-  /** False when the candidates took longer than that. */
+  /** Returns false if the candidates took longer than the limit. */
   async resign(limitMs: number): Promise<boolean> {
     const { candidates } = this.#options
     if (candidates.length === 0) return true
@@ -61,7 +61,7 @@ export class Elections {
   async #confirm(signal: AbortSignal): Promise<void> {
     const { clock, settings, transport } = this.#environment
     signal.throwIfAborted()
-    // Without sessions members are never thrown out, so the partition cannot belong to another one.
+    // Without sessions members are never removed for silence, so the partition cannot belong to another one.
     if (!transport.capabilities.sessions) return
     const calledMs = clock.monotonic()
     while (this.#options.lease.lastHeartbeatMs < calledMs) await clock.sleep(settings.heartbeatIntervalMs / 4, signal)

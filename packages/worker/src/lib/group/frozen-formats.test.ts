@@ -1,4 +1,4 @@
-// Bytes that versions have written, read by this one. Add those of new versions, and change none.
+// Bytes that earlier versions have written, read by this one. Add those of new versions, and never change one.
 import { systemClock } from '@millrace/core'
 import type { Consumer, ConsumerOptions } from '@millrace/core/driver'
 import { createMemoryLog, createMemoryTransport } from '@millrace/transport-embedded'
@@ -82,13 +82,13 @@ test('commit metadata 1', () => {
   )
 })
 
-test('commit metadata 1 with what agents were seen to send to', () => {
+test('commit metadata 1, with the topics to which agents were seen to send', () => {
   const { metadata } = committed('m1 count:0 >count>totals:0')
   expect(decodeCommitMetadata(committed(metadata))).toEqual(new Map([['count', { position: 100, finished: [] }]]))
   expect([...committedSends(metadata)].map((each) => parseSend(each))).toEqual([{ agent: 'count', topic: 'totals' }])
 })
 
-test('commit metadata 2: long text, with fields that later versions add', () => {
+test('commit metadata 2: long text, with fields of later versions', () => {
   const ranges = [
     { from: 205, to: 215 },
     { from: 216, to: 217 },
@@ -101,7 +101,7 @@ test('commit metadata 2: long text, with fields that later versions add', () => 
   )
 })
 
-test('commit metadata 2: references to pages, by their content', async () => {
+test('commit metadata 2: references to pages by their content', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('app-__progress', 2)
@@ -126,7 +126,7 @@ test('commit metadata 2: references to pages, by their content', async () => {
   await transport.close()
 })
 
-test('commit metadata of a later version is an error that names the partition, and no beginning at the offset', () => {
+test('commit metadata of a later version is an error that names the partition, and does not start subscriptions at the offset', () => {
   expect(() => decodeCommitMetadata(committed('m3 whatever'))).toThrow(
     expect.objectContaining({
       code: 'FORMAT_NEWER',
@@ -135,7 +135,7 @@ test('commit metadata of a later version is an error that names the partition, a
   )
 })
 
-/** Changes what the worker's leader sends, and what it says of itself. */
+/** Changes what the worker's leader sends, and what the worker sends about itself. */
 class OtherVersion extends LeasedTransport {
   groupData: Uint8Array | undefined
   memberData: ((data: Uint8Array) => Uint8Array) | undefined
@@ -172,25 +172,25 @@ async function warningsOf(prepare: (transport: OtherVersion) => void): Promise<r
   return warnings
 }
 
-test('a worker whose leader is of a later version says that it does not know who runs what', async () => {
+test('a worker whose leader has a later version warns that it does not know who runs which task', async () => {
   const warnings = await warningsOf((transport) => (transport.groupData = Buffer.from([3, 1, 2])))
   expect(warnings).toEqual([expect.stringContaining('its data has format 3, which this one cannot read')])
 })
 
-test('a worker whose leader is of an earlier version, which cannot read its data, says why it is given nothing', async () => {
+test('a worker whose leader has an earlier version that cannot read its data warns why it gets nothing', async () => {
   const other = Buffer.from(MEMBER.replace('"instanceId":"pod-1",', '') + '}')
   const seen = decodeMemberData(other)
   if (seen === undefined) throw new Error('The bytes of a member cannot be read.')
   const later = (data: Uint8Array): Uint8Array => Buffer.from(Buffer.from(data).toString().replace('"v":1', '"v":2'))
   expect(decodeMemberData(later(encodeMemberData(seen)))).toBeUndefined()
-  // The group of others that the leader knows.
+  // A leader of an earlier version knows only the others.
   const warnings = await warningsOf((transport) => {
     transport.memberData = later
     transport.groupData = Buffer.from(GROUP, 'base64')
   })
-  expect(warnings).toEqual([expect.stringContaining('cannot read what this worker says of itself')])
+  expect(warnings).toEqual([expect.stringContaining('cannot read the data of this worker')])
 })
 
-test('warns of nothing in a group of one version', async () => {
+test('a group of one version causes no warning', async () => {
   expect(await warningsOf(() => {})).toEqual([])
 })

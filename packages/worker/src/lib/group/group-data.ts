@@ -17,19 +17,22 @@ import { taskId } from '../environment/task-id.ts'
 
 /** Data that the leader sends to every member with its assignment. */
 export interface GroupData {
-  /** By task id. */
+  /** Owners by task id. */
   readonly owners: ReadonlyMap<string, TaskOwner>
-  /** Web address of every member by its name in the group, also of those that run no task. */
+  /** The web address of every member, by its name in the group; includes members that run no task. */
   readonly members: ReadonlyMap<string, string | undefined>
-  /** By task id: the member that warms up for the task and is to have it then. */
+  /** By task id: the member that warms up for the task, and gets it afterwards. */
   readonly warmUps: ReadonlyMap<string, string>
   /** Ids of tasks with a topic or table that no member runs. */
   readonly unassigned: readonly string[]
-  /** `topologyStamp` of each static member, by its name, as the assignment was made for it. */
+  /** `topologyStamp` of each static member, by its name, for which the assignment was made. */
   readonly stamps: ReadonlyMap<string, string>
-  /** The same as long as the group was never without a member; `undefined` when it is not known. */
+  /** Constant as long as the group is never without a member; `undefined` if unknown. */
   readonly life: string | undefined
-  /** What members sign requests to one another with, as long as the group lives; `undefined` when its leader gives none. */
+  /**
+   * The secret with which members sign requests to one another, constant for the life of the group; `undefined` if the
+   * leader sends none.
+   */
   readonly secret: string | undefined
 }
 
@@ -44,17 +47,20 @@ export const NO_GROUP_DATA: GroupData = {
 }
 
 /**
- * Every member has these bytes in its assignment, and the assignments of all are one record of the broker (1 MB by
- * default): each byte here costs as many as there are members. So a member is a number, a task is its place in a list,
- * and all is compressed. Format 1 was JSON, which begins with another byte.
+ * Every member has these bytes in its assignment, and the assignments of all members are one record of the broker (1 MB
+ * by default), so each byte counts once per member. Therefore members are numbers, tasks are positions in a list, and
+ * everything is compressed. Format 1 was JSON, which begins with another byte.
  */
 const VERSION = 2
-/** More than a group can have: its assignments are one record of the broker. */
+/** More than a group can have, because its assignments are one record of the broker. */
 const MOST_TASKS = 1_000_000
-/** No version of this makes more. A few bytes of anybody who may lead the group could unpack to any number. */
+/** No version makes more. Without a limit, a few bytes of anybody who leads the group could unpack to any size. */
 const MOST_BYTES = 8 * 1024 * 1024
 const NOBODY = 0xffff
-/** Up to here every group has room, and each rebalance of it need not wait for the last byte: 0.02 ms instead of 0.5 or more. */
+/**
+ * Below this size every group has room, so a rebalance need not wait for the best compression: 0.02 ms instead of 0.5
+ * or more.
+ */
 const SHORT_BYTES = 8_192
 const QUICKLY = { params: { [constants.BROTLI_PARAM_QUALITY]: 5 } }
 
@@ -78,7 +84,8 @@ export function encodeGroupData(data: GroupData): Uint8Array {
   bytes.writeUInt32BE(head.length)
   head.copy(bytes, 4)
   const unassigned = new Set(data.unassigned)
-  // Low bytes, then high bytes, then flags: equal values of most tasks become adjacent and compress to almost nothing.
+  // Low bytes come first, then high bytes, then flags: the equal values of most tasks become adjacent and compress to
+  // almost nothing.
   let at = 4 + head.length
   for (const partitions of counts)
     for (let partition = 0; partition < partitions; partition++, at++) {
@@ -95,8 +102,8 @@ const UUID = /[\da-f]{8}-(?:[\da-f]{4}-){3}([\da-f]{12})$/
 const LONGEST_NAME = 24
 
 /**
- * What a member is called in its group: its instance id, or else its member id. The long ones (a client's name and 36
- * characters of a UUID) are shortened, since every member gets the names of all.
+ * The name of a member in its group: its instance id, or otherwise its member id. Long ids (a client's name and 36
+ * characters of a UUID) are shortened, because every member gets the names of all.
  */
 export function memberName(id: string): string {
   if (id.length <= LONGEST_NAME) return id
@@ -104,14 +111,17 @@ export function memberName(id: string): string {
   return `~${random ?? createHash('sha256').update(id).digest('hex').slice(0, 12)}`
 }
 
-/** The format of data that a leader of a later version has made, and that cannot be read here; `undefined` for any other. */
+/**
+ * The format number, if a leader of a later version has made the data and it cannot be read here; otherwise
+ * `undefined`.
+ */
 export function newerGroupFormat(bytes: Uint8Array): number | undefined {
   const [format = 0] = bytes
   // The first format was JSON.
   return format > VERSION && format !== 0x7b ? format : undefined
 }
 
-/** Data of a format that is not known (a leader of a later version) is taken for no data. */
+/** Data of an unknown format (a leader of a later version) decodes as no data. */
 export function decodeGroupData(bytes: Uint8Array): GroupData {
   const read = bytes[0] === VERSION ? readPacked(bytes.subarray(1)) : readFirstFormat(bytes)
   return read ?? NO_GROUP_DATA
@@ -122,7 +132,7 @@ function readPacked(compressed: Uint8Array): GroupData | undefined {
   try {
     bytes = brotliDecompressSync(compressed, { maxOutputLength: MOST_BYTES })
   } catch {
-    // Not made by any version of this.
+    // No version writes this.
     return undefined
   }
   if (bytes.length < 4) return undefined
@@ -160,7 +170,9 @@ function readPacked(compressed: Uint8Array): GroupData | undefined {
   })
 }
 
-/** Of a leader that has not been updated yet: who runs what. Copies and stamps are for its own version. */
+/**
+ * Reads what a leader of an older version sends: who runs which task. Copies and stamps are only for its own version.
+ */
 function readFirstFormat(bytes: Uint8Array): GroupData | undefined {
   return readFields(bytes, 1, (json) => {
     const owners = new Map<string, TaskOwner>()

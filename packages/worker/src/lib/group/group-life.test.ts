@@ -10,23 +10,23 @@ test('newcomers begin a life, which every later member takes over', () => {
   const first = groupLife([member('b', 0), member('a', 0)])
   expect(first).toBe('a')
   expect(groupLife([member('b', 1, first), member('0', 0)])).toBe('a')
-  // The one after whom it was named is gone.
+  // The member after whom it was named is gone.
   expect(groupLife([member('0', 2, first), member('1', 0)])).toBe('a')
   expect(groupLife([member('2', 0)])).toBe('2')
 })
 
-test('one that comes back with another life takes over that of the later generation', () => {
+test('a member that returns with another life takes over that of the later generation', () => {
   expect(groupLife([member('sleeper', 3, 'old'), member('other', 7, 'new')])).toBe('new')
 })
 
-test('the secret of a group is that of its first newcomer, and another one only once nobody has it', () => {
+test('a group keeps the secret of its first newcomer until no member has it any more', () => {
   const first = [member('b', 0, undefined, 'of b'), member('a', 0, undefined, 'of a')]
   expect(groupSecret(first)).toBe('of a')
-  // A newcomer brings one of its own, and may lead at once.
+  // A newcomer brings its own secret, and may lead at once.
   expect(groupSecret([member('0', 0, undefined, 'of 0'), member('b', 1, 'a', 'of a')])).toBe('of a')
   expect(groupSecret([member('sleeper', 3, 'old', 'of old'), member('b', 7, 'a', 'of a')])).toBe('of a')
   expect(groupSecret([member('0', 0, undefined, 'of 0')])).toBe('of 0')
-  // An earlier version knows of no secrets, and may still be the eldest.
+  // An earlier version knows no secrets, and may still be the eldest.
   expect(groupSecret([member('eldest', 9, 'a'), member('0', 0, undefined, 'of 0')])).toBe('of 0')
   expect(groupSecret([member('eldest', 9, 'a')])).toBeUndefined()
 })

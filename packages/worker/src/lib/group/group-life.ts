@@ -4,9 +4,9 @@ import type { MemberData } from './member-data.ts'
 type LivingMember = { readonly id: string; readonly data: Pick<MemberData, 'life' | 'generation' | 'secret'> }
 
 /**
- * The life of a group lasts from its first member to its last one: whoever was in the group before passes it on, and only
- * a group of newcomers begins a new one, named after one of them. Of two lives (a member that was thrown out and comes
- * back) the one of the later generation goes on.
+ * The life of a group lasts from its first member to its last one. Members that were in the group before pass it on,
+ * and only a group of newcomers begins a new life, named after one of them. Of two lives (a member was removed and
+ * comes back) that of the later generation continues.
  */
 export function groupLife(members: readonly LivingMember[]): string {
   const [eldest] = byAge(members)
@@ -14,19 +14,19 @@ export function groupLife(members: readonly LivingMember[]): string {
 }
 
 /**
- * What members sign requests to one another with. It goes on like the life does, whoever leads: only where nobody has
- * one does the first of the newcomers' become the group's. `undefined` when all members are of an earlier version.
+ * The secret with which members sign requests to one another. Like the life it is passed on, whoever leads. If no
+ * member has one, that of the first newcomer becomes the group's. `undefined` if all members have an earlier version.
  */
 export function groupSecret(members: readonly LivingMember[]): string | undefined {
   return byAge(members).find(({ data }) => data.secret !== undefined)?.data.secret
 }
 
-/** 128 random bits, as text: every member has it in its data and in its assignment. */
+/** 128 random bits, as text, because members send it in their data and get it in their assignments. */
 export function newSecret(): string {
   return randomBytes(16).toString('base64url')
 }
 
-/** Those that were in the group before come first, the ones of the last generation among them, then the newcomers. */
+/** Sorts members of the last generation first, then others that were in the group before, then newcomers. */
 function byAge(members: readonly LivingMember[]): readonly LivingMember[] {
   return members.toSorted(
     (a, b) =>

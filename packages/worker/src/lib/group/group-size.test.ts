@@ -12,7 +12,7 @@ import { taskAssignor } from './task-assignor.ts'
 const TASKS = 1000
 const MEMBERS = 200
 const TOPICS = ['orders', 'payments', 'shop-orders-by-customer-repartition']
-/** `message.max.bytes` of a broker that nobody has changed: all that is known of a group is one record. */
+/** The default `message.max.bytes` of a broker: everything known of a group is one record. */
 const BROKER_TAKES = 1_048_588
 
 const topology = { topics: TOPICS, parts: ['order-totals', 'customers', 'open-payments'], standbys: 2 }
@@ -36,7 +36,7 @@ function data(
   }
 }
 
-/** As incompressible as a random one, and the same in each run. */
+/** As incompressible as a random one, but the same in each run. */
 function uuid(of: string): string {
   return createHash('md5')
     .update(of)
@@ -44,7 +44,7 @@ function uuid(of: string): string {
     .replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
 }
 
-/** One round of the group, with what it would take of the broker's record. */
+/** One round of the group, with the size of the broker's record for it. */
 function round(members: readonly GroupMember[]) {
   const view: GroupView = {
     members,
@@ -55,7 +55,7 @@ function round(members: readonly GroupMember[]) {
   const bytes = members.reduce((sum, { id, data: told, topics }) => {
     const given = assignments.get(id) ?? []
     const names = topics.reduce((length, topic) => length + topic.length + 8, 0)
-    // Of a member: its id, its client's id and address, time-outs; its subscription; its assignment.
+    // Each member counts with its id, its client's id and address, time-outs, its subscription and its assignment.
     return (
       sum +
       id.length +
@@ -74,7 +74,7 @@ function round(members: readonly GroupMember[]) {
 test('1,000 tasks on 200 members with two standbys fit into one record of the broker', () => {
   const topics = [...TOPICS, 'shop-__assignor-__leader']
   const ids = Array.from({ length: MEMBERS }, (_, at) => `shop-${uuid(`id ${at}`)}`)
-  // As it comes to be with time: no order in who runs what.
+  // The owners of tasks are in disorder, as after many rebalances.
   const inDisorder = (seed: number): readonly string[][] => {
     const order = Array.from({ length: TASKS }, (_, partition) => ({
       task: taskId(TASKS, partition),

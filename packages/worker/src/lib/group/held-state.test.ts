@@ -12,7 +12,10 @@ const HOUR_MS = 60 * 60 * 1000
 const clock = manualClock()
 const [counts, sums] = [countTable('counts'), countTable('sums')]
 
-/** What the store has of the two tables in partition 0, open when `isOpen`; and what is left to read of one of them. */
+/**
+ * The held state, if the store has this of the two tables in partition 0, open when `isOpen`, and this much is left to
+ * read of one of them.
+ */
 async function held(
   checkpoints: readonly (Partial<Checkpoint> | undefined)[],
   {
@@ -57,7 +60,7 @@ async function held(
   return found.get('1-0')
 }
 
-test('is the sum over the tables of a task, open or left on the disk', async () => {
+test('is the sum over the tables of a task, whether open or only on disk', async () => {
   expect(await held([])).toBeUndefined()
   expect(await held([{ offset: 5 }, { offset: 7 }])).toBe(12)
   expect(await held([{ offset: 5 }, { offset: 7 }], { isOpen: true })).toBe(12)
@@ -66,15 +69,15 @@ test('is the sum over the tables of a task, open or left on the disk', async () 
   expect(await held([{ offset: 5 }], { inUseOnly: true, isOpen: true })).toBe(5)
 })
 
-test('what could not be used is not counted: of a changelog that was made anew, or too old', async () => {
+test('rows that cannot be used are not counted: those of a recreated changelog, or too old ones', async () => {
   expect(await held([{ offset: 5, topicId: 'another' }, { offset: 7 }])).toBe(7)
   const wallTimeMs = clock.now() - 13 * HOUR_MS
   expect(await held([{ offset: 5, wallTimeMs }])).toBeUndefined()
-  // What is open is at the end of its changelog, to which nothing may have come for long.
+  // An open store is at the end of its changelog, to which nothing may have been written for long.
   expect(await held([{ offset: 5, wallTimeMs }], { isOpen: true })).toBe(5)
 })
 
-test('a task that has a long way to go has no state yet', async () => {
+test('a task with much left to recover counts as having no state', async () => {
   expect(await held([{ offset: 5 }, { offset: 7 }], { isOpen: true, remaining: 10 })).toBe(12)
   expect(await held([{ offset: 5 }, { offset: 7 }], { isOpen: true, remaining: 11 })).toBeUndefined()
 })

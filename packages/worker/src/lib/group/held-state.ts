@@ -4,17 +4,17 @@ import type { TopicDirectory } from '../topics/topic-directory.ts'
 import type { PlannedMember } from './member-data.ts'
 
 /**
- * How much of the state of each task each member holds, and so how much it would have to read before it can go on with the
- * task. All in changelog offsets: after compaction there are fewer rows than that.
+ * How much of the state of each task each member holds, and so how much it would have to read before it could take over
+ * the task. Counted in changelog offsets, of which compaction leaves fewer rows.
  */
 export class HeldState {
   readonly #absorbed = new Map<string, Map<string, number>>()
   readonly #caughtUp = new Map<string, Set<string>>()
-  /** Of members that can be warmed up. */
+  /** Acceptable lag of members that can be warmed up. */
   readonly #acceptableLag = new Map<string, number>()
-  /** By task: how much the most advanced member has absorbed. */
+  /** By task: how much the most advanced member has read. */
   readonly #furthest = new Map<string, number>()
-  /** By task: how much there is that somebody has whole. 0 when nobody has, or nobody says so. */
+  /** By task: how much state exists that some member has completely. 0 if no member has, or none reports it. */
   readonly #whole = new Map<string, number>()
 
   constructor(members: readonly PlannedMember[]) {
@@ -28,8 +28,8 @@ export class HeldState {
   }
 
   /**
-   * To be called for each task before it is asked for. The owner of a task has all of its state. If the owner is gone,
-   * copies that have caught up have it; what lies on disks may be of any age, and nobody should wait for it.
+   * Must be called for each task before it is queried. The owner of a task has all of its state. If the owner is gone,
+   * copies that have caught up have it. Rows on disk may be of any age, and no member should wait for them.
    */
   measure(
     task: string,
@@ -41,7 +41,7 @@ export class HeldState {
     this.#whole.set(task, most(owner === undefined ? members.filter((one) => this.hasCaughtUp(task, one)) : [owner]))
   }
 
-  /** Whether this member has a copy, however old. */
+  /** Whether this member has a copy, of any age. */
   holds(task: string, member: string): boolean {
     return this.#absorbed.get(task)?.has(member) === true
   }
@@ -56,24 +56,27 @@ export class HeldState {
     return (this.#furthest.get(task) ?? 0) - this.#absorbedBy(task, member)
   }
 
-  /** Whether the member has a copy that is about as good as the best. */
+  /** Whether the member's copy is about as good as the best. */
   isWarm(task: string, member: string): boolean {
     return this.holds(task, member) && this.lag(task, member) <= (this.#acceptableLag.get(member) ?? 0)
   }
 
-  /** Whether the member can go on with the task at once. One of an earlier version cannot be warmed up: it has to. */
+  /**
+   * Whether the member can take over the task at once. A member of an earlier version cannot be warmed up, so it always
+   * counts as ready.
+   */
   isReady(task: string, member: string): boolean {
     const acceptable = this.#acceptableLag.get(member)
     if (acceptable === undefined || this.hasCaughtUp(task, member)) return true
     return (this.#whole.get(task) ?? 0) - this.#absorbedBy(task, member) <= acceptable
   }
 
-  /** Negative when the member should rather be given task `a`, positive for `b`. */
+  /** Negative if the member should rather get task `a`, positive if rather `b`. */
   compare(a: string, b: string, member: string): number {
     return (
       Number(this.isReady(b, member)) - Number(this.isReady(a, member)) ||
       Number(this.holds(b, member)) - Number(this.holds(a, member)) ||
-      // If others have copies, one of them may be about to get the task.
+      // If other members have copies, one of them may be about to get the task.
       this.#copies(a) - this.#copies(b) ||
       this.lag(a, member) - this.lag(b, member)
     )
@@ -95,9 +98,9 @@ function entry<V>(map: Map<string, V>, key: string, make: () => V): V {
 }
 
 /**
- * How much of the state of tasks is in this worker's store, as the sum of changelog offsets absorbed: of tasks that run, of
- * warm copies, and, unless `inUseOnly`, of what lies on its disk from earlier. A task whose recovery has more than
- * `acceptableLag` offsets to go is left out: it has no state yet that would be a reason to leave it here.
+ * How much of the state of tasks this worker's store holds, as the sum of the changelog offsets that it has read: for
+ * tasks that run here, for warm copies, and, unless `inUseOnly`, for rows left on disk from earlier. A task that still
+ * has more than `acceptableLag` offsets to recover is left out, because its state is no reason yet to leave it here.
  */
 export function stateHere(
   topics: Pick<TopicDirectory, 'groups' | 'statesWith'>,

@@ -35,7 +35,7 @@ const UNPACKED = brotliDecompressSync(GROUP.subarray(1))
 const HEAD_END = 4 + UNPACKED.readUInt32BE()
 const HEAD: unknown = JSON.parse(UNPACKED.subarray(4, HEAD_END).toString())
 
-/** The bytes as they are; what they unpack to; the JSON in that. */
+/** Mutated at one of three levels: the bytes themselves, what they unpack to, or the JSON in that. */
 const groupData = fc.oneof(
   mutatedBytes(GROUP),
   mutatedBytes(UNPACKED).map(packed),
@@ -64,7 +64,7 @@ const partition = fc.record({
   partition: fc.constantFrom(0, 1, 2, 3, 3, 4, 99, -1, 2 ** 31 - 1),
 })
 
-/** What the worker is given, as far as it is not what it should be. */
+/** The partitions that the worker is given, if they are not the right ones. */
 const assigned: fc.Arbitrary<readonly TopicPartition[] | undefined> = fc.option(fc.array(partition, { maxLength: 6 }), {
   nil: undefined,
 })
@@ -73,15 +73,15 @@ const given: fc.Arbitrary<Given> = fc.record({ groupData, ownData, assigned })
 
 const AT_ONCE = 10
 
-/** What a leader gives out in one rebalance. */
+/** What a leader sends in one rebalance. */
 interface Given {
   readonly groupData: Buffer
   readonly ownData: Buffer
-  /** `undefined` for what is right. */
+  /** `undefined` for the right partitions. */
   readonly assigned: readonly TopicPartition[] | undefined
 }
 
-/** A worker under a leader that gives out these, one after the other, and then leaves. */
+/** Runs a worker under a leader that sends these one after the other, and then leaves. */
 async function attack(list: readonly Given[]): Promise<void> {
   const log = createMemoryLog()
   const outside = new Outside(log)
@@ -120,7 +120,7 @@ async function attack(list: readonly Given[]): Promise<void> {
 }
 
 test(
-  `${ATTACKS} mutated assignments: a worker goes on, and nothing is lost or counted twice`,
+  `a worker survives ${ATTACKS} mutated assignments, and nothing is lost or counted twice`,
   { timeout: 600_000 },
   async () => {
     await fc.assert(fc.asyncProperty(fc.array(given, { minLength: AT_ONCE, maxLength: AT_ONCE }), attack), {
@@ -130,12 +130,12 @@ test(
   },
 )
 
-test('a copy of a task that was assigned too does not keep the task from being opened', async () => {
+test('a task is opened even if the leader also wants a copy of it here', async () => {
   const assigned = [0, 1, 2, 3].map((number) => ({ topic: 'in', partition: number }))
   await attack([{ groupData: Buffer.from(GROUP), ownData: OWN, assigned }])
 })
 
-test.each([2_000_000, 5_000_000])('a few bytes that unpack to %d tasks tell nothing', (tasks) => {
+test.each([2_000_000, 5_000_000])('a few bytes that unpack to %d tasks are ignored', (tasks) => {
   const head = Buffer.from(
     JSON.stringify({ names: ['w'], addresses: [''], stamps: [''], warmUps: {}, counts: [tasks] }),
   )

@@ -7,11 +7,11 @@ import { Outside, until } from '../fixtures/test-worker.fixture.ts'
 import { encodeMemberData } from './member-data.ts'
 
 const NUMBERS = 40
-/** Join at once in one run. */
+/** How many join at once in one run. */
 const MEMBERS = 20
 const ALL = Array.from({ length: 2 * NUMBERS }, (_, number) => number)
 
-/** What a member with this app says of itself; every field is there. */
+/** The valid data of a member of this app, with every field. */
 const LEAVING: Readonly<Record<string, unknown>> = JSON.parse(
   Buffer.from(
     encodeMemberData({
@@ -35,11 +35,11 @@ const LEAVING: Readonly<Record<string, unknown>> = JSON.parse(
   ).toString(),
 )
 
-/** Given tasks of its own, and given none. */
+/** Data of members that claim tasks, and of members that claim none. */
 const said = fc.oneof(mutatedJson({ ...LEAVING, isLeaving: undefined }), mutatedJson(LEAVING))
 
 test(
-  `${ATTACKS} members that say mutated things of themselves: the worker that leads goes on, and handles each record once`,
+  `the leader survives ${ATTACKS} members with mutated data, and handles each record once`,
   { timeout: 600_000 },
   async () => {
     await fc.assert(

@@ -16,11 +16,11 @@ import type { TaskTopology } from '../topics/topic-directory.ts'
 
 /** How a member is warmed up before it takes over tasks. */
 export interface WarmUpData {
-  /** Changelog offsets that it may lack of a task's state when it takes it over. */
+  /** How many changelog offsets of a task's state it may lack when it takes over the task. */
   readonly acceptableLag: number
-  /** Copies that the group may have under way at a time. */
+  /** How many copies the group may have under way at a time. */
   readonly most: number
-  /** Ids of the tasks whose copies here have caught up with their changelogs, since they are being read. */
+  /** Ids of the tasks whose copies here have been at the end of their changelogs at least once. */
   readonly caughtUp: readonly string[]
 }
 
@@ -30,35 +30,38 @@ export interface MemberData {
   readonly groups: ReadonlyMap<number, TaskTopology>
   /** Ids of the tasks it runs. */
   readonly tasks: readonly string[]
-  /** Generation in which it was given them; of two that claim a task, the later one has it. */
+  /** The generation in which it was given them. If two members claim a task, the later generation wins. */
   readonly generation: number
   /**
-   * Tasks whose state it holds, those it runs among them, and how many changelog offsets of each it has absorbed. Earlier
-   * versions name only standbys.
+   * The tasks whose state it holds, including those it runs, and how many changelog offsets of each it has read.
+   * Earlier versions list only standbys.
    */
   readonly warm: ReadonlyMap<string, number>
-  /** `undefined` in an earlier version, which takes tasks without having been warmed up. */
+  /** `undefined` from an earlier version, which takes tasks without a warm-up. */
   readonly warmUp?: WarmUpData | undefined
   readonly address: string | undefined
-  /** Of a static member: its instance id, which outlives its member id. */
+  /** The instance id of a static member, which outlives its member id. */
   readonly instanceId?: string | undefined
-  /** `GroupData.life` of the group that it was in; `undefined` for a newcomer. */
+  /** `GroupData.life` of its last group; `undefined` for a newcomer. */
   readonly life: string | undefined
-  /** `GroupData.secret` of the group that it was in; a random one from a newcomer, for a group that has none yet. */
+  /** `GroupData.secret` of its last group; a newcomer sends a random one, for a group that has none yet. */
   readonly secret?: string | undefined
   /** Events that may have blocked its event loop, and those that the group has passed on to it. */
   readonly blockingEvents?: readonly BlockingEvent[] | undefined
-  /** It stops: it keeps `tasks`, whose events it waits for, and is given nothing else. An earlier version gives it some. */
+  /**
+   * The member is stopping: it keeps `tasks`, for whose events it waits, and gets no others. A leader of an earlier
+   * version may still give it some.
+   */
   readonly isLeaving?: boolean | undefined
 }
 
-/** A member of the group, as whoever plans the assignment sees it. */
+/** A member of the group, as the planner of an assignment sees it. */
 export interface PlannedMember {
   readonly id: string
   readonly data: MemberData
 }
 
-/** Fields may be added: members of other versions pass over those that they do not know. */
+/** Fields may be added, because members of other versions ignore unknown ones. */
 const VERSION = 1
 
 export function encodeMemberData(data: MemberData): Uint8Array {
@@ -75,14 +78,14 @@ export function encodeMemberData(data: MemberData): Uint8Array {
     instanceId,
     life,
     secret,
-    // The name of the field is older than that of the class: other versions know this one.
+    // Other versions know this field by its old name.
     ...(blockingEvents.length === 0 ? {} : { suspects: blockingEvents }),
     isLeaving,
   }
   return Buffer.from(JSON.stringify(json))
 }
 
-/** `undefined` for data of another format, or with a field that cannot be right: such a member can be given nothing. */
+/** `undefined` for data of another format, or with an impossible field: such a member gets nothing. */
 export function decodeMemberData(bytes: Uint8Array): MemberData | undefined {
   return readFields(bytes, VERSION, (fields) => ({
     groups: asMap(fields['groups'], asCount, asTopology),
@@ -107,7 +110,7 @@ function asTopology(value: unknown): TaskTopology {
   const fields = asFields(value)
   const topics = asTexts(fields['topics'])
   return {
-    // A topic named twice would count twice, and be assigned twice.
+    // A topic named twice would be counted and assigned twice.
     topics: mustBe(new Set(topics).size === topics.length, topics),
     parts: asTexts(fields['parts']),
     standbys: optional(fields['standbys'], asInteger),
@@ -136,7 +139,7 @@ function asBlockingEvent(value: unknown): BlockingEvent {
   }
 }
 
-/** Stands for the topology of a member. */
+/** A digest of the topology of a member. */
 export function topologyStamp(groups: MemberData['groups']): string {
   const topology = [...groups]
     .toSorted(([a], [b]) => a - b)

@@ -4,7 +4,7 @@ import { asBlockingEvents } from './member-data.ts'
 
 /** Data that the leader sends to one member only, with its assignment. */
 export interface OwnData {
-  /** By task id: the copies that it keeps warm, and which of the task's copies each is, from 0 on. */
+  /** By task id: the warm copies that it keeps, and the number of each among the task's copies, from 0. */
   readonly standbys: ReadonlyMap<string, number>
   /** Events in its partitions that may block the event loop. */
   readonly blockingEvents: readonly BlockingEvent[]
@@ -12,7 +12,7 @@ export interface OwnData {
 
 export const NO_OWN_DATA: OwnData = { standbys: new Map(), blockingEvents: [] }
 
-/** Fields may be added: members of other versions pass over those that they do not know. */
+/** Fields may be added, because members of other versions ignore unknown ones. */
 const VERSION = 1
 
 export function encodeOwnData({ standbys, blockingEvents }: OwnData): Uint8Array {
@@ -25,7 +25,7 @@ export function encodeOwnData({ standbys, blockingEvents }: OwnData): Uint8Array
   )
 }
 
-/** Data of a format that is not known is taken for no data: it keeps no copies then. */
+/** Data of an unknown format decodes as no data: the member then keeps no copies. */
 export function decodeOwnData(bytes: Uint8Array): OwnData {
   const read = readFields(bytes, VERSION, ({ standbys, suspects }) => ({
     standbys: asMap(standbys, asText, asInteger),

@@ -1,14 +1,14 @@
 import { taskId } from '../environment/task-id.ts'
 import type { HeldState } from './held-state.ts'
 
-/** Tasks of one partition count, and who can run them. */
+/** The tasks of one partition count, and the members that can run them. */
 export interface TaskGroup {
   readonly partitions: number
-  /** Those that may be given them. */
+  /** Members that may get such tasks. */
   readonly members: readonly string[]
-  /** Those that may keep what they have, these among them. */
+  /** Members that may keep the tasks they have; includes `members`. */
   readonly keepers: readonly string[]
-  /** Warm copies wanted of each task. */
+  /** How many warm copies each task should have. */
   readonly standbys: number
 }
 
@@ -21,11 +21,11 @@ interface Move {
 /** Whether a task may go to a member. */
 type MayMove = (task: string, to: string) => boolean
 
-/** Tasks on members, while they are being placed. */
+/** The tasks of members while they are being placed. */
 export class Placement {
   readonly #members: readonly string[]
   readonly #groups: TaskGroup[] = []
-  /** Member → partition count → partitions, in the order in which they were given. */
+  /** Member → partition count → partitions, in the order in which they were placed. */
   readonly #held = new Map<string, Map<number, number[]>>()
   readonly #load = new Map<string, number>()
   readonly #taken = new Set<string>()
@@ -56,8 +56,8 @@ export class Placement {
   }
 
   /**
-   * To members that have a copy of the task's state, if there are any. One that has been kept warm here is proof that the
-   * member knows all that the owner before knew.
+   * Gives a task to members that have a copy of its state, if there are any. A copy that was kept warm proves that the
+   * member knows everything its previous owner knew.
    */
   giveRest(): void {
     for (const group of this.#groups) {
@@ -73,8 +73,8 @@ export class Placement {
   }
 
   /**
-   * Moves tasks from members with more to members with at least two fewer, along a chain if it must be, until there are
-   * none.
+   * Moves tasks from members with more to members with at least two fewer, along a chain if necessary, until no such
+   * pair is left.
    */
   balance(mayMove: MayMove): void {
     for (;;) {
@@ -109,12 +109,12 @@ export class Placement {
     })
   }
 
-  /** Of the tasks that may, the one of which the member has the least to read. */
+  /** Moves the permitted task of which the receiving member has the least to read. */
   #move({ partitions, from, to }: Move, mayMove: MayMove): void {
     const list = this.#held.get(from)?.get(partitions) ?? []
     const [partition] = list
       .filter((one) => mayMove(taskId(partitions, one), to))
-      // Last in, first out: along a chain that is the same task.
+      // Last in, first out, so that a chain moves the same task on.
       .toReversed()
       .toSorted((a, b) => this.#state.compare(taskId(partitions, a), taskId(partitions, b), to))
     if (partition === undefined) return
@@ -127,7 +127,7 @@ export class Placement {
   #chain(mayMove: MayMove): readonly Move[] | undefined {
     const byLoad = this.#members.toSorted((a, b) => this.#loadOf(b) - this.#loadOf(a))
     const lightest = this.#loadOf(byLoad.at(-1) ?? '')
-    // Members that were reached in vain from a more loaded one are no use to a less loaded one either.
+    // Members that were reached without success from a more loaded one are of no use to a less loaded one either.
     const seen = new Set<string>()
     for (const start of byLoad) {
       if (this.#loadOf(start) - lightest < 2) return undefined

@@ -14,7 +14,7 @@ function member(
   return { id, data: { groups, tasks, generation, warm: new Map(), address: undefined, life: undefined } }
 }
 
-/** The members as they come to the next rebalance, each with what it was given. */
+/** The members as they join the next rebalance, each with what it was given. */
 function after(members: readonly PlannedMember[], plan: AssignmentPlan): PlannedMember[] {
   return members.map(({ id, data }) => ({
     id,
@@ -56,7 +56,7 @@ test('every task has one owner, loads differ by one at most, the order of member
   )
 })
 
-test('nothing moves when nothing changed; one member more takes its share and nothing else moves; one less moves only what it had', () => {
+test('nothing moves without a change; a new member takes only its share; only the tasks of a leaving member move', () => {
   fc.assert(
     fc.property(group, (members) => {
       const first = planAssignment(members)
@@ -80,7 +80,7 @@ test('nothing moves when nothing changed; one member more takes its share and no
   )
 })
 
-test('members of several versions that begin together: a task goes only to those who know most of it, and everything is run by someone', () => {
+test('if members of several versions start together, tasks go only to those that know most, and every task runs', () => {
   fc.assert(
     fc.property(
       fc.array(fc.subarray(['a', 'b', 'c', 'd']), { minLength: 1, maxLength: 6 }),
@@ -103,15 +103,15 @@ test('members of several versions that begin together: a task goes only to those
   )
 })
 
-test('members that can take different groups are levelled along chains', () => {
+test('members that can run different groups are balanced along chains', () => {
   const only = (...counts: number[]): ReadonlyMap<number, TaskTopology> =>
     new Map(counts.map((count) => [count, { topics: [`t${count}`], parts: [] }]))
-  // m0 can run the group of 6 only, m1 both, m2 the group of 1 only.
+  // m0 can run only the group of 6, m1 both, and m2 only the group of 1.
   const plan = planAssignment([member('m0', only(6)), member('m1', only(6, 1)), member('m2', only(1))])
   expect(loads([member('m0', only(6)), member('m1', only(6, 1)), member('m2', only(1))], plan)).toEqual([3, 3, 1])
 })
 
-test('a task that nobody has is given only to members that know all of it', () => {
+test('a task without an owner goes only to members that know all of it', () => {
   const old = new Map([[4, { topics: ['a'], parts: ['x'] }]])
   const next = new Map([[4, { topics: ['a'], parts: ['x', 'y'] }]])
   const plan = planAssignment([member('m0', old, [taskId(4, 0)]), member('m1', old), member('m2', next)])
@@ -121,11 +121,11 @@ test('a task that nobody has is given only to members that know all of it', () =
     ['4-2', 'm2'],
     ['4-3', 'm2'],
   ])
-  // Nobody runs the new table of what the version before has kept.
+  // No member runs the new table together with what the previous version has kept.
   expect(plan.unassigned).toEqual(['4-0'])
 })
 
-test('of two that claim a task the later generation keeps it; one that holds its state is preferred', () => {
+test('of two members that claim a task the later generation keeps it; a member that holds its state is preferred', () => {
   const topology = new Map([[2, { topics: ['a'], parts: [] }]])
   const claimed = planAssignment([member('m0', topology, ['2-0'], 3), member('m1', topology, ['2-0'], 4)])
   expect(claimed.owners.get('2-0')).toBe('m1')
@@ -135,7 +135,7 @@ test('of two that claim a task the later generation keeps it; one that holds its
   expect(preferred.owners.get('2-1')).toBe('m1')
 })
 
-test('warm copies: never with the owner, as many as wanted, even, and they stay where they are', () => {
+test('warm copies are never with the owner, as many as wanted, evenly spread, and stay in place', () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 7 }),
@@ -179,7 +179,7 @@ test('when a member goes, its tasks go to those that have copies', () => {
   )
 })
 
-test('a member that comes is given tasks that it has copies of', () => {
+test('a new member gets tasks of which it has copies', () => {
   const topology = new Map([[8, { topics: ['t'], parts: ['x'], standbys: 1 }]])
   const [one, two] = [
     member('m0', topology, ['8-0', '8-1', '8-2', '8-3', '8-4', '8-5', '8-6', '8-7'], 4),
@@ -203,7 +203,7 @@ test('a member that comes is given tasks that it has copies of', () => {
   expect(given).toEqual(expect.arrayContaining(['8-1', '8-4']))
 })
 
-/** As members report the copies that they were given. */
+/** The members with the copies that they were given, as they would report them. */
 function withCopies(members: readonly PlannedMember[], plan: AssignmentPlan): PlannedMember[] {
   return members.map(({ id, data }) => ({
     id,
@@ -214,7 +214,7 @@ function withCopies(members: readonly PlannedMember[], plan: AssignmentPlan): Pl
   }))
 }
 
-test('a member that is leaving keeps what it claims and is given nothing else; alone, it leaves the rest to nobody', () => {
+test('a leaving member keeps the tasks that it claims and gets no others; if it is alone, the others have no owner', () => {
   const topology = new Map([[8, { topics: ['t'], parts: [] }]])
   const leaving = ({ id, data }: PlannedMember): PlannedMember => ({ id, data: { ...data, isLeaving: true } })
   const busy = leaving(member('a', topology, ['8-1', '8-5'], 3))
@@ -224,7 +224,7 @@ test('a member that is leaving keeps what it claims and is given nothing else; a
   const alone = planAssignment([busy])
   expect([...alone.owners.keys()]).toEqual(['8-1', '8-5'])
   expect(alone.unassigned).toHaveLength(6)
-  // Nor is its load balanced: what it waits for would be handled again elsewhere.
+  // Its load is not balanced either, because the events for which it waits would be handled again elsewhere.
   const most = ['8-0', '8-1', '8-2', '8-3', '8-4', '8-5', '8-6']
   const uneven = planAssignment([leaving(member('a', topology, most, 3)), member('b', topology), member('c', topology)])
   expect([...uneven.owners].filter(([, owner]) => owner === 'a').map(([task]) => task)).toEqual(most)

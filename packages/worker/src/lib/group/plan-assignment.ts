@@ -10,7 +10,7 @@ export interface AssignmentPlan {
   readonly owners: ReadonlyMap<string, string>
   /** Task id to the members that keep warm copies of it, the first choice first. */
   readonly standbys: ReadonlyMap<string, readonly string[]>
-  /** Task id to the member that is to have it, once it has a copy of its state. */
+  /** Task id to the member that gets it once that member has a copy of its state. */
   readonly warmUps: ReadonlyMap<string, string>
   /** Partition counts of the tasks. */
   readonly counts: readonly number[]
@@ -19,9 +19,10 @@ export interface AssignmentPlan {
 }
 
 /**
- * Who runs which task: as even as can be (to within one where all members know all topics), and with as few moves from
- * what members have as that allows. A task that has an owner moves only to a member that has next to nothing of its state
- * to read; the others warm up first, and have it in a later plan. The order of members and topics has no influence.
+ * Plans who runs which task: as evenly as possible (to within one if all members know all topics), and with as few
+ * moves from the current owners as that allows. A task with an owner moves only to a member that has next to nothing of
+ * its state left to read. Other members warm up first, and get it in a later plan. The order of members and topics does
+ * not matter.
  */
 export function planAssignment(members: readonly PlannedMember[]): AssignmentPlan {
   const sorted = members.toSorted((a, b) => compare(a.id, b.id))
@@ -45,11 +46,11 @@ export function planAssignment(members: readonly PlannedMember[]): AssignmentPla
     }
   }
   placement.giveRest()
-  // A member that stops waits for an event of each task that it still claims: elsewhere the event would be handled again.
+  // A stopping member waits for an event of each task that it still claims; elsewhere the event would be handled again.
   const awaited = new Set([...claims].flatMap(([task, member]) => (leaving.has(member) ? [task] : [])))
   placement.balance((task, member) => !awaited.has(task) && state.isReady(task, member))
   const owners = placement.owners()
-  // Balance as if every member had all the state it needs: where tasks should be in the end.
+  // Balances as if every member had all the state it needs, which gives the final place of each task.
   placement.balance(() => true)
   const standbys = planStandbys(
     versions.map((version) => ({
@@ -77,9 +78,10 @@ function claimsOf(members: readonly PlannedMember[]): ReadonlyMap<string, string
 }
 
 /**
- * What the members know of the tasks of one partition count, which differs while a new version is rolled out. Tasks are
- * given to those that know most; whoever has one already keeps it, whatever it lacks, until one of those has caught up:
- * the version before goes on with what it has always done, and it alone could be given everything at once.
+ * What the members know of the tasks of one partition count, which differs while a new version is rolled out. Tasks go
+ * to the members that know most. An owner keeps its task, whatever it lacks, until one of those members has caught up.
+ * Otherwise the first worker of the new version would get everything at once, although the previous version can
+ * continue.
  */
 class Versions {
   readonly partitions: number
@@ -99,7 +101,7 @@ class Versions {
       ]
       for (const one of known) this.#all.add(one)
       this.#known.set(id, new Set(known))
-      // It keeps what it waits for, and is given nothing.
+      // A leaving member keeps the tasks for whose events it waits, and gets no others.
       if (data.isLeaving === true) continue
       const key = JSON.stringify(known)
       const others = alike.get(key)

@@ -10,7 +10,7 @@ const ALL = Object.entries(COUNTS).flatMap(([topic, count]) =>
 const taskOf = ({ topic, partition }: TopicPartition): string => `${COUNTS[topic]}-${partition}`
 const some = fc.subarray(ALL)
 
-test('afterwards exactly the tasks of the new assignment are here, each with all its partitions; those that change nothing stay', () => {
+test('the result is exactly the new assignment, each task with all its partitions, and unchanged tasks stay', () => {
   fc.assert(
     fc.property(some, some, (before, after) => {
       const has = (list: readonly TopicPartition[]) => (one: TopicPartition) =>
@@ -39,7 +39,7 @@ test('afterwards exactly the tasks of the new assignment are here, each with all
   )
 })
 
-test('topics of another version are passed over', () => {
+test('topics of another version are ignored', () => {
   const old = { topic: 'old', partition: 0 }
   expect(planRebalance({ lost: [], kept: [old], gained: [] }, new Map(), (topic) => COUNTS[topic])).toEqual({
     lost: [],
@@ -48,7 +48,7 @@ test('topics of another version are passed over', () => {
   })
 })
 
-test.each([-1, 3, 99, 0.5, 2 ** 31])('partition %d, which the topic does not have, is passed over', (partition) => {
+test.each([-1, 3, 99, 0.5, 2 ** 31])('partition %d, which the topic does not have, is ignored', (partition) => {
   const plan = planRebalance(
     { lost: [], kept: [], gained: [{ topic: 'a', partition }, ALL[0] ?? { topic: 'a', partition: 0 }] },
     new Map(),
@@ -57,7 +57,7 @@ test.each([-1, 3, 99, 0.5, 2 ** 31])('partition %d, which the topic does not hav
   expect(plan.gained.map(({ id }) => id)).toEqual(['3-0'])
 })
 
-test('a partition that is named twice is one of the task', () => {
+test('a partition that is named twice counts once', () => {
   const twice = { topic: 'a', partition: 1 }
   const plan = planRebalance({ lost: [], kept: [], gained: [twice, { ...twice }] }, new Map(), (topic) => COUNTS[topic])
   expect(plan.gained).toMatchObject([{ id: '3-1', assigned: [twice] }])

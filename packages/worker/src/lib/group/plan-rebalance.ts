@@ -3,28 +3,29 @@ import type { AssignmentChange } from '@millrace/core/driver'
 import type { TaskRef } from '../contracts/task.ts'
 import { taskOf } from '../environment/task-id.ts'
 
-/** A task with all partitions that it has now. */
+/** A task with all its partitions. */
 export interface GainedTask extends TaskRef {
   readonly assigned: readonly TopicPartition[]
 }
 
 export interface RebalancePlan {
-  /** Ids of tasks to be closed, those among them that come back with other partitions. */
+  /** Ids of tasks to close, including those that are reopened with other partitions. */
   readonly lost: readonly string[]
-  /** Ids of tasks that go on as they are. */
+  /** Ids of tasks that stay as they are. */
   readonly kept: readonly string[]
-  /** Tasks to be opened. */
+  /** Tasks to open. */
   readonly gained: readonly GainedTask[]
 }
 
 /**
- * What a new assignment means for the tasks that are here. A task of which only some partitions change is opened anew:
- * its positions, rows and transaction belong together.
+ * What a new assignment means for the tasks that are here. If only some partitions of a task change, the task is
+ * reopened, because its positions, rows and transaction belong together.
  *
  * @param here by task id
- * @param partitionsOf count of a topic that this worker reads; partitions of topics without one are passed over: a static member may be given
- *   topics of the version before when it comes back with another. Passed over, too, are partitions that the topic does not
- *   have and those named twice: another client of Kafka may lead the group, and give out what it likes
+ * @param partitionsOf partition count of a topic that this worker reads. Partitions of other topics are ignored: a
+ * static member that returns
+ *   with a new version may get topics of the old one. So are partitions that the topic does not have, and duplicates,
+ *   because another client of Kafka may lead the group and send anything
  */
 export function planRebalance(
   { lost, kept, gained }: Pick<AssignmentChange, 'lost' | 'kept' | 'gained'>,

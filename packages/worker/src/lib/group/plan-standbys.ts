@@ -5,15 +5,15 @@ export interface StandbyGroup {
   readonly partitions: number
   /** Members that run such tasks. */
   readonly keepers: readonly string[]
-  /** Warm copies wanted of each task. */
+  /** How many warm copies each task should have. */
   readonly standbys: number
-  /** Whether a member knows all that the owner knows, so that it could go on in its place. */
+  /** Whether a member knows everything that the owner knows, so that it could replace it. */
   readonly mayCopy: (owner: string, member: string) => boolean
 }
 
 /**
- * Who keeps warm copies of which task: never its owner, as evenly as the copies that are there already allow. Who has run
- * a task until now has its state as it was a moment ago, and is the first choice.
+ * Plans who keeps warm copies of which task: never its owner, and as evenly as the existing copies allow. The previous
+ * owner of a task is the first choice, because its state is almost current.
  */
 export function planStandbys(
   groups: readonly StandbyGroup[],
@@ -31,7 +31,7 @@ export function planStandbys(
     if (copies <= 0) continue
     const share = Math.ceil((partitions * copies) / keepers.length)
     const ofGroup = new Map<string, number>()
-    // Spread the copies of one owner's tasks over many members: when it goes, they share its tasks.
+    // Spreads the copies of one owner's tasks over many members, which share its tasks when it goes.
     const ofOwner = new Map<string, number>()
     const forOwner = (owner: string | undefined, member: string): number => ofOwner.get(`${owner}\n${member}`) ?? 0
     const fits = (member: string): boolean => (ofGroup.get(member) ?? 0) < share

@@ -9,12 +9,12 @@ const ACCEPTABLE = 100
 const MOST = 2
 const CUT = 150
 
-/** A worker of a simulated group: what it runs, and what it holds of others' state. */
+/** A worker of a simulated group: the tasks it runs, and the state of others that it holds. */
 interface Worker {
   readonly id: string
-  /** Of an earlier version: says nothing of what it runs, and makes no warm-up copies. */
+  /** An earlier version, which does not report what it runs, and makes no warm-up copies. */
   readonly isOld: boolean
-  /** Keeps the state of tasks that it does not run any more. */
+  /** Keeps the state of tasks that it no longer runs. */
   readonly isDurable: boolean
   /** Partition counts of the tasks that it can run. */
   readonly knows: ReadonlySet<number>
@@ -27,11 +27,11 @@ interface Worker {
 
 interface Round {
   readonly plan: AssignmentPlan
-  /** Tasks that changed hands between members that were there before and after. */
+  /** Tasks that moved between members that were present before and after. */
   readonly moved: readonly string[]
 }
 
-/** A group without clocks or brokers: rebalances, and copies that are read in between. */
+/** A group without clocks or brokers, with rebalances and with copies that are read in between. */
 class Group {
   readonly workers: Worker[] = []
   readonly #topology: ReadonlyMap<number, TaskTopology>
@@ -65,7 +65,7 @@ class Group {
   }
 
   rebalance(): Round {
-    // The cut before it, which copies have not read when they join: more than is acceptable.
+    // A commit before the rebalance adds rows that copies have not read when they join: more than is acceptable.
     for (const [task, size] of this.#sizes) if (size > CUT) this.#sizes.set(task, size + CUT)
     const members = this.workers.map((worker) => this.#member(worker))
     const before = ownersOf(this.workers)
@@ -79,7 +79,10 @@ class Group {
     return { plan, moved }
   }
 
-  /** Reads of each warm-up copy as much as `read` says; true when one has caught up by that, which is told to the group. */
+  /**
+   * Each warm-up copy reads as much as `read` returns. Returns true if one has thereby caught up, which the group
+   * learns.
+   */
   warmUp(read: (task: string) => number): boolean {
     let asks = false
     for (const [task, id] of this.#plan.warmUps) {
@@ -108,7 +111,7 @@ class Group {
     const before = ownersOf(this.workers)
     const underWay = [...plan.warmUps].filter(([task, to]) => {
       const [owner, holder] = [worker(before.get(task)), worker(to)]
-      // Nobody knows how far an earlier version is, and it makes no copies.
+      // An earlier version does not report its state, and makes no copies.
       if (owner?.isOld !== false || holder?.isOld !== false || plan.standbys.get(task)?.includes(to) === true)
         return false
       const isReady = holder.tasks.has(task) || holder.caughtUp.has(task)
@@ -139,7 +142,7 @@ class Group {
     for (const [task, owner] of plan.owners) if (owner === id) tasks.add(task)
     const kept = new Set<string>()
     for (const [task, holders] of plan.standbys) if (holders.includes(id)) kept.add(task)
-    // Standbys are read at once, so that what they hold makes no difference to what is tested.
+    // Standbys are read at once, so that their state does not affect the test.
     for (const task of kept) {
       copies.set(task, this.#sizeOf(task))
       caughtUp.add(task)
@@ -159,7 +162,7 @@ function ownersOf(workers: readonly Worker[]): ReadonlyMap<string, string> {
   return new Map(workers.flatMap(({ id, tasks }) => [...tasks].map((task) => [task, id] as const)))
 }
 
-/** Partition counts, with copies wanted, and how far the changelogs of each task are. */
+/** Partition counts with the wanted copies, and the changelog size of each task. */
 const world = fc
   .tuple(
     fc.uniqueArray(fc.integer({ min: 1, max: 12 }), { minLength: 1, maxLength: 3 }),
@@ -183,7 +186,7 @@ const happening = fc.oneof(
   { weight: 1, arbitrary: fc.nat().map((nth) => ({ type: 'leave' as const, nth })) },
 )
 
-/** Goes on until no copy has anything to read; gives the rebalances that were asked for. */
+/** Continues until no copy has anything left to read. Returns the rebalances that were asked for. */
 function settle(group: Group, read: () => number): readonly Round[] {
   const rounds: Round[] = []
   for (let quiet = 0; quiet < 200 && rounds.length < 200; quiet++) {
@@ -194,7 +197,7 @@ function settle(group: Group, read: () => number): readonly Round[] {
   return rounds
 }
 
-test('whoever joins and leaves: even in the end; no task moves to a member that lacks its state, and each rebalance that is asked for moves one', () => {
+test('under joins and leaves the load becomes even, no task moves to a member without its state, and each requested rebalance moves a task', () => {
   fc.assert(
     fc.property(
       world,
@@ -208,7 +211,7 @@ test('whoever joins and leaves: even in the end; no task moves to a member that 
           if (happened.type === 'join') group.join(`m${i}`, happened)
           else if (group.workers.length > 1) group.leave(happened.nth % group.workers.length)
           group.rebalance()
-          // Somebody else may come before the copies have caught up.
+          // Another member may come before the copies have caught up.
           for (let turn = random.next().value ?? 0; turn > 0; turn -= 1000)
             if (group.warmUp(() => random.next().value ?? 0)) expect(group.rebalance().moved.length).toBeGreaterThan(0)
         })
@@ -225,7 +228,7 @@ test('whoever joins and leaves: even in the end; no task moves to a member that 
   )
 })
 
-test('members that can run some of the tasks only, so that several must move together: it comes to an end', () => {
+test('planning terminates even if members can run only some tasks and several must move together', () => {
   fc.assert(
     fc.property(
       world,
@@ -249,7 +252,7 @@ test('members that can run some of the tasks only, so that several must move tog
   )
 })
 
-test('a copy under way goes on, though one of another task would be read sooner', () => {
+test('a copy under way continues even if that of another task would be read sooner', () => {
   const groups = new Map([[4, { topics: ['t'], parts: ['x'] }]])
   const rest = { groups, generation: 1, address: undefined, life: undefined }
   const warmUp = { acceptableLag: ACCEPTABLE, most: 1, caughtUp: [] }
@@ -262,7 +265,7 @@ test('a copy under way goes on, though one of another task would be read sooner'
   expect(warmUps).toEqual(new Map([['4-1', 'b']]))
 })
 
-test('copies under way go on in a rebalance that has nothing to do with them', () => {
+test('copies under way continue through an unrelated rebalance', () => {
   fc.assert(
     fc.property(
       world,
@@ -270,7 +273,7 @@ test('copies under way go on in a rebalance that has nothing to do with them', (
       fc.infiniteStream(fc.nat({ max: 2000 })),
       (...all) => {
         const [{ topology, sizes }, joining, random] = all
-        // A standby that has caught up meanwhile is a reason for a move.
+        // A standby that has caught up meanwhile would be a reason for a move.
         fc.pre([...topology.values()].every(({ standbys }) => standbys === undefined))
         const group = new Group(topology, sizes)
         group.join('first', { isOld: false, isDurable: false })
@@ -288,7 +291,7 @@ test('copies under way go on in a rebalance that has nothing to do with them', (
   )
 })
 
-test('what has caught up and can move only together with another task is kept until then', () => {
+test('a copy that has caught up is kept if its task can move only together with another one', () => {
   const topic = (name: string): TaskTopology => ({ topics: [name], parts: [name] })
   const [left, right] = [topic('left'), topic('right')]
   const warm = (...tasks: readonly string[]): ReadonlyMap<string, number> => new Map(tasks.map((task) => [task, 5000]))
@@ -301,7 +304,7 @@ test('what has caught up and can move only together with another task is kept un
     const holds = warm(...tasks, ...caughtUp)
     return { id, data: { groups, tasks, generation: 1, warm: holds, warmUp, address: undefined, life: undefined } }
   }
-  // Loads of 4, 3 and 2, which only two moves together make even.
+  // The loads are 4, 3 and 2, and only two moves together make them even.
   const a = member('a', new Map([[4, left]]), { tasks: ['4-0', '4-1', '4-2', '4-3'] })
   const groups = new Map([
     [4, left],

@@ -3,23 +3,23 @@ import type { HeldState } from './held-state.ts'
 export interface WarmUpsWanted {
   /** Who runs each task for now. */
   readonly owners: ReadonlyMap<string, string>
-  /** Who should run it in the end. */
+  /** The final owner of each task. */
   readonly wanted: ReadonlyMap<string, string>
   readonly standbys: ReadonlyMap<string, readonly string[]>
   readonly state: HeldState
-  /** Copies under way at a time that are not standbys anyway. */
+  /** How many copies may be under way at a time, apart from standbys. */
   readonly most: number
 }
 
 /**
- * Which members warm up for which tasks: those that should have a task and would have to read too much of it first. Copies
- * under way go on before others are begun, or rebalances would throw away what they have read. One that has caught up and
- * waits (its task can move only together with another one) takes no place.
+ * Plans which members warm up for which tasks: those that should get a task but would have too much of its state to
+ * read. Copies under way continue before others begin, because otherwise rebalances would discard what they have read.
+ * A copy that has caught up and waits (its task can move only together with another one) does not count for the limit.
  */
 export function planWarmUps({ owners, wanted, standbys, state, most }: WarmUpsWanted): ReadonlyMap<string, string> {
   const warmUps = new Map<string, string>()
   const waiting = [...wanted]
-    // What needs no copy is left out, and does not lose one that it has.
+    // A task that needs no copy is left out, but keeps one that it has.
     .filter(([task, to]) => owners.get(task) !== to && (state.holds(task, to) || !state.isReady(task, to)))
     .toSorted(
       ([a, toA], [b, toB]) =>

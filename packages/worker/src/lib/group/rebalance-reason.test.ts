@@ -9,7 +9,7 @@ const group = (members: readonly string[], warmUps: Readonly<Record<string, stri
   warmUps: new Map(Object.entries(warmUps)),
 })
 
-it('says who came and who went', () => {
+it('says how many workers joined and left', () => {
   const reason = (before: readonly string[], after: readonly string[], isFirst = false): string =>
     rebalanceReason({ before: group(before), after: group(after), self: 'a', isFirst })
   expect(reason([], ['a'], true)).toBe('this worker joined')
@@ -28,7 +28,7 @@ it('says that tasks have moved to their copies', () => {
       self: 'a',
       isFirst: false,
     })
-  expect(reason({ '4-0': 'a' })).toBe('a task moved to where it is warm')
-  expect(reason({ '4-0': 'a', '4-2': 'a', '4-1': 'b' })).toBe('2 tasks moved to where they are warm')
+  expect(reason({ '4-0': 'a' })).toBe('a task moved to its warm copy')
+  expect(reason({ '4-0': 'a', '4-2': 'a', '4-1': 'b' })).toBe('2 tasks moved to their warm copies')
   expect(reason({ '4-0': 'b', '4-2': 'c' })).toBe('nobody joined or left')
 })

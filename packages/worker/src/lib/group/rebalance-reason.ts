@@ -9,10 +9,10 @@ export interface RebalanceSeen {
   readonly isFirst: boolean
 }
 
-/** Why there was a rebalance, as far as a member can see from the group before and after it. */
+/** The reason of a rebalance, as far as a member can see it from the group before and after. */
 export function rebalanceReason({ before, after, self, isFirst }: RebalanceSeen): string {
   if (isFirst) return 'this worker joined'
-  // After the membership was lost nothing is known of the group before.
+  // After a loss of membership the previous group is unknown.
   if (before.members.size === 0) return 'this worker joined again'
   const came = [...after.members.keys()].filter((member) => !before.members.has(member) && member !== self).length
   const went = [...before.members.keys()].filter((member) => !after.members.has(member) && member !== self).length
@@ -25,7 +25,7 @@ export function rebalanceReason({ before, after, self, isFirst }: RebalanceSeen)
     ...(came > 0 ? [`${workers(came)} joined`] : []),
     ...(went > 0 ? [`${workers(went)} left`] : []),
     ...(warm > 0
-      ? [`${warm === 1 ? 'a task' : `${warm} tasks`} moved to where ${warm === 1 ? 'it is' : 'they are'} warm`]
+      ? [`${warm === 1 ? 'a task' : `${warm} tasks`} moved to ${warm === 1 ? 'its warm copy' : 'their warm copies'}`]
       : []),
   ]
   return parts.length > 0 ? parts.join(', ') : 'nobody joined or left'

@@ -18,7 +18,7 @@ import { decodeMemberData } from './member-data.ts'
 
 const PARTITIONS = 8
 
-/** Tells what a worker says of itself when it joins. */
+/** Records what a worker sends about itself when it joins. */
 class ToldTransport extends LeasedTransport {
   onJoin: (data: Uint8Array) => void = () => {}
 
@@ -32,7 +32,7 @@ class ToldTransport extends LeasedTransport {
   }
 }
 
-/** How often each number was handled to the end, over all workers of a test. */
+/** How often each number was finished, over all workers of a test. */
 class Tally {
   readonly handled = new Map<number, number>()
 
@@ -73,7 +73,7 @@ async function sendWhile(outside: Outside, total: number, work: () => Promise<vo
   await Promise.all([sending(), work()])
 }
 
-test('clean joins and leaves under load: every record once, by every agent', async () => {
+test('under load with clean joins and leaves, every agent handles every record once', async () => {
   const log = createMemoryLog()
   const outside = await topic(log)
   const [fast, slow] = [new Tally(), new Tally()]
@@ -111,7 +111,7 @@ test('clean joins and leaves under load: every record once, by every agent', asy
   expect(committedSum(log)).toBe(total)
 })
 
-test('kills: nothing is lost; tables count what was committed once', async () => {
+test('under kills nothing is lost, and tables count every committed event once', async () => {
   const log = createMemoryLog()
   const outside = await topic(log)
   const tally = new Tally()
@@ -149,13 +149,13 @@ test('kills: nothing is lost; tables count what was committed once', async () =>
   const sum = live
     .flatMap(({ worker }) => [...countsOf(worker.context.openStates(counts)).values()])
     .reduce((a, b) => a + b, 0)
-  // At least once: what was handled and not committed before a kill counts again.
+  // At least once, an event that was handled but not committed before a kill counts again.
   expect(sum).toBeGreaterThanOrEqual(total)
   expect(sum - total).toBeLessThanOrEqual([...tally.handled.values()].reduce((a, b) => a + b, 0) - total)
   for (const { worker } of live) await worker.stop()
 })
 
-test('tasks that stay keep their tables: nothing is recovered again', async () => {
+test('tasks that stay keep their tables, without another recovery', async () => {
   const log = createMemoryLog()
   const outside = await topic(log)
   const counts = countTable('counts')
@@ -182,7 +182,7 @@ test('tasks that stay keep their tables: nothing is recovered again', async () =
   await first.worker.stop()
 })
 
-test('a worker that is thrown out drops what it has in flight, and comes back', async () => {
+test('a worker that is removed from the group drops its events in flight, and rejoins', async () => {
   const log = createMemoryLog()
   const outside = await topic(log)
   const tally = new Tally()
@@ -203,7 +203,7 @@ test('a worker that is thrown out drops what it has in flight, and comes back', 
   }
   await outside.numbers('in', { count: 100, partitions: PARTITIONS })
   const { worker, transport } = await runWorker(log, app)
-  await until('one in flight', () => worker.stats().agents['stuck']?.active === 1)
+  await until('one event in flight', () => worker.stats().agents['stuck']?.active === 1)
   worker.on('partitionsLost', (lost) => {
     block = false
     expect(lost.length).toBe(PARTITIONS)
@@ -216,7 +216,7 @@ test('a worker that is thrown out drops what it has in flight, and comes back', 
   expect(committedSum(log)).toBe(100)
 })
 
-test('a worker that is thrown out takes the life and the secret of its group along, and comes back with it', async () => {
+test("a worker that is removed from the group keeps the group's life and secret, and rejoins with them", async () => {
   const log = createMemoryLog()
   await topic(log)
   const lives: (string | undefined)[] = []
@@ -237,9 +237,9 @@ test('a worker that is thrown out takes the life and the secret of its group alo
     },
   )
   transport.expire()
-  await until('it to be back', () => worker.stats().rebalances === 2)
+  await until('the worker to be back', () => worker.stats().rebalances === 2)
   transport.expire()
-  await until('it to be back again', () => worker.stats().rebalances === 3)
+  await until('the worker to be back again', () => worker.stats().rebalances === 3)
   const [first, second, third] = lives
   expect(first).toBeUndefined()
   expect(second).toBeDefined()
@@ -249,7 +249,7 @@ test('a worker that is thrown out takes the life and the secret of its group alo
   await worker.stop()
 })
 
-test('two rebalances in a row, while recovering, and a stop in the middle', async () => {
+test('nothing is lost with two rebalances in a row during a recovery, and a stop in between', async () => {
   const log = createMemoryLog()
   const outside = await topic(log)
   const tally = new Tally()
@@ -278,7 +278,7 @@ test('two rebalances in a row, while recovering, and a stop in the middle', asyn
   await Promise.all(left.map(({ worker }) => worker.stop()))
 })
 
-test('more workers than partitions: the others wait', async () => {
+test('with more workers than partitions the surplus workers wait', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 2)
@@ -296,7 +296,7 @@ test('more workers than partitions: the others wait', async () => {
   expect(tally.duplicates).toBe(0)
 })
 
-test('members share a secret, which outlives whoever made it and whoever leads', async () => {
+test('members share a secret, which outlives its maker and every leader', async () => {
   const log = createMemoryLog()
   await topic(log)
   const app: TestApp = { agents: [{ name: 'a', topics: ['in'], handler: () => {} }] }
@@ -308,7 +308,7 @@ test('members share a secret, which outlives whoever made it and whoever leads',
   await first.worker.stop()
   const third = await runWorker(log, app, { id: 'w2' })
   await second.worker.stop()
-  await until('it to be alone', () => third.worker.assignment().members.size === 1)
+  await until('the worker to be alone', () => third.worker.assignment().members.size === 1)
   expect(third.worker.groupSecret()).toBe(secret)
   await third.worker.stop()
   const later = await runWorker(log, app, { id: 'w3' })

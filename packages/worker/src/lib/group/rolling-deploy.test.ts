@@ -15,7 +15,7 @@ interface Worker {
   readonly id: string
   readonly version: Version
   readonly tasks: Set<string>
-  /** Copies that it keeps, all read to their ends by the next rebalance. */
+  /** Its warm copies, all read to their ends by the next rebalance. */
   readonly copies: Set<string>
 }
 
@@ -23,17 +23,17 @@ interface Deploy {
   readonly partitions: number
   readonly workers: number
   readonly standbys: number
-  /** What the new version adds, beside what both have. */
+  /** The topics and parts that the new version adds. */
   readonly adds: { readonly topics: readonly string[]; readonly parts: readonly string[] }
-  /** A new worker starts before an old one stops. */
+  /** Whether a new worker starts before an old one stops. */
   readonly surge: boolean
 }
 
-/** A group in which one version takes the place of another, worker by worker. */
+/** A group in which a new version replaces the old one, worker by worker. */
 class Rollout {
   readonly workers: Worker[] = []
   readonly #deploy: Deploy
-  /** By task: the versions that have run it, in their order. */
+  /** By task: the versions that have run it, in order. */
   readonly #ran = new Map<string, Version[]>()
   #generation = 0
   #started = 0
@@ -61,12 +61,12 @@ class Rollout {
     return this.workers.map(({ tasks }) => tasks.size)
   }
 
-  /** Rebalances, with all copies read to their ends in between, until nothing moves any more. */
+  /** Rebalances until nothing moves any more, with all copies read to their ends in between. */
   settle(): void {
     for (let round = 0; this.rebalance(); round++) expect(round).toBeLessThan(2 * this.#deploy.partitions + 2)
   }
 
-  /** True when there is something to warm up. */
+  /** Returns true if there is something to warm up. */
   rebalance(): boolean {
     const plan = planAssignment(this.workers.map((worker) => this.#member(worker)))
     this.#check(plan)
@@ -86,7 +86,7 @@ class Rollout {
     const ran = this.#ran.get(task) ?? []
     if (ran.at(-1) !== version) ran.push(version)
     this.#ran.set(task, ran)
-    // What has begun to run with the new version does not lose half of itself again.
+    // A task that has begun to run with the new version does not return to the old one.
     expect(ran.join()).toMatch(/^(old|new|old,new)$/)
   }
 
@@ -97,7 +97,7 @@ class Rollout {
       const before = this.workers.find(({ tasks }) => tasks.has(task))
       const owner = this.workers.find((worker) => worker.id === id)
       if (before === undefined || before === owner) continue
-      // Whoever runs a task keeps it until another one, which knows as much, has its state.
+      // The owner of a task keeps it until another member that knows as much has its state.
       expect(owner?.copies.has(task)).toBe(true)
       expect(owner?.version === 'old' && before.version === 'new').toBe(false)
     }
@@ -143,7 +143,7 @@ test('one new worker among four old ones takes its share of the tasks, not all o
   for (let i = 0; i < 4; i++) rollout.start('old')
   rollout.settle()
   rollout.start('new')
-  // Nothing moves before the new one has copies.
+  // Nothing moves before the new worker has copies.
   rollout.rebalance()
   expect(rollout.loads).toEqual([3, 3, 3, 3, 0])
   rollout.settle()
@@ -162,7 +162,7 @@ const deploys: fc.Arbitrary<Deploy> = fc.record({
   surge: fc.boolean(),
 })
 
-test('a whole rolling deploy: every task is run all the time, moves only to where its state is, and never back; even in the end', () => {
+test('in a rolling deploy every task always runs, moves only to its state, never moves back, and loads end up even', () => {
   fc.assert(
     fc.property(deploys, fc.infiniteStream(fc.boolean()), (deploy, settles) => {
       const rollout = new Rollout(deploy)
@@ -174,7 +174,7 @@ test('a whole rolling deploy: every task is run all the time, moves only to wher
         for (const step of steps) {
           if (step === 'start') rollout.start('new')
           else if (rollout.has('old')) rollout.stop('old')
-          // The deploy may go on before copies have caught up.
+          // The deploy may continue before copies have caught up.
           if (settles.next().value === true) rollout.settle()
           else rollout.rebalance()
         }
@@ -200,7 +200,7 @@ test('the old workers keep an even load while the deploy waits for copies', () =
   )
 })
 
-test('a warm copy with the version before is worth more than none: what has run there goes on there', () => {
+test('a task prefers a worker of the previous version with a warm copy over one without a copy', () => {
   const topology: TaskTopology = { topics: ['in'], parts: ['counts'], standbys: 1 }
   const base = { generation: 1, address: undefined, life: undefined }
   const warmUp = { acceptableLag: ACCEPTABLE, most: MOST, caughtUp: [] as readonly string[] }

@@ -25,13 +25,13 @@ async function pair(): Promise<{ log: MemoryLog; outside: Outside }> {
 
 const committed = (log: MemoryLog): number => log.committed('app').reduce((sum, { offset }) => sum + offset, 0)
 
-test('a worker that was killed is back in its place by the id in its store: no rebalance, only the tail is read', async () => {
+test('a killed worker resumes its membership by the id in its store: without a rebalance, reading only the tail', async () => {
   const { log, outside } = await pair()
   const app = countingApp()
   const stores = [new HeapStore('one'), new HeapStore('two')] as const
   const first = await runWorker(log, app, { store: stores[0], address: 'http://one' })
   const second = await runWorker(log, app, { store: stores[1], address: 'http://two' })
-  await until('two tasks each', () => first.worker.assignment().tasks.length === 2)
+  await until('each worker to have two tasks', () => first.worker.assignment().tasks.length === 2)
   await outside.numbers('in', { count: 4000, partitions: PARTITIONS, keys: 400 })
   await until('all committed', () => committed(log) === 4000)
   const before = second.worker.assignment()
@@ -54,12 +54,12 @@ test('a worker that was killed is back in its place by the id in its store: no r
   await Promise.all([first.worker.stop(), back.worker.stop()])
 })
 
-test('with another web address the group is told in one rebalance, and no task moves', async () => {
+test('a changed web address reaches the group in one rebalance, and no task moves', async () => {
   const { log } = await pair()
   const stores = [new HeapStore('one'), new HeapStore('two')] as const
   const first = await runWorker(log, countingApp(), { store: stores[0], address: 'http://one' })
   const second = await runWorker(log, countingApp(), { store: stores[1], address: 'http://two' })
-  await until('two tasks each', () => first.worker.assignment().tasks.length === 2)
+  await until('each worker to have two tasks', () => first.worker.assignment().tasks.length === 2)
   const before = first.worker.assignment().group
   const rebalances = first.worker.stats().rebalances
   second.kill()
@@ -74,7 +74,7 @@ test('with another web address the group is told in one rebalance, and no task m
   await Promise.all([first.worker.stop(), back.worker.stop()])
 })
 
-test('back with another version of the app, it does what that version has', async () => {
+test("a worker that returns with another version of the app runs that version's topics", async () => {
   const { log, outside } = await pair()
   await outside.topic('more', PARTITIONS)
   const store = new HeapStore('one')
@@ -91,24 +91,24 @@ test('back with another version of the app, it does what that version has', asyn
   await back.worker.stop()
 })
 
-test('a source topic gets more partitions: the group comes to rest, whoever leads it', async () => {
+test('the group settles when a source topic gets more partitions, whoever leads it', async () => {
   const { log } = await pair()
   const first = await runWorker(log, countingApp(), { store: new HeapStore('one') })
   const second = await runWorker(log, countingApp(), { store: new HeapStore('two') })
-  await until('two tasks each', () => first.worker.assignment().tasks.length === 2)
+  await until('each worker to have two tasks', () => first.worker.assignment().tasks.length === 2)
   log.addPartitions('in', 2 * PARTITIONS)
   const { generation } = log.group('app')
   await second.worker.stop()
   await until('a rebalance', () => log.group('app').generation > generation && log.group('app').phase === 'stable')
-  // A member that asks for one rebalance after another does so within a few turns of the event loop.
+  // A member that asks for one rebalance after another would do so within a few turns of the event loop.
   for (let turn = 0; turn < 200; turn++) await endOfTurn()
   expect(log.group('app').generation).toBe(generation + 1)
-  // Its tasks are of a topic that is not there any more: it finds that out by itself, a little later.
+  // Its tasks belong to a topic that no longer exists, which it finds out by itself a little later.
   expect(first.worker.assignment().tasks).toEqual([])
   await first.worker.stop()
 })
 
-test('a clean stop leaves the group: the others go on at once', async () => {
+test('a clean stop leaves the group, and the others take over at once', async () => {
   const { log } = await pair()
   const first = await runWorker(log, countingApp(), { store: new HeapStore('one') })
   const second = await runWorker(log, countingApp(), { store: new HeapStore('two') })
@@ -117,13 +117,13 @@ test('a clean stop leaves the group: the others go on at once', async () => {
   await first.worker.stop()
 })
 
-test('with leaveOnStop off a worker that is stopped keeps its place: back in time, nothing moves and nothing is done twice', async () => {
+test('with leaveOnStop off a stopped worker keeps its membership, and after a timely return nothing moves or is repeated', async () => {
   const { log, outside } = await pair()
   const settings = { leaveOnStop: false }
   const stores = [new HeapStore('one'), new HeapStore('two')] as const
   const first = await runWorker(log, { ...countingApp(), settings }, { store: stores[0], address: 'http://one' })
   const second = await runWorker(log, { ...countingApp(), settings }, { store: stores[1], address: 'http://two' })
-  await until('two tasks each', () => first.worker.assignment().tasks.length === 2)
+  await until('each worker to have two tasks', () => first.worker.assignment().tasks.length === 2)
   await outside.numbers('in', { count: 400, partitions: PARTITIONS, keys: 40 })
   await until('all committed', () => committed(log) === 400)
   const { rebalances } = first.worker.stats()
@@ -140,7 +140,7 @@ test('with leaveOnStop off a worker that is stopped keeps its place: back in tim
   await Promise.all([first.worker.stop(), back.worker.stop()])
 })
 
-test('a directory that was copied: the worker that was there first ends with the reason, and both run when it is started again', async () => {
+test('if a store was copied, the first worker ends with the reason, and both run after it is restarted', async () => {
   const { log } = await pair()
   const [original, copy] = [new HeapStore('one'), new HeapStore('one')]
   const first = await runWorker(log, countingApp(), { store: original })
@@ -151,7 +151,7 @@ test('a directory that was copied: the worker that was there first ends with the
     detail: 'Another worker has joined group "app" with the instance id "one" of this one.',
   })
   const again = await runWorker(log, countingApp(), { store: original })
-  await until('two tasks each', () => again.worker.assignment().tasks.length === 2)
+  await until('each worker to have two tasks', () => again.worker.assignment().tasks.length === 2)
   expect([second.worker.status, again.worker.assignment().memberId]).toEqual(['running', 'one-renewed'])
   await Promise.all([second.worker.stop(), again.worker.stop()])
 })

@@ -21,7 +21,7 @@ const data: MemberData = {
   life: undefined,
 }
 
-test('partitions of one task go to one member, with addresses for all', () => {
+test('partitions of one task go to one member, and every member gets all addresses', () => {
   const { assignments, groupData } = taskAssignor.assign({
     members: [
       { id: 'one', topics: ['a', 'b', 'c'], data: encodeMemberData(data) },
@@ -45,7 +45,7 @@ test('partitions of one task go to one member, with addresses for all', () => {
   expect(assignments.has('stranger')).toBe(false)
 })
 
-test('members that get no task are told of, with their addresses', () => {
+test('members without a task are listed with their addresses', () => {
   const idle = (address: string): Uint8Array => encodeMemberData({ ...data, tasks: [], address })
   const { groupData } = taskAssignor.assign({
     members: [
@@ -69,14 +69,14 @@ test('members that get no task are told of, with their addresses', () => {
   )
 })
 
-test('member data survives the way there, and of another format is nothing', () => {
+test('member data survives encoding, and data of another format decodes to nothing', () => {
   expect(decodeMemberData(encodeMemberData(data))).toEqual(data)
   const { warmUp: _, ...earlier } = data
   expect(decodeMemberData(encodeMemberData(earlier))).toEqual(earlier)
   expect(decodeMemberData(Buffer.from('{"v":2}'))).toBeUndefined()
 })
 
-test('static members are told by their names whose tasks they warm up for', () => {
+test('warm-ups name static members by their instance ids', () => {
   const groups = new Map([[1, { topics: ['c'], parts: ['counts'] }]])
   const two = new Map([
     [1, { topics: ['c'], parts: ['counts'] }],
@@ -135,7 +135,7 @@ const partitions = new Map([
   ['c', 1],
 ])
 
-test('what cannot be is believed of nobody: null, other types, counts that no topic has, topics that are not subscribed to', () => {
+test('impossible member data is ignored: null, other types, wrong partition counts, unsubscribed topics', () => {
   const json = JSON.parse(Buffer.from(encodeMemberData(data)).toString())
   const topology = { topics: ['a'], parts: [] }
   const forged: readonly unknown[] = [
@@ -185,7 +185,7 @@ test('what cannot be is believed of nobody: null, other types, counts that no to
   }
 })
 
-/** Bytes of every kind: noise, JSON of any shape, and honest data with something wrong in it. */
+/** Bytes of every kind: noise, JSON of any shape, and valid data with one fault. */
 const anyBytes: fc.Arbitrary<Uint8Array> = fc.oneof(
   fc.uint8Array({ maxLength: 200 }),
   fc.json().map((text) => Buffer.from(text)),
@@ -216,7 +216,7 @@ const anyBytes: fc.Arbitrary<Uint8Array> = fc.oneof(
   }),
 )
 
-test('any bytes from any member: the plan comes out, and all tasks are with members that can be believed', () => {
+test('planning succeeds with any bytes from any member, and all tasks go to members with valid data', () => {
   fc.assert(
     fc.property(fc.array(anyBytes, { minLength: 1, maxLength: 4 }), fc.nat({ max: 4 }), (strangers, at) => {
       const members: GroupMember[] = strangers.map((bytes, nth) => ({
@@ -238,7 +238,7 @@ test('any bytes from any member: the plan comes out, and all tasks are with memb
   )
 })
 
-test('any bytes from a leader tell a member nothing, and do it no harm', () => {
+test('arbitrary bytes from a leader are ignored by a member, and do no harm', () => {
   const groupBytes = fc.oneof(
     anyBytes,
     fc.uint8Array({ maxLength: 100 }).map((bytes) => Buffer.concat([Buffer.from([2]), bytes])),
@@ -257,7 +257,7 @@ test('any bytes from a leader tell a member nothing, and do it no harm', () => {
   )
 })
 
-test('group data survives the way there, with more members than a byte counts', () => {
+test('group data with more than 255 members survives encoding', () => {
   const names = Array.from({ length: 300 }, (_, at) => `m${at}`)
   const address = (at: number): string | undefined => (at % 3 === 0 ? undefined : `http://host-${at}`)
   const group = {
@@ -284,7 +284,7 @@ test('group data survives the way there, with more members than a byte counts', 
   expect(decodeOwnData(new Uint8Array(0))).toEqual(NO_OWN_DATA)
 })
 
-test('of a leader of the version before, who runs what is understood; a later format tells nothing', () => {
+test("the task owners of a previous version's leader are understood; a later format is ignored", () => {
   const id = 'shop-0b7e5a44-1f0e-4c2d-8a51-9f0c3d2b1a00'
   const before = {
     v: 1,
@@ -314,7 +314,7 @@ test('of a leader of the version before, who runs what is understood; a later fo
   expect(decodeGroupData(Buffer.from([3, 1, 2, 3]))).toEqual(NO_GROUP_DATA)
 })
 
-test('long names are shortened, and stay apart', () => {
+test('long names are shortened, and remain distinct', () => {
   const ids = ['shop-0b7e5a44-1f0e-4c2d-8a51-9f0c3d2b1a00', 'shop-0b7e5a44-1f0e-4c2d-8a51-9f0c3d2b1a01']
   expect(ids.map(memberName)).toEqual(['~9f0c3d2b1a00', '~9f0c3d2b1a01'])
   expect(memberName('worker-7')).toBe('worker-7')
@@ -323,7 +323,7 @@ test('long names are shortened, and stay apart', () => {
   for (const name of pods) expect(name.length).toBe(13)
 })
 
-test('one that calls itself by the name of another has its own tasks, and not the other', () => {
+test('a member that uses the name of another gets its own tasks only', () => {
   const named = (id: string): GroupMember => ({
     id,
     topics: ['a', 'b', 'c'],
@@ -333,7 +333,7 @@ test('one that calls itself by the name of another has its own tasks, and not th
   expect([...decodeGroupData(groupData).members.keys()]).toEqual(['pod-1', 'two'])
 })
 
-test('who has a partition is told which of its events may block the event loop, and nobody else is', () => {
+test('only the owner of a partition learns which of its events may block the event loop', () => {
   const told = { ...data, blockingEvents: [blockingEvent, { ...blockingEvent, topic: 'elsewhere' }] }
   const member = (id: string, own: Partial<MemberData>): GroupMember => ({
     id,
@@ -353,7 +353,7 @@ test('who has a partition is told which of its events may block the event loop, 
   expect(['one', 'two', 'three'].map(blockingEventsOf)).toEqual([[], [blockingEvent], []])
 })
 
-test('a member with more blockingEvents in its partitions than are kept is told of as many as are', () => {
+test('a member gets no more blockingEvents of its partitions than are kept', () => {
   const blockingEvents = Array.from({ length: MOST_BLOCKING_EVENTS + 1 }, (_, offset) => ({ ...blockingEvent, offset }))
   const told = decodeOwnData(encodeOwnData({ standbys: new Map([['2-0', 1]]), blockingEvents }))
   expect(told).toEqual({

@@ -10,7 +10,7 @@ import { decodeMemberData, type PlannedMember, topologyStamp } from './member-da
 import { encodeOwnData } from './own-data.ts'
 import { type AssignmentPlan, planAssignment } from './plan-assignment.ts'
 
-/** Gives out whole tasks: partition *p* of all topics with *n* partitions goes to one member. */
+/** Assigns whole tasks: partition *p* of all topics with *n* partitions goes to one member. */
 export const taskAssignor: GroupAssignor = {
   name: 'millrace-1',
   assign(view: GroupView) {
@@ -29,7 +29,7 @@ export const taskAssignor: GroupAssignor = {
         owners.set(id, { member: nameOf(member), address: byId.get(member)?.address })
         const list = assignments.get(member) ?? []
         assignments.set(member, list)
-        // Assign as much of the task as its owner knows: a member of an earlier version may keep what it has.
+        // Assigns as much of the task as its owner knows, because a member of an earlier version may keep what it has.
         for (const topic of byId.get(member)?.groups.get(partitions)?.topics ?? []) list.push({ topic, partition })
       }
     return {
@@ -49,13 +49,13 @@ export const taskAssignor: GroupAssignor = {
 }
 
 interface ReadMember extends PlannedMember {
-  /** `topologyStamp` of what the member has sent, whatever of it can be assigned. */
+  /** `topologyStamp` of the member's data as sent, whether or not it can be assigned. */
   readonly stamp: string
 }
 
 /**
- * Nothing for a member whose data cannot be read, or cannot be right: all topics of a task have as many partitions, as
- * far as they are known here. Otherwise a partition could be in two tasks.
+ * Nothing for a member with unreadable or impossible data. All topics of a task must have the same number of
+ * partitions, as far as they are known here, because otherwise a partition could be in two tasks.
  */
 function planned({ id, topics, data }: GroupMember, partitions: GroupView['partitions']): readonly ReadMember[] {
   const decoded = decodeMemberData(data)
@@ -69,7 +69,7 @@ function planned({ id, topics, data }: GroupMember, partitions: GroupView['parti
   return [{ id, data: { ...decoded, groups }, stamp: topologyStamp(decoded.groups) }]
 }
 
-/** A member that claims the name of another one is called by its member id. */
+/** A member that claims the name of another one goes by its member id. */
 function namesOf(members: readonly PlannedMember[]): ReadonlyMap<string, string> {
   const names = new Map<string, string>()
   const taken = new Set<string>()

@@ -19,7 +19,7 @@ function countingApp(): TestApp {
   }
 }
 
-/** The worker's consumer, and what it was made with. */
+/** The worker's consumer, and the options of its creation. */
 interface Seen {
   readonly consumer: Consumer
   readonly options: ConsumerOptions
@@ -40,7 +40,7 @@ function watch(
   })
 }
 
-test('a member whose joins come to nothing says less of itself, and all of it again once one has succeeded', async () => {
+test('a member whose joins fail sends less about itself, and everything again once one has succeeded', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', PARTITIONS)
@@ -51,8 +51,8 @@ test('a member whose joins come to nothing says less of itself, and all of it ag
   const committed = (): number => log.committed('app').reduce((sum, { offset }) => sum + offset, 0)
   await until('all committed', () => committed() === 400)
   const second = await runWorker(log, countingApp(), { store: new HeapStore('two') })
-  await until('two tasks each', () => first.worker.assignment().tasks.length === PARTITIONS / 2)
-  /** Tasks of which it says that it holds the state; of two it has it on its disk only. */
+  await until('each worker to have two tasks', () => first.worker.assignment().tasks.length === PARTITIONS / 2)
+  /** How many tasks it reports to hold the state of; two of them are only on its disk. */
   const told = (): number | undefined => decodeMemberData(seen?.options.memberData() ?? new Uint8Array(0))?.warm.size
 
   const { generation } = log.group('app')
@@ -64,7 +64,7 @@ test('a member whose joins come to nothing says less of itself, and all of it ag
   await Promise.all([first.worker.stop(), second.worker.stop()])
 })
 
-test('a leader that takes a static member for another than it is, time and again, is not asked without end', async () => {
+test('a leader that keeps mistaking a static member is not asked for rebalances without end', async () => {
   const log = createMemoryLog()
   await new Outside(log).topic('in', PARTITIONS)
   let rounds = 0

@@ -14,19 +14,22 @@ import { decodeOwnData, type OwnData } from './own-data.ts'
 import { rebalanceReason } from './rebalance-reason.ts'
 
 /**
- * After so many joins that came to nothing the members send less about themselves: what all of them send together may have
- * been more than the broker keeps. Two of them are usual, for a broker gives a new member its id first.
+ * After this many failed joins members send less about themselves, because the data of all members together may have
+ * exceeded the broker's limit. Two failures are normal, since a broker first gives a new member its id.
  */
 const MOST_JOINS_IN_VAIN = 3
 
-/** So often in a row the group is asked to take note of a member that has come back. One rebalance does it. */
+/**
+ * How many times in a row the group is asked to take note of a member that has come back. One rebalance normally does
+ * it.
+ */
 const MOST_ASKED = 3
 
 export interface WorkerMemberOptions {
   readonly environment: Pick<WorkerEnvironment, 'log' | 'settings'>
-  /** Of a static member; its name in the group in place of the member id, which is another one after each start. */
+  /** The name of a static member in the group. It replaces the member id, which changes with each start. */
   readonly instanceId: string | undefined
-  /** Where other workers reach this one. */
+  /** The address at which other workers reach this one. */
   readonly webAddress: (() => string | undefined) | undefined
   readonly topics: TopicDirectory
   readonly recovery: Recovery
@@ -34,27 +37,27 @@ export interface WorkerMemberOptions {
   readonly blockingEvents: Pick<BlockingEvents, 'report'>
 }
 
-/** What a worker says of itself at a join. */
+/** What a worker sends about itself when it joins. */
 export interface OwnState {
   /** Ids of the tasks that it has and wants to keep. */
   readonly tasks: readonly string[]
   /** Committed offsets of their partitions. */
   readonly committed: (partition: TopicPartition) => number | undefined
-  /** It stops. */
+  /** The worker is stopping. */
   readonly isLeaving: boolean
 }
 
-/** What an assignment says beside the partitions. */
+/** What an assignment has besides the partitions. */
 export interface Assigned {
   /** Events in the partitions that may block the event loop. */
   readonly blockingEvents: readonly BlockingEvent[]
   /** The warm copies that this worker is to keep. */
   readonly copies: readonly CopyRef[]
-  /** Ids of the tasks that are to come here once there are copies of their state. */
+  /** Ids of the tasks that come here once copies of their state have caught up. */
   readonly warmUps: readonly string[]
 }
 
-/** This worker as a member of its group: what it sends the leader at each join, and what the leader has sent last. */
+/** This worker as a member of its group: what it sends to the leader at each join, and what the leader sent last. */
 export class WorkerMember {
   readonly instanceId: string | undefined
   readonly #options: WorkerMemberOptions
@@ -87,12 +90,12 @@ export class WorkerMember {
     return this.#rebalances
   }
 
-  /** Of the last rebalance, in words. */
+  /** The reason of the last rebalance, in words. */
   get reason(): string {
     return this.#reason
   }
 
-  /** For a join. */
+  /** The data for a join. */
   data({ tasks, committed, isLeaving }: OwnState): Uint8Array {
     const { environment, topics, recovery, standbys, blockingEvents } = this.#options
     const { acceptableRecoveryLag: acceptableLag, maxWarmUps } = environment.settings
@@ -114,7 +117,7 @@ export class WorkerMember {
     return encodeMemberData(data)
   }
 
-  /** It has joined. */
+  /** Called when the worker has joined. */
   assigned(change: AssignmentChange): Assigned {
     this.#joinsInVain = 0
     const self = memberName(this.instanceId ?? change.memberId)
@@ -133,32 +136,35 @@ export class WorkerMember {
     }
   }
 
-  /** While versions differ in a format, somebody is not understood. What that means is for the log, once a rebalance. */
+  /**
+   * While versions with different formats run, some data cannot be read. The consequence is logged once per rebalance.
+   */
   #judge({ groupData }: AssignmentChange, group: GroupData, self: string): void {
     const { log } = this.#options.environment
     const format = newerGroupFormat(groupData)
     if (format !== undefined)
       log.warn(
         { format },
-        `The leader of the group is a worker of a later version: its data has format ${format}, which this one cannot read. This worker handles what it was given, and does not know what runs on the others. Upgrade it too.`,
+        `The leader of the group is a worker of a later version: its data has format ${format}, which this one cannot read. This worker handles its own partitions, but does not know what runs on the others. Upgrade it too.`,
       )
     else if (group.members.size > 0 && !group.members.has(self))
       log.warn(
         {},
-        'The leader of the group cannot read what this worker says of itself, and gives it nothing: it is of an earlier version. Upgrade the others too.',
+        'The leader of the group has an earlier version: it cannot read the data of this worker, and assigns it nothing. Upgrade the others too.',
       )
   }
 
-  /** The group has gone on without it. */
+  /** Called when the group has gone on without this worker. */
   lost(): void {
     const { life, secret } = this.#group
     this.#group = { ...NO_GROUP_DATA, life, secret }
   }
 
   /**
-   * After an assignment: whether the group is to be asked for a rebalance, in which no task moves for its sake. It is when
-   * the assignment was made for an earlier run of this static member, and its topology or its web address has changed
-   * since. Not without end: a leader that takes it for another than it is would make the whole group drain for ever.
+   * Whether to ask the group for a rebalance after an assignment, although no task moves for its sake. That is
+   * necessary if the assignment was made for an earlier run of this static member, and its topology or web address has
+   * changed since. The requests are limited: a leader that keeps mistaking the member would otherwise make the whole
+   * group drain for ever.
    */
   asksToBeNoted(): boolean {
     if (!this.#isOutdated) this.#asked = 0
@@ -169,7 +175,7 @@ export class WorkerMember {
     if (this.instanceId === undefined || this.#sent === undefined) return false
     const { stamps, members } = this.#group
     const name = memberName(this.instanceId)
-    // A leader of another version says nothing of stamps; asking it again would change nothing.
+    // A leader of another version sends no stamps; asking it again would change nothing.
     const stamp = stamps.get(name)
     return (
       stamp !== undefined && (stamp !== topologyStamp(this.#sent.groups) || members.get(name) !== this.#sent.address)
@@ -190,7 +196,7 @@ export class WorkerMember {
   }
 }
 
-/** The warm copies that the group's leader wants this worker to keep; not of tasks that it runs. */
+/** The warm copies that the group's leader wants this worker to keep, without those of tasks that it runs. */
 function copiesFor(
   self: string,
   { owners, warmUps: toCome, standbys }: Pick<GroupData, 'owners' | 'warmUps'> & Pick<OwnData, 'standbys'>,
@@ -203,7 +209,7 @@ function copiesFor(
     const { partitions, partition } = task
     const rank = standbys.get(id)
     const isStandby = rank !== undefined && owners.get(id)?.member !== self
-    // A table that wants fewer copies than another one of its task has them on the first of the holders.
+    // A table that wants fewer copies than another table of its task has them on the first holders.
     const definitions = topics
       .statesWith(partitions)
       .filter((definition) => warmUps.has(id) || (isStandby && rank < topics.copiesOf(definition)))
@@ -211,7 +217,7 @@ function copiesFor(
   })
 }
 
-/** The tasks that the group's leader wants to come to this worker once it has copies of their state. */
+/** The tasks that the group's leader wants to move to this worker once it has copies of their state. */
 function warmUpsFor(self: string, { owners, warmUps }: Pick<GroupData, 'owners' | 'warmUps'>): readonly string[] {
   return [...warmUps].flatMap(([task, to]) => (to === self && owners.get(task)?.member !== self ? [task] : []))
 }

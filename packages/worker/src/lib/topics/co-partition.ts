@@ -18,8 +18,8 @@ interface Counted {
 }
 
 /**
- * What is joined must meet in one task: partition p of one side with partition p of the other. Throws `NOT_COPARTITIONED`
- * when the numbers of partitions differ.
+ * Checks that joined sides meet in one task: partition p of one side with partition p of the other. Throws
+ * `NOT_COPARTITIONED` if their partition counts differ.
  */
 export function checkCoPartition({ subscriptions, pairs, reading, topics, states }: CoPartition): void {
   const topicsOf = (subscription: string): readonly Counted[] =>

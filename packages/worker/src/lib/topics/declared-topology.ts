@@ -5,10 +5,12 @@ import type { StateDefinition } from '../contracts/task.ts'
 import type { SubscriptionSpec, TopicDeclaration, Topology, WaitForTask } from '../contracts/worker-context.ts'
 import { SubscriptionOrders } from './subscription-orders.ts'
 
-/** Stands for the readers of the leader topic, of which there are none. */
+/** The agent name of the leader topic, which nobody reads. */
 export const LEADER_AGENT = '__leader'
 
-/** Who owns its single partition leads the group. Nothing is ever written to it. */
+/**
+ * Name of the topic whose single partition decides who leads the group: its owner does. Nothing is ever written to it.
+ */
 export function leaderTopic(appId: string): string {
   return `${appId}-__assignor-__leader`
 }
@@ -37,7 +39,7 @@ export class DeclaredTopology implements Topology {
     this.#makeQueues = makeQueues
   }
 
-  /** Everything is known: later declarations throw `TOPOLOGY_LATE`. Throws `JOIN_CYCLE`. */
+  /** Ends declarations: later ones throw `TOPOLOGY_LATE`. Throws `JOIN_CYCLE`. */
   freeze(): void {
     this.orders.arrange()
     this.#frozen = true
@@ -54,7 +56,7 @@ export class DeclaredTopology implements Topology {
   subscribe(spec: SubscriptionSpec): readonly SubscriptionQueue[] {
     this.#mustBeOpen(`subscription ${spec.id} of agent ${spec.agent}`)
     if (this.subscriptions.some(({ id }) => id === spec.id))
-      throw new MillraceError('NAME_TAKEN', `There are two subscriptions ${spec.id} (agent ${spec.agent}).`)
+      throw new MillraceError('NAME_TAKEN', `Two subscriptions have the id ${spec.id} (agent ${spec.agent}).`)
     if (!Number.isInteger(spec.instances) || spec.instances < 1)
       throw new MillraceError(
         'DEFINITION_INVALID',
@@ -63,7 +65,7 @@ export class DeclaredTopology implements Topology {
     if (spec.due !== undefined && this.subscriptions.some(({ due }) => due === spec.due))
       throw new MillraceError(
         'NAME_TAKEN',
-        `Two agents read what is due in ${spec.due.name}; one of them is ${spec.agent}.`,
+        `Two agents read the due events of ${spec.due.name}; one of them is ${spec.agent}.`,
       )
     this.subscriptions.push(spec)
     return this.#makeQueues(spec)
@@ -73,7 +75,7 @@ export class DeclaredTopology implements Topology {
     if (this.states.includes(state)) return
     this.#mustBeOpen(`table ${state.name}`)
     if (this.states.some(({ name }) => name === state.name))
-      throw new MillraceError('NAME_TAKEN', `There are two tables ${state.name}.`)
+      throw new MillraceError('NAME_TAKEN', `Two tables have the name ${state.name}.`)
     this.states.push(state)
   }
 
@@ -90,17 +92,17 @@ export class DeclaredTopology implements Topology {
   }
 
   lead(candidate: Candidate): void {
-    this.#mustBeOpen('a candidate for the lead of the group')
+    this.#mustBeOpen("a candidate for the group's leader")
     this.candidates.push(candidate)
     if (this.candidates.length > 1) return
     const topic = leaderDeclaration(this.#appId)
     this.topic(topic)
-    // Only so that the group assigns the partition: nobody reads it.
+    // Subscribed only so that the group assigns the partition; nobody reads it.
     this.subscribe({ id: LEADER_AGENT, topics: [topic.name], agent: LEADER_AGENT, instances: 1, ordering: 'none' })
   }
 
   beforeTask(wait: WaitForTask): void {
-    this.#mustBeOpen('what tasks wait for')
+    this.#mustBeOpen('a wait of tasks')
     this.waits.push(wait)
   }
 
@@ -135,7 +137,7 @@ function merged(a: TopicDeclaration, b: TopicDeclaration): TopicDeclaration {
     config: { ...a.config, ...b.config },
     create: a.create || b.create,
     internal: a.internal && b.internal,
-    // A topic that somebody names may be read in another group.
+    // A topic that one declaration names without `purge` may be read by another group.
     purge: a.purge === true && b.purge === true,
     keyCodec: a.keyCodec ?? b.keyCodec,
   }

@@ -27,7 +27,7 @@ const settings = (more: Partial<TopicSettings>): TopicSettings => ({
   ...more,
 })
 
-test('a compacted changelog is as it should be, whatever its retention says', () => {
+test('a compacted changelog is right, whatever its retention', () => {
   expect(judgeChangelog(table(), settings({}))).toBeUndefined()
 })
 
@@ -35,7 +35,7 @@ test.each<[Partial<TopicSettings>, RegExp]>([
   [{ compacted: false, expires: true }, /cleanup\.policy=delete with retention\.ms=604800000/],
   [{ expires: true }, /cleanup\.policy=compact,delete with retention\.ms=604800000/],
   [{ compacted: false, expires: true, retentionMs: undefined, retentionBytes: 1000 }, /retention\.bytes=1000/],
-])('one that loses rows names table, topic, setting and fix: %j', (more, expected) => {
+])('the error of a changelog that loses rows names table, topic, setting and fix: %j', (more, expected) => {
   const fault = judgeChangelog(table(), settings(more))
   if (fault?.kind !== 'loses rows') throw new Error(`It was found to be ${fault?.kind}.`)
   expect(fault.error.code).toBe('CHANGELOG_LOSES_ROWS')
@@ -43,13 +43,13 @@ test.each<[Partial<TopicSettings>, RegExp]>([
   expect(fault.error.detail).toMatch(/app-counts-changelog.*table counts.*--add-config cleanup\.policy=compact/)
 })
 
-test('one that keeps everything only grows', () => {
+test('a changelog that keeps everything only grows', () => {
   expect(judgeChangelog(table(), settings({ compacted: false, expires: true, retentionMs: undefined }))).toMatchObject({
     kind: 'grows',
   })
   expect(judgeChangelog(table(), settings({ compacted: false }))).toMatchObject({ kind: 'grows' })
 })
 
-test('rows may go where the table itself says so', () => {
+test('rows may expire if the table itself declares it', () => {
   expect(judgeChangelog(table('compact,delete'), settings({ expires: true }))).toBeUndefined()
 })

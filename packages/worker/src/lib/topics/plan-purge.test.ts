@@ -3,11 +3,11 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { planPurge, type PurgeSource } from './plan-purge.ts'
 
-test('nothing is deleted that is not committed', () => {
+test('uncommitted records are not deleted', () => {
   expect(planPurge([{ topic: 't', partition: 0, committed: undefined }], new Map())).toEqual([])
 })
 
-test('up to the committed offset, and what is deleted already not again', () => {
+test('records are deleted up to the committed offset, and only once', () => {
   const sources = [
     { topic: 't', partition: 0, committed: 5 },
     { topic: 't', partition: 1, committed: 5 },
@@ -47,7 +47,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ type: fc.constant('new owner') }) },
 )
 
-test('whatever fails and whoever owns it: a partition never begins behind its committed offset, and in the end there', () => {
+test('a partition never begins beyond its committed offset, and finally begins at it, whatever fails and whoever owns it', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
       const committed: (number | undefined)[] = [undefined, undefined, undefined]

@@ -1,15 +1,15 @@
 import { partitionKey, type TopicPartition } from '@millrace/core'
 import type { PartitionPosition } from '@millrace/core/driver'
 
-/** A source partition of a task that is here, as far as it counts for a purge. */
+/** A source partition of a task that is here, as a purge sees it. */
 export interface PurgeSource extends TopicPartition {
-  /** What the broker has acknowledged as committed; `undefined` before there is anything. */
+  /** The offset whose commit the broker has acknowledged; `undefined` if there is none. */
   readonly committed: number | undefined
 }
 
 /**
- * Up to where each partition can be deleted: its committed offset and never further, for behind that somebody may still
- * have to read. `purged` says up to where that was done already, by the partitions' keys.
+ * Up to which offset each partition can be deleted: its committed offset and never further, because records beyond it
+ * may still be read. `purged` has the offsets up to which that was done already, by partition key.
  */
 export function planPurge(
   sources: readonly PurgeSource[],

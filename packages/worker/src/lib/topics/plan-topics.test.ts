@@ -49,7 +49,7 @@ function plan(
   })
 }
 
-test('missing topics are created with their count, config and a changelog for each table', () => {
+test('missing topics are created with their partition count and settings, and each table gets a changelog', () => {
   const counts = table('counts')
   const { create, states } = plan({
     topics: [topic('posts', { partitions: 4, config: { 'retention.ms': '1' } }), topic('words'), topic('there')],
@@ -65,7 +65,7 @@ test('missing topics are created with their count, config and a changelog for ea
   expect(states.get(counts)).toBe(8)
 })
 
-test('a repartition topic has as many partitions as what its agent reads', () => {
+test('a repartition topic has as many partitions as the topics that its agent reads', () => {
   const { topics } = plan({
     topics: [
       topic('posts', { partitions: 3 }),
@@ -77,7 +77,7 @@ test('a repartition topic has as many partitions as what its agent reads', () =>
   expect(Object.fromEntries(topics)).toEqual({ posts: 3, 'app-by-user': 3, 'app-dlq': 8 })
 })
 
-test('a topic that goes by others has as many partitions as the largest of them, whoever else declares it', () => {
+test('a topic that is sized as others has as many partitions as the largest of them, whoever else declares it', () => {
   const sizedAs = ['posts', 'old']
   const { topics } = plan({
     topics: [
@@ -94,9 +94,9 @@ test('a topic that goes by others has as many partitions as the largest of them,
 
 test.each<[string, StateDefinition, Record<string, number>, number]>([
   ["the changelog's count when it exists", table('t'), { a: 4, b: 8, 'app-t-changelog': 4 }, 4],
-  ['the explicit one', table('t', 4), { a: 4, b: 8 }, 4],
-  ['that of all sources when they agree', table('t'), { a: 4, b: 4 }, 4],
-  ['topicPartitions when some source has it', table('t'), { a: 4, b: 8 }, 8],
+  ['the explicit count', table('t', 4), { a: 4, b: 8 }, 4],
+  ['the count of all sources if they agree', table('t'), { a: 4, b: 4 }, 4],
+  ['topicPartitions if some source has that count', table('t'), { a: 4, b: 8 }, 8],
   ["not influenced by the leader's topic", table('t'), { a: 4, b: 4, 'app-__assignor-__leader': 1 }, 4],
 ])('table partitions: %s', (_, state, existing, expected) => {
   const sources = Object.keys(existing).filter((name) => !name.endsWith('changelog'))
@@ -105,7 +105,7 @@ test.each<[string, StateDefinition, Record<string, number>, number]>([
 })
 
 test.each<[StateDefinition, Record<string, number>, RegExp]>([
-  [table('t'), { a: 4, b: 6 }, /table t cannot be told.*a 4, b 6/],
+  [table('t'), { a: 4, b: 6 }, /table t is undecided.*a 4, b 6/],
   [
     table('t'),
     { a: 4, 'app-t-changelog': 8 },
@@ -113,7 +113,7 @@ test.each<[StateDefinition, Record<string, number>, RegExp]>([
   ],
   [table('t', 5), { a: 4 }, /declared with 5 partitions, which no source/],
   [table('t', 4), { a: 4, 'app-t-changelog': 8 }, /declared with 4 partitions; its changelog app-t-changelog has 8/],
-])('table partitions that make no sense: %#', (state, existing, message) => {
+])('invalid partition counts of tables: %#', (state, existing, message) => {
   const sources = Object.keys(existing).filter((name) => !name.endsWith('changelog'))
   const run = (): unknown => plan({ existing, subscriptions: [reads('x', ...sources)], states: [state] })
   expect(run).toThrow(expect.objectContaining({ code: 'NOT_COPARTITIONED' }))
@@ -130,14 +130,14 @@ test('a state that says by which topics it goes has their count, whatever others
   expect(states.get(counts)).toBe(5)
 })
 
-test('a topic that is missing and not to be created names who reads it', () => {
+test('the error of a missing topic that the app may not create names its readers', () => {
   expect(() => plan({ topics: [topic('posts', { create: false })], subscriptions: [reads('count', 'posts')] })).toThrow(
     /TOPIC_MISSING.*posts.*agent count/,
   )
   expect(() => plan({ subscriptions: [reads('count', 'posts')] })).toThrow(/TOPIC_MISSING/)
 })
 
-test('a count other than declared is told', () => {
+test('a partition count other than the declared one is reported', () => {
   expect(plan({ topics: [topic('posts', { partitions: 3 })], existing: { posts: 5 } }).differing).toEqual([
     { topic: 'posts', declared: 3, existing: 5 },
   ])

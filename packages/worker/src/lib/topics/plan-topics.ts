@@ -8,11 +8,11 @@ export interface TopicsWanted {
   readonly topics: ReadonlyMap<string, TopicDeclaration>
   readonly subscriptions: readonly SubscriptionSpec[]
   readonly states: readonly StateDefinition[]
-  /** Partition counts of topics that exist. */
+  /** Partition counts of the topics that exist. */
   readonly existing: ReadonlyMap<string, number>
   readonly topicPartitions: number
   readonly replicationFactor: number
-  /** The app may create topics. Otherwise what is to be created is all that is missing, for somebody else to create. */
+  /** Whether the app may create topics. Otherwise the plan only lists those that are missing. */
   readonly mayCreate: boolean
 }
 
@@ -21,18 +21,18 @@ export interface TopicPlan {
   /** Partition counts of all declared and subscribed topics. */
   readonly topics: ReadonlyMap<string, number>
   readonly states: ReadonlyMap<StateDefinition, number>
-  /** Declared with a count that the existing topic does not have. */
+  /** Topics whose existing partition count differs from the declared one. */
   readonly differing: readonly { readonly topic: string; readonly declared: number; readonly existing: number }[]
 }
 
-/** Which topics are missing and how many partitions everything has. Throws where that makes no sense. */
+/** Plans which topics must be created, and how many partitions everything has. Throws if that is contradictory. */
 export function planTopics(wanted: TopicsWanted): TopicPlan {
   const { appId, existing, states, replicationFactor } = wanted
   const declarations = declaredAndSubscribed(wanted)
   if (!wanted.mayCreate)
     for (const [name, declaration] of declarations) declarations.set(name, { ...declaration, create: true })
   const topics = countTopics(wanted, declarations)
-  // Topics that Millrace uses for itself say nothing about where tables belong.
+  // Topics that Millrace uses for itself do not determine partition counts of tables.
   const sources = new Map(
     wanted.subscriptions
       .flatMap((subscription) => subscription.topics)
@@ -56,9 +56,9 @@ export function planTopics(wanted: TopicsWanted): TopicPlan {
 }
 
 /**
- * *Table partitions*: the existing changelog's count; else an explicit one; else that of all source topics, or of
- * those that it is sized as, when they agree; else `topicPartitions` if some source has it. It must be the count of some source, for a table is written by the task of
- * its source's partition.
+ * *Table partitions*: the count of the existing changelog; otherwise an explicit count; otherwise that of all source
+ * topics, or of those that it is sized as, if they agree; otherwise `topicPartitions` if some source has that count. It
+ * must be the count of some source, because the task of a source's partition writes the table.
  */
 export function statePartitions(
   state: StateDefinition,
@@ -84,7 +84,7 @@ export function statePartitions(
   if (count === undefined)
     throw new MillraceError(
       'NOT_COPARTITIONED',
-      `The partition count of table ${state.name} cannot be told, for its sources differ: ${listed}. Set partitions on the table.`,
+      `The partition count of table ${state.name} is undecided, because its sources differ: ${listed}. Set partitions on the table.`,
     )
   if (counts.size > 0 && !counts.has(count)) {
     const what = found !== undefined ? `the changelog ${state.changelog.topic} has` : 'it is declared with'
@@ -96,7 +96,7 @@ export function statePartitions(
   return count
 }
 
-/** A topic that is read but that nobody declared must be there already. */
+/** A topic that is read but that no part declared must exist. */
 function declaredAndSubscribed({ topics, subscriptions }: TopicsWanted): Map<string, TopicDeclaration> {
   const all = new Map(topics)
   for (const name of subscriptions.flatMap((subscription) => subscription.topics))
@@ -120,8 +120,8 @@ function countTopics(
     else if (declaration.internal || declaration.sizedAs !== undefined) open.push(declaration)
     else counts.set(declaration.name, topicPartitions)
   }
-  // A repartition topic has as many partitions as what its agent reads, so that work spreads as it did before; others
-  // say what they go by.
+  // A repartition topic has as many partitions as the topics that its agent reads, so that work spreads as before;
+  // other topics name those that they are sized as.
   for (const { name, sizedAs } of open) {
     const agents = new Set(subscriptions.filter(({ topics }) => topics.includes(name)).map(({ agent }) => agent))
     const siblings = sizedAs ?? subscriptions.filter(({ agent }) => agents.has(agent)).flatMap(({ topics }) => topics)
@@ -134,5 +134,5 @@ function countTopics(
 function missing(topic: string, subscriptions: readonly SubscriptionSpec[]): MillraceError {
   const agents = [...new Set(subscriptions.filter(({ topics }) => topics.includes(topic)).map(({ agent }) => agent))]
   const readers = agents.length > 0 ? `, which agent ${agents.join(', ')} reads,` : ''
-  return new MillraceError('TOPIC_MISSING', `Topic ${topic}${readers} does not exist and is not to be created.`)
+  return new MillraceError('TOPIC_MISSING', `Topic ${topic}${readers} does not exist, and the app does not create it.`)
 }

@@ -11,16 +11,16 @@ interface World {
   readonly admin: Admin
   readonly source: { readonly topic: 't'; readonly partition: 0; committed: number | undefined }
   readonly warnings: string[]
-  /** Requests that went out. */
+  /** Offsets of the requests that went out. */
   readonly asked: number[]
-  /** What the next requests fail with. */
+  /** The error with which the next requests fail. */
   trouble: Error | undefined
   leased: boolean
   readonly purge: RepartitionPurge
   offsets(): readonly number[]
 }
 
-/** Ten records in one partition, and a purge each 30 s. */
+/** Ten records in one partition, and a purge every 30 s. */
 async function world(intervalMs = 30_000): Promise<World> {
   const log = createMemoryLog()
   const outside = new Outside(log)
@@ -60,7 +60,7 @@ async function world(intervalMs = 30_000): Promise<World> {
   return made
 }
 
-test('what is committed goes after an interval, once, and without commits there is no timer', async () => {
+test('committed records are deleted once, after an interval, and without commits there is no timer', async () => {
   const { clock, source, purge, offsets, asked } = await world()
   purge.start()
   expect(clock.pending()).toBe(0)
@@ -68,7 +68,7 @@ test('what is committed goes after an interval, once, and without commits there 
   purge.start()
   await clock.advance(29_999)
   expect(offsets()).toHaveLength(10)
-  // What is committed meanwhile goes with it.
+  // Records that are committed meanwhile are deleted too.
   source.committed = 6
   purge.start()
   await clock.advance(1)
@@ -95,20 +95,23 @@ test('an interval of 0 keeps everything', async () => {
   expect(asked).toEqual([])
 })
 
-test('what fails is tried again each interval, and told of each hour', async () => {
+test('a failed purge is retried each interval, and logged each hour', async () => {
   const made = await world()
   const { clock, source, purge, warnings, asked, offsets } = made
   made.trouble = new MillraceError('NOT_AUTHORIZED', 'Records of t/0 could not be deleted.')
   source.committed = 5
   purge.start()
   await clock.advance('59m')
-  expect([asked.length, warnings]).toEqual([118, [expect.stringMatching(/What was read of t .*Allow the app Delete/)]])
+  expect([asked.length, warnings]).toEqual([
+    118,
+    [expect.stringMatching(/Records of t that were read .*Grant the app the right Delete/)],
+  ])
   await clock.advance('2m')
   expect(warnings).toHaveLength(2)
   made.trouble = undefined
   await clock.advance('30s')
   expect(offsets()).toEqual([5, 6, 7, 8, 9])
-  // The next trouble is another one.
+  // The next failure is a different one.
   made.trouble = new Error('something else')
   source.committed = 6
   purge.start()
@@ -116,7 +119,7 @@ test('what fails is tried again each interval, and told of each hour', async () 
   expect(warnings).toEqual([expect.anything(), expect.anything(), expect.not.stringContaining('Allow')])
 })
 
-test('without a lease nothing is deleted, and that is no trouble', async () => {
+test('without a lease nothing is deleted, and no failure is logged', async () => {
   const made = await world()
   const { clock, source, purge, warnings, offsets } = made
   made.leased = false

@@ -4,7 +4,7 @@ import type { Lease } from '../environment/lease.ts'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
 import { planPurge, type PurgeSource } from './plan-purge.ts'
 
-/** How often the log names a purge that keeps failing. */
+/** How often a purge that keeps failing is logged. */
 const REPORT_INTERVAL_MS = 3_600_000
 
 export interface PurgeOptions {
@@ -14,10 +14,10 @@ export interface PurgeOptions {
 }
 
 /**
- * Deletes what has been read of repartition topics: they are made to keep everything, so that a slow worker or a reset
- * with old events loses nothing, and would grow for ever. One request for all of the worker's partitions, now and then,
- * and only while commits move. What goes wrong costs room on the broker and nothing else, so it is reported and tried
- * again.
+ * Deletes records of repartition topics that have been read. These topics keep everything, so that a slow worker or a
+ * reset with old events loses nothing, and would otherwise grow without end. One request covers all of the worker's
+ * partitions, from time to time, and only while commits advance. A failure only costs disk space on the broker, so it
+ * is logged and retried.
  */
 export class RepartitionPurge {
   readonly #environment: Pick<WorkerEnvironment, 'clock' | 'log' | 'settings'>
@@ -39,7 +39,7 @@ export class RepartitionPurge {
     this.#options = options
   }
 
-  /** Something was committed, or a task has begun to run. */
+  /** Called when something was committed, or a task has begun to run. */
   readonly start = (): void => {
     const { clock, settings } = this.#environment
     const intervalMs = settings.repartitionPurgeIntervalMs
@@ -63,13 +63,14 @@ export class RepartitionPurge {
     if (before.length === 0) return
     this.#purging = true
     try {
-      // Guarded: a worker that has slept must not delete by its old offsets in topics that a reset has made anew meanwhile.
+      // Guarded, because a worker that was suspended must not delete by its old offsets in topics that a reset has
+      // recreated meanwhile.
       await this.#options.admin.deleteRecords(before, { guard: this.#lease.check })
       const kept = new Set(here.map(partitionKey))
       const moved = before.map((position) => [partitionKey(position), position.offset] as const)
       this.#purged = new Map([...[...this.#purged].filter(([key]) => kept.has(key)), ...moved])
       this.#reportedMs = -Infinity
-      log.debug({ partitions: before.length }, 'What was read of repartition topics is deleted.')
+      log.debug({ partitions: before.length }, 'Records of repartition topics that were read have been deleted.')
     } catch (thrown) {
       this.#report(toError(thrown), [...new Set(before.map(({ topic }) => topic))])
     } finally {
@@ -83,16 +84,16 @@ export class RepartitionPurge {
     const nowMs = clock.monotonic()
     const passes = isMillraceError(error, 'CLOSED', 'LEASE_EXPIRED')
     if (passes || nowMs - this.#reportedMs < REPORT_INTERVAL_MS) {
-      log.debug({ error: error.message }, 'What was read of repartition topics was not deleted.')
+      log.debug({ error: error.message }, 'Records of repartition topics that were read could not be deleted.')
       return
     }
     this.#reportedMs = nowMs
     const remedy = isMillraceError(error, 'NOT_AUTHORIZED')
-      ? ' Allow the app Delete on them, or set repartitionPurgeInterval to 0 and retention.ms on them.'
+      ? ' Grant the app the right Delete on them, or set repartitionPurgeInterval to 0 and retention.ms on them.'
       : ''
     log.warn(
       { topics, error: error.message },
-      `What was read of ${topics.join(', ')} could not be deleted, and takes room until it can.${remedy}`,
+      `Records of ${topics.join(', ')} that were read could not be deleted, and take disk space until they can.${remedy}`,
     )
   }
 }

@@ -8,7 +8,7 @@ function arranged(...pairs: readonly (readonly [string, string])[]): Subscriptio
   return orders
 }
 
-test('subscriptions that are joined by way of others are one group, ranked by the longest way', () => {
+test('subscriptions that are connected through others form one group, ranked by the longest path', () => {
   const orders = arranged(['table', 'join'], ['join', 'last'], ['table', 'last'], ['x', 'y'])
   const ranks = ['table', 'join', 'last'].map((id) => orders.placeOf(id)?.rank)
   expect(ranks).toEqual([0, 1, 2])
@@ -17,7 +17,7 @@ test('subscriptions that are joined by way of others are one group, ranked by th
   expect(orders.placeOf('other')).toBeUndefined()
 })
 
-test('groups that are found to be one later are merged', () => {
+test('groups that are connected later are merged', () => {
   const orders = arranged(['a', 'b'], ['c', 'd'], ['b', 'c'])
   expect(new Set(['a', 'b', 'c', 'd'].map((id) => orders.placeOf(id)?.group)).size).toBe(1)
 })

@@ -43,29 +43,29 @@ async function world(config?: Readonly<Record<string, string>>): Promise<{
   return { admin, warnings, resolve }
 }
 
-test('a changelog that is made here is as it should be', async () => {
+test('a changelog that the app creates has the right settings', async () => {
   const { resolve, warnings } = await world()
   await resolve()
   expect(warnings).toEqual([])
 })
 
-test('one whose rows the broker deletes keeps the worker from starting', async () => {
+test('a changelog whose rows the broker deletes keeps the worker from starting', async () => {
   const { resolve } = await world({ 'cleanup.policy': 'delete' })
   await expect(resolve()).rejects.toMatchObject({ code: 'CHANGELOG_LOSES_ROWS' })
 })
 
-test('one that is not compacted but keeps everything is warned of', async () => {
+test('a changelog that is not compacted but keeps everything causes a warning', async () => {
   const { resolve, warnings } = await world({ 'cleanup.policy': 'delete', 'retention.ms': '-1' })
   await resolve()
   expect(warnings).toEqual([expect.stringMatching(/counts.*not compacted/)])
 })
 
-test('how long deletions are kept is what the broker says, not what was declared', async () => {
+test("the time for which deletions are kept is the broker's, not the declared one", async () => {
   const { resolve } = await world({ 'cleanup.policy': 'compact', 'delete.retention.ms': '60000' })
   expect((await resolve()).changelogConfig(counts)).toMatchObject({ 'delete.retention.ms': '60000' })
 })
 
-test('where settings may not be seen the worker starts, and says so', async () => {
+test('if the app may not read settings, the worker starts with a warning', async () => {
   const { admin, resolve, warnings } = await world({ 'cleanup.policy': 'delete' })
   const shut: Admin = new Proxy(admin, {
     get: (target, name) =>
@@ -78,7 +78,7 @@ test('where settings may not be seen the worker starts, and says so', async () =
   expect(directory.changelogConfig(counts)).toEqual(counts.changelog.config)
 })
 
-/** An admin whose looks at topics tell what `told` makes of them. */
+/** An admin that passes topic descriptions through `told`. */
 function retelling(admin: Admin, told: (topics: readonly TopicInfo[]) => readonly TopicInfo[]): Admin {
   return {
     topics: async (names) => told(await admin.topics(names)),
@@ -97,7 +97,7 @@ function retelling(admin: Admin, told: (topics: readonly TopicInfo[]) => readonl
   }
 }
 
-test('a broker that does not show a topic yet that was just created is asked again', async () => {
+test('a broker that does not list a new topic yet is asked again', async () => {
   const { admin, resolve } = await world()
   let looks = 0
   const directory = await resolve(retelling(admin, (topics) => (looks++ < 3 ? [] : topics)))
@@ -106,25 +106,28 @@ test('a broker that does not show a topic yet that was just created is asked aga
 })
 
 test.each([
-  ['shows a topic that is there', 3, undefined],
-  ['goes on not to show it', Infinity, 'CHANGELOG_MISSING'],
-] as const)('while it runs, a look that does not show a topic is made again: one that %s', async (_, hidden, code) => {
-  const clock = manualClock()
-  const { admin, resolve } = await world({ 'cleanup.policy': 'compact' })
-  let looks = 0
-  let hides = false
-  const told = (topics: readonly TopicInfo[]): readonly TopicInfo[] => (hides && looks++ < hidden ? [] : topics)
-  const directory = await resolve(retelling(admin, told), clock)
-  const errors: Error[] = []
-  directory.watch((error) => errors.push(error))
-  hides = true
-  for (let passedMs = 0; passedMs < 65_000; passedMs += 250) await clock.advance(250)
-  expect(errors).toMatchObject(code === undefined ? [] : [{ code }])
-  expect(looks).toBeGreaterThan(4)
-  directory.close()
-})
+  ['lists an existing topic', 3, undefined],
+  ['keeps not listing it', Infinity, 'CHANGELOG_MISSING'],
+] as const)(
+  'while the worker runs, a check that misses a topic is repeated, with a broker that %s',
+  async (_, hidden, code) => {
+    const clock = manualClock()
+    const { admin, resolve } = await world({ 'cleanup.policy': 'compact' })
+    let looks = 0
+    let hides = false
+    const told = (topics: readonly TopicInfo[]): readonly TopicInfo[] => (hides && looks++ < hidden ? [] : topics)
+    const directory = await resolve(retelling(admin, told), clock)
+    const errors: Error[] = []
+    directory.watch((error) => errors.push(error))
+    hides = true
+    for (let passedMs = 0; passedMs < 65_000; passedMs += 250) await clock.advance(250)
+    expect(errors).toMatchObject(code === undefined ? [] : [{ code }])
+    expect(looks).toBeGreaterThan(4)
+    directory.close()
+  },
+)
 
-test('a changelog that is deleted is named as one: nobody is told to create it', async () => {
+test('the error of a deleted changelog names it as one, and does not ask to create it', async () => {
   const { admin, resolve } = await world()
   const clock = manualClock()
   const directory = await resolve(admin, clock)
@@ -142,7 +145,7 @@ test('a changelog that is deleted is named as one: nobody is told to create it',
   })
 })
 
-test('a look that fails is not the last: a topic that is deleted after it is noticed', async () => {
+test('checks continue after a failed one, and notice a topic that is deleted later', async () => {
   const clock = manualClock()
   const { admin, resolve } = await world()
   let fails = false

@@ -11,18 +11,18 @@ import { topicsToCreate } from './provide-topics.ts'
 /** How often source and changelog topics are checked. */
 const CHECK_INTERVAL_MS = 30_000
 /**
- * Brokers learn of changes one after the other. What would end the worker must be found this many times, this long
- * apart.
+ * Brokers learn of changes one after the other, so a fault that would end the worker must be found in this many checks,
+ * this far apart.
  */
 const CHECKS = 5
 const CHECK_AGAIN_MS = 500
 
-/** What belongs together in the tasks of one partition count, as one member knows it. */
+/** The topics and states of the tasks of one partition count, as one member knows them. */
 export interface TaskTopology {
   readonly topics: readonly string[]
   /** Names of tables and stateful operators. */
   readonly parts: readonly string[]
-  /** Warm copies wanted of each task, the most that any of its tables wants. */
+  /** The number of warm copies of each task: the most that any of its tables wants. */
   readonly standbys?: number | undefined
 }
 
@@ -49,12 +49,12 @@ export class TopicDirectory {
     return [...this.#sources]
   }
 
-  /** Those of them whose committed records are deleted. */
+  /** Those among them whose committed records are deleted. */
   get purged(): ReadonlySet<string> {
     return this.#purged
   }
 
-  /** What belongs together, by partition count. */
+  /** The topics and states that belong together, by partition count. */
   get groups(): ReadonlyMap<number, TaskTopology> {
     return this.#groups
   }
@@ -78,7 +78,7 @@ export class TopicDirectory {
     return [...this.#states].filter(([, count]) => count === partitions).map(([state]) => state)
   }
 
-  /** Warm copies wanted of a state. */
+  /** The number of warm copies of a state. */
   copiesOf(state: StateDefinition): number {
     return state.standbys ?? this.#environment.settings.standbys
   }
@@ -87,7 +87,7 @@ export class TopicDirectory {
     return this.#topics.get(state.changelog.topic)?.id ?? state.changelog.topic
   }
 
-  /** Settings of a state's changelog as they hold on the broker, as far as they are known, else as declared. */
+  /** Settings of a state's changelog: those of the broker as far as they are known, otherwise those declared. */
   changelogConfig({ changelog }: StateDefinition): Readonly<Record<string, string>> {
     const found = this.#settings.get(changelog.topic)
     return found === undefined
@@ -95,7 +95,7 @@ export class TopicDirectory {
       : { ...changelog.config, 'delete.retention.ms': String(found.tombstoneMs) }
   }
 
-  /** Creates what is missing and works out what belongs together. Throws when that makes no sense. */
+  /** Creates missing topics and works out which belong together. Throws if that is contradictory. */
   async resolve(topology: DeclaredTopology): Promise<void> {
     for (let check = 1; ; check++) {
       try {
@@ -137,13 +137,13 @@ export class TopicDirectory {
     for (const { topic, declared, existing: found } of differing)
       log.warn(
         { topic, declared, existing: found },
-        `Topic ${topic} is declared with ${declared} partitions and has ${found}; it stays as it is.`,
+        `Topic ${topic} is declared with ${declared} partitions and has ${found}; it is left unchanged.`,
       )
     if (create.length > 0) {
       await admin.createTopics(create)
       log.info({ topics: create.map(({ name, partitions }) => `${name} (${partitions})`) }, 'Topics were created.')
     }
-    // Two workers that start at once may have wanted different counts: the broker's word counts.
+    // Two workers that start together may have wanted different counts; the broker's count applies.
     for (const info of create.length > 0 ? await admin.topics(names) : existing) {
       this.#topics.set(info.name, info)
       const planned = topics.get(info.name)
@@ -151,7 +151,7 @@ export class TopicDirectory {
     }
     const unseen = create.find(({ name }) => !this.#topics.has(name))
     if (unseen !== undefined)
-      throw new MillraceError('TOPIC_MISSING', `Topic ${unseen.name} was created, and the broker does not show it.`)
+      throw new MillraceError('TOPIC_MISSING', `Topic ${unseen.name} was created, but the broker does not list it.`)
     for (const [state, partitions] of states) this.#states.set(state, partitions)
     this.#group()
     await this.#judgeChangelogs()
@@ -168,7 +168,7 @@ export class TopicDirectory {
       if (!isMillraceError(error, 'NOT_AUTHORIZED')) throw error
       log.warn(
         { topics: names, reason: error.detail },
-        'Whether the changelogs are compacted could not be seen: the right DescribeConfigs on them is missing.',
+        'The app could not check whether its changelogs are compacted: it lacks the right DescribeConfigs on them.',
       )
     }
     for (const state of this.#states.keys()) {
@@ -179,14 +179,14 @@ export class TopicDirectory {
     }
   }
 
-  /** Checks the topics now and then; `onChange` is called once, with what is wrong with them. */
+  /** Checks the topics periodically. `onChange` is called once, with the first fault. */
   watch(onChange: (error: Error) => void): void {
     if (this.#closed) return
     this.#timer = this.#environment.clock.schedule(CHECK_INTERVAL_MS, () => {
       void this.#check().then(
         (error) => (error === undefined ? this.watch(onChange) : onChange(error)),
         (thrown: unknown) => {
-          // The broker may be gone for a while; the other parts of the transport say so.
+          // Debug only: if the broker is gone for a while, other parts of the transport report it.
           this.#environment.log.debug({ error: toError(thrown).message }, 'The topics could not be checked.')
           this.watch(onChange)
         },
@@ -199,7 +199,7 @@ export class TopicDirectory {
     this.#timer?.cancel()
   }
 
-  /** What is wrong, when every check says so. */
+  /** A fault that every check has found. */
   async #check(): Promise<Error | undefined> {
     let error = await this.#checkOnce()
     for (let check = 2; error !== undefined && check <= CHECKS; check++) {
