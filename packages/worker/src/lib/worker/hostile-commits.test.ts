@@ -47,7 +47,7 @@ test(
           (thrown: unknown) => String(thrown),
         )
         if (failed !== undefined) {
-          expect(failed).toMatch(/(?:FORMAT_NEWER|PROGRESS_MISSING): What .*in\/\d .*offset \d/)
+          expect(failed).toMatch(/(?:FORMAT_NEWER|PROGRESS_MISSING): .*in\/\d .*offset \d/)
           expect(written.some(({ metadata }) => /^m\d+(?: |$)/.test(metadata) && !/^m1(?: |$)/.test(metadata))).toBe(
             true,
           )
