@@ -61,12 +61,18 @@ export class OrderedCursor extends PartitionCursor implements OrderedMember {
     this.#order.arrived()
   }
 
+  override refresh(): number {
+    this.#order.settleIfGiven()
+    return super.refresh()
+  }
+
   override next(): RawRecord | undefined {
+    this.#order.settleIfGiven()
     const head = this.#head
     if (head === undefined || (this.blocked & NOT_NOW.order) !== 0) return undefined
     this.#head = undefined
     this.#isInFlight = true
-    this.#order.settle()
+    this.#order.given()
     return head
   }
 

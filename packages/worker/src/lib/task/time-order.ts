@@ -21,6 +21,9 @@ export class TimeOrder {
   #arrivals = 0
   #isAsking = false
   #isSettling = false
+  /** A record has gone out since it was decided which one goes next. */
+  #isGiven = false
+  #isSettlingSoon = false
   #isWaking = false
   /** Since when the earliest record waits for `alignWait`; monotonic. */
   #waitingSinceMs: number | undefined
@@ -51,10 +54,27 @@ export class TimeOrder {
     this.settle()
   }
 
+  /**
+   * A record goes out. The next one is looked for once this one has its number: numbers, and the times by them, follow the
+   * order of the partition.
+   */
+  given(): void {
+    this.#isGiven = true
+    if (this.#isSettlingSoon) return
+    this.#isSettlingSoon = true
+    queueMicrotask(this.#settleSoon)
+  }
+
+  /** Settles unless that was done since a record went out. */
+  settleIfGiven(): void {
+    if (this.#isGiven) this.settle()
+  }
+
   /** A record has come, gone out or finished: decides which one goes out next. */
   settle(): void {
     if (this.#isSettling || this.#task.closed) return
     this.#isSettling = true
+    this.#isGiven = false
     const members = this.#members
     for (const member of members) member.fill(this.#arrivals)
     const { earliest, inFlight, unknown } = nextByTime(members)
@@ -96,6 +116,11 @@ export class TimeOrder {
     if (this.#isWaking) return
     this.#isWaking = true
     queueMicrotask(this.#wake)
+  }
+
+  readonly #settleSoon = (): void => {
+    this.#isSettlingSoon = false
+    this.settleIfGiven()
   }
 
   readonly #wake = (): void => {

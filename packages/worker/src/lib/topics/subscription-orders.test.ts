@@ -22,6 +22,16 @@ test('groups that are connected later are merged', () => {
   expect(new Set(['a', 'b', 'c', 'd'].map((id) => orders.placeOf(id)?.group)).size).toBe(1)
 })
 
+test('a pair is known once it was declared, of one subscription too', () => {
+  const orders = arranged(['a', 'b'], ['c', 'c'])
+  expect([orders.has('a', 'b'), orders.has('b', 'a'), orders.has('c', 'c'), orders.has('d', 'd')]).toEqual([
+    true,
+    false,
+    true,
+    false,
+  ])
+})
+
 test('a ring names its subscriptions', () => {
   expect(() => arranged(['a', 'b'], ['b', 'c'], ['c', 'b'])).toThrow(/JOIN_CYCLE.*b, c/)
 })

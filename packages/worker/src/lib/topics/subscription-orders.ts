@@ -22,7 +22,7 @@ export class SubscriptionOrders {
   }
 
   has(first: string, then: string): boolean {
-    return this.#after.get(first)?.has(then) === true
+    return first === then ? this.#after.has(first) : this.#after.get(first)?.has(then) === true
   }
 
   /** The pairs that were declared. */
