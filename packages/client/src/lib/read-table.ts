@@ -93,7 +93,9 @@ async function withPartition<T>(
 ): Promise<T> {
   const store = await copyPartition(connection, { topic: table.changelog.topic, partition })
   const task = { id: `${partitions}-${partition}`, partitions, partition }
-  const open = table.openState({ task, store, cacheBytes: 0, countChanged() {}, maxRowBytes: Infinity, freeze: false })
+  const limits = { cacheBytes: 0, maxRowBytes: Infinity, freeze: false }
+  const { clock } = connection.client
+  const open = table.openState({ task, store, clock, ...limits, countChanged() {}, touch() {}, commitSoon() {} })
   try {
     return await within(connection, { part: table, partitions, open: new Map([[partition, open]]) }, () => work(store))
   } finally {

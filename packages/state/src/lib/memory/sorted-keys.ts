@@ -13,6 +13,15 @@ export class SortedKeys {
     for (let i = 0; i < sorted.length; i += LEAF / 2) this.#leaves.push(sorted.slice(i, i + LEAF / 2))
   }
 
+  get first(): string | undefined {
+    return this.#leaves[0]?.[0]
+  }
+
+  has(key: string): boolean {
+    const leaf = this.#leaves[this.#leafOf(key)]
+    return leaf !== undefined && leaf[firstNotBefore(leaf, key)] === key
+  }
+
   /** The key must not be there yet. */
   add(key: string): void {
     const at = this.#leafOf(key)

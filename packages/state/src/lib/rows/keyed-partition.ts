@@ -9,6 +9,9 @@ export function changelogOf(appId: string, name: string): StateDefinition['chang
   return { topic: `${appId}-${name}-changelog`, config: { 'cleanup.policy': 'compact' } }
 }
 
+/** What rows need of the options with which a state is opened. */
+export type KeyedPartitionOptions = Omit<OpenStateOptions, 'clock' | 'touch' | 'commitSoon'>
+
 /** Assumed size of a value that has not been encoded yet, until a commit has shown a better one. */
 const FIRST_GUESS = 32
 
@@ -28,7 +31,7 @@ export class KeyedPartition<V> extends KeyedRows<V> implements OpenState {
   #rows: number
   #guess = FIRST_GUESS
 
-  constructor(shape: RowShape<V>, context: OpenStateOptions) {
+  constructor(shape: RowShape<V>, context: KeyedPartitionOptions) {
     const { store, cacheBytes, countChanged, maxRowBytes, freeze, task } = context
     super({ shape, store, cacheBytes, maxRowBytes, freeze, partition: task.partition })
     this.#task = task

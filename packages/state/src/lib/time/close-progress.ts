@@ -1,5 +1,6 @@
 import { MillraceError } from '@millrace/core'
 import type { Row } from '@millrace/core/driver'
+import { CommitNumbers } from './commit-numbers.ts'
 
 /** The closed rows: all up to `position`, and those in `beyond`. Row keys are latin1 text. */
 export interface ClosedRows {
@@ -21,22 +22,21 @@ const NOTHING: Numbered = { commit: 0, position: '', beyond: [], to: 0 }
 export const PROGRESS_KEY: Buffer = Buffer.from([0xff])
 
 /**
- * Records in a row of the changelog which windows of one partition are closed. At least once, a crash may leave that row on
- * the broker but lose the records that the closing sent. The row therefore holds two states, each with a number: that of the
- * last commit and that of the current one. The commit's number is committed with the offsets, last of all, and the next
- * owner takes the state with that number. A window may then close again, but is never lost.
+ * Records in a row of the changelog which windows of one partition are closed: as of the last commit, and as of the current
+ * one, each with the number of its commit (`CommitNumbers`). The next owner takes the state whose number was committed. At
+ * least once, a window may then close again after a crash, but is never lost.
  */
 export class CloseProgress {
+  readonly #numbers: CommitNumbers
   #committed: Numbered
   #prepared: Numbered
-  /** The highest number used so far. */
-  #highest: number
 
   /** `row`: the value of the row; `note`: the text that was committed with the offsets. */
   constructor(row: Buffer | undefined, note: string) {
+    this.#numbers = new CommitNumbers(note)
     const [committed = NOTHING, prepared = committed] = row === undefined ? [] : parse(row)
-    this.#committed = this.#prepared = String(prepared.commit) === note ? prepared : committed
-    this.#highest = Math.max(committed.commit, prepared.commit)
+    for (const { commit } of [committed, prepared]) this.#numbers.found(commit)
+    this.#committed = this.#prepared = prepared.commit === this.#numbers.committed ? prepared : committed
   }
 
   /** As of the last commit. */
@@ -46,25 +46,25 @@ export class CloseProgress {
 
   /** The text to commit with the offsets of the commit under preparation; `isChanged`: it closes more windows. */
   note(isChanged: boolean): string {
-    return String(isChanged ? this.#highest + 1 : this.#committed.commit)
+    return this.#numbers.note(isChanged)
   }
 
   /** The row for a commit that closes more. */
   prepare(closed: ClosedRows): Row {
-    this.#prepared = { ...closed, commit: ++this.#highest }
+    this.#prepared = { ...closed, commit: this.#numbers.prepare() }
     return { key: PROGRESS_KEY, value: Buffer.from(JSON.stringify([this.#committed, this.#prepared])) }
   }
 
   /** The commit is made. */
   stored(): void {
+    this.#numbers.stored()
     this.#committed = this.#prepared
   }
 
   /** The commit failed, as far as this worker knows. Returns whether it would have closed more windows. */
   returned(): boolean {
-    const hadMore = this.#prepared !== this.#committed
     this.#prepared = this.#committed
-    return hadMore
+    return this.#numbers.returned()
   }
 }
 

@@ -112,7 +112,7 @@ export class ChannelEvent implements InFlight, StreamOrigin {
     return this.#queued.message.request
   }
 
-  isForAnother(): boolean {
+  isPassedOver(): boolean {
     return false
   }
 

@@ -1,5 +1,5 @@
 import type { CodecSpec, EventEnd, EventTrace, RawRecord } from '@millrace/core'
-import type { HandedOutEvent, SendReceipt, SendRequest } from '@millrace/worker'
+import type { CurrentEvent, HandedOutEvent, SendReceipt, SendRequest } from '@millrace/worker'
 import type { AgentContext } from './agent-context.ts'
 
 /**
@@ -48,8 +48,11 @@ export interface StreamOrigin {
   /** Throws when the value cannot be decoded. */
   valueOf(event: InFlight): unknown
   requestOf(event: InFlight): ReplyRequest | undefined
-  /** It was replayed for another agent that reads the same topic. */
-  isForAnother(event: InFlight): boolean
+  /**
+   * The agent need not handle it: it was replayed for another agent that reads the same topic, or is no longer due.
+   * Throws `KEY_CONFLICT` while that cannot be known.
+   */
+  isPassedOver(event: InFlight, current: CurrentEvent | undefined): boolean
 }
 
 /** Somebody waits for a reply to an event. Each request gets one of the three calls. */

@@ -43,7 +43,7 @@ async function source({ isChannel = false, asking }: { readonly isChannel?: bool
       return `value ${offset}`
     },
     requestOf: ({ offset }) => (asking?.offset === offset ? asking.request : undefined),
-    isForAnother: () => false,
+    isPassedOver: () => false,
   }
   /** What has become of the effects of its events. */
   const came: string[] = []

@@ -1,5 +1,5 @@
 import { MillraceError } from '@millrace/core'
-import type { DueSource, WorkerContext } from '@millrace/worker'
+import type { CurrentEvent, DueSource, WorkerContext } from '@millrace/worker'
 import type { AgentContext } from '../events/agent-context.ts'
 import type { StreamOrigin, InFlight } from '../events/in-flight.ts'
 import type { EventSource } from '../events/source.ts'
@@ -87,7 +87,9 @@ class DueOrigin implements StreamOrigin {
     return undefined
   }
 
-  isForAnother(): boolean {
-    return false
+  isPassedOver(_event: InFlight, current: CurrentEvent | undefined): boolean {
+    if (current === undefined) return false
+    const due = current.task.open(this.#source.due)?.due
+    return due?.claim?.(current) === false
   }
 }

@@ -128,7 +128,7 @@ export class Pipeline {
     try {
       if (at < 0) {
         const { inFlight, origin } = current
-        if (origin.isForAnother(inFlight)) {
+        if (origin.isPassedOver(inFlight, current.event)) {
           current.finish('leftToOthers')
           return undefined
         }

@@ -143,7 +143,7 @@ class TopicOrigin implements StreamOrigin {
     return requestIn(record.headers, this.context)
   }
 
-  isForAnother({ record: { headers } }: InFlight): boolean {
+  isPassedOver({ record: { headers } }: InFlight): boolean {
     if (headers.length === 0) return false
     const { agent, worker } = this.context
     return isForAnother(headers, { appId: worker.appId, agent, topic: this.#topic.name })

@@ -1,5 +1,6 @@
-import type { RawRecord, RecordMetadata } from '@millrace/core'
+import type { Clock, RawRecord, RecordMetadata } from '@millrace/core'
 import type { Row, StorePartition } from '@millrace/core/driver'
+import type { CurrentEvent } from './event.ts'
 import type { EventTime } from './event-time.ts'
 
 /** Partition `partition` of everything that has `partitions` partitions: the unit of assignment, commit, rollback and recovery. */
@@ -55,6 +56,11 @@ export interface OpenStateOptions {
   readonly maxRowBytes: number
   /** Freeze returned values, so that changing them in place fails. */
   readonly freeze: boolean
+  readonly clock: Clock
+  /** Rows have changed without an event: the task has something for its next commit. */
+  readonly touch: () => void
+  /** Asks for a commit of the task before its time. */
+  readonly commitSoon: () => void
   /** Present for a state with `eventTime`. */
   readonly time?: EventTime
   /** The `note` of the state at the last commit; empty before the first. */
@@ -96,6 +102,12 @@ export interface DueQueue {
    * identifies it among all due records of this state in this partition, even after a restart.
    */
   next(): RawRecord | undefined
+  /**
+   * Called before an agent handles one of its events, at each attempt. It becomes an effect of the event that the record is
+   * no longer due. False if it is not due any more (cancelled, or moved to a later time): the event then finishes without
+   * its agent. Throws `KEY_CONFLICT` while another event holds the row. Default: it is still due.
+   */
+  claim?(event: CurrentEvent): boolean
   /** Called when the event of a record has finished: the rows of the next `takeRows` no longer have it. */
   finish(record: RawRecord): void
   /** Present if the records have event times: no future record is older than this, and all older ones have finished. */

@@ -131,7 +131,9 @@ function openState(task: Task, { definition, store }: RestoredState, { tasks, ti
   const cacheBytes = Math.floor(settings.cacheBytes / Math.max(open, 1))
   const maxRowBytes = settings.maxRecordBytes - recordSize({ key: null, value: null, headers: NO_HEADERS })
   const countChanged = (bytes: number): void => changedRows.count(bytes)
-  const options = { task, store, cacheBytes, countChanged, maxRowBytes, freeze }
+  const { clock } = environment
+  const asking = { touch: () => task.touch(), commitSoon: () => task.commitSoon() }
+  const options = { task, store, cacheBytes, countChanged, maxRowBytes, freeze, clock, ...asking }
   if (definition.eventTime !== true || task.time === undefined) return definition.openState(options)
   const time = task.time.open(definition, [...times.values()])
   return definition.openState({ ...options, time, note: time.note })

@@ -1,0 +1,127 @@
+import type { Row, StorePartition } from '@millrace/core/driver'
+import { type DueEntry, keyOf } from './due-keys.ts'
+import { type EntrySource, NearEntries } from './near-entries.ts'
+
+/** Memory of a changed entry beside its text. */
+const ENTRY_OVERHEAD = 120
+
+export interface DueIndexOptions {
+  readonly store: Pick<StorePartition, 'get' | 'range'>
+  /** As `OpenStateOptions.countChanged`. */
+  readonly countChanged: (bytes: number) => void
+  /** Entries that the store has. */
+  readonly stored: number
+}
+
+/**
+ * The entries of a state's index by time, in rows of the same changelog and store as the state itself. Each row of the state
+ * that is to become due has an entry at that time or before it: one that becomes due later keeps its entry, which moves only
+ * when it is reached. So a row whose time moves with every event costs one entry a span and not one an event.
+ */
+export class DueIndex implements EntrySource {
+  readonly near: NearEntries
+  readonly #store: Pick<StorePartition, 'get' | 'range'>
+  readonly #countChanged: (bytes: number) => void
+  /** Changed since the last commit: true for new entries, false for deleted ones. */
+  #changed = new Map<DueEntry, boolean>()
+  /** In the commit under way: rows that change the store. */
+  #taken = new Map<DueEntry, boolean>()
+  #stored: number
+  #bytes = 0
+  #takenBytes = 0
+
+  constructor({ store, countChanged, stored }: DueIndexOptions) {
+    this.#store = store
+    this.#countChanged = countChanged
+    this.#stored = stored
+    this.near = new NearEntries(this)
+  }
+
+  /** Entries that the store will have once the commit under way is made. */
+  get storedEntries(): number {
+    let entries = this.#stored
+    for (const isNew of this.#taken.values()) entries += isNew ? 1 : -1
+    return entries
+  }
+
+  get dirtyBytes(): number {
+    return this.#bytes
+  }
+
+  put(entry: DueEntry): void {
+    this.#change(entry, true)
+    this.near.add(entry)
+  }
+
+  /** Does nothing when there is no such entry. */
+  delete(entry: DueEntry): void {
+    this.#change(entry, false)
+    this.near.delete(entry)
+  }
+
+  /** Changed entries: new ones are to be written before the rows of the state, and deleted ones behind them. */
+  takeRows(): { readonly added: readonly Row[]; readonly deleted: readonly Row[] } {
+    const added: Row[] = []
+    const deleted: Row[] = []
+    for (const [entry, isNew] of this.#changed) {
+      const key = keyOf(entry)
+      if ((this.#store.get(key) !== undefined) === isNew) continue
+      this.#taken.set(entry, isNew)
+      if (isNew) added.push({ key, value: ENTRY_VALUE })
+      else deleted.push({ key, value: null })
+    }
+    this.#changed = new Map()
+    this.#takenBytes = this.#bytes
+    this.#bytes = 0
+    return { added, deleted }
+  }
+
+  rowsStored(): void {
+    this.#stored = this.storedEntries
+    this.#endCommit()
+  }
+
+  rowsReturned(): void {
+    const taken = this.#taken
+    this.#endCommit()
+    for (const [entry, isNew] of taken) if (!this.#changed.has(entry)) this.#change(entry, isNew)
+  }
+
+  close(): void {
+    this.#changed.clear()
+    this.#taken.clear()
+    this.#countChanged(-this.#bytes - this.#takenBytes)
+    this.#bytes = this.#takenBytes = 0
+  }
+
+  stored(options: Parameters<StorePartition['range']>[0]): readonly DueEntry[] {
+    return this.#store.range(options).map(([key]) => key.toString('latin1'))
+  }
+
+  isDeleted(entry: DueEntry): boolean {
+    return (this.#changed.get(entry) ?? this.#taken.get(entry)) === false
+  }
+
+  *unstored(from: DueEntry): Generator<DueEntry> {
+    for (const [entry, isNew] of this.#changed) if (isNew && entry >= from) yield entry
+    for (const [entry, isNew] of this.#taken) if (isNew && entry >= from && !this.#changed.has(entry)) yield entry
+  }
+
+  #change(entry: DueEntry, isNew: boolean): void {
+    if (!this.#changed.has(entry)) {
+      const bytes = entry.length + ENTRY_OVERHEAD
+      this.#bytes += bytes
+      this.#countChanged(bytes)
+    }
+    this.#changed.set(entry, isNew)
+  }
+
+  #endCommit(): void {
+    this.#taken = new Map()
+    this.#countChanged(-this.#takenBytes)
+    this.#takenBytes = 0
+  }
+}
+
+/** What the row of an entry holds; the entry is its key. */
+const ENTRY_VALUE = Buffer.from([1])

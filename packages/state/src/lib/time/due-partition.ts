@@ -1,0 +1,162 @@
+import type { Row } from '@millrace/core/driver'
+import type { CurrentEvent, EventTime, OpenState, OpenStateOptions } from '@millrace/worker'
+import type { KeyEntry } from '../rows/key-entry.ts'
+import { KeyedPartition } from '../rows/keyed-partition.ts'
+import type { RowShape } from '../rows/row-shape.ts'
+import { CommitNumbers } from './commit-numbers.ts'
+import { type DueAlarm, EventAlarm, WallAlarm } from './due-alarm.ts'
+import { DueIndex } from './due-index.ts'
+import { isInternal, undoKey } from './due-keys.ts'
+import { DueRowQueue, type DueRows } from './due-queue.ts'
+import type { DueRules } from './due-rules.ts'
+import { RowCounts } from './row-counts.ts'
+import { storedUndoRows, UNDO_OVERHEAD, undoRows } from './undo-rows.ts'
+
+/**
+ * The rows of one state in one task that become due at some time: timers, sessions, rows that expire. `DueRules` says when,
+ * and what becomes of a row then; everything else follows from the writes of events.
+ *
+ * A row that has fired must not outrun what its event sends: at least once, a crash could leave the changed row on the broker
+ * and lose the sends. So each commit first writes what those rows were before it (`undoRows`), with a number that is
+ * committed with the offsets. The next owner restores them if that number was not committed.
+ */
+export class DuePartition<V> extends KeyedPartition<V> implements OpenState, DueRows<V> {
+  readonly due: DueRowQueue<V>
+  /** Of a state with `eventTime`. */
+  readonly time: EventTime | undefined
+  readonly #index: DueIndex
+  readonly #numbers: CommitNumbers
+  readonly #counts: RowCounts
+  /** Rows that have fired since the last commit, by the latin1 text of their keys. */
+  #fired = new Map<string, Buffer>()
+  #takenFired: ReadonlyMap<string, Buffer> = this.#fired
+  /** Rows that were restored when the state was opened, as they were, until a commit has them. */
+  readonly #restored = new Map<string, Row>()
+  /** Rows of earlier values that the store has. */
+  #undoRows: number
+  #takenUndoRows: number
+
+  constructor(shape: RowShape<V>, context: OpenStateOptions, rules: DueRules<V>) {
+    super(shape, { ...context, maxRowBytes: context.maxRowBytes - UNDO_OVERHEAD })
+    const { store, clock, touch, commitSoon, countChanged, time, note } = context
+    this.time = time
+    this.#numbers = new CommitNumbers(note ?? '')
+    const undone = storedUndoRows(store)
+    this.#undoRows = this.#takenUndoRows = undone.length
+    this.#counts = new RowCounts(store)
+    this.removed(this.#counts.internal)
+    this.#index = new DueIndex({
+      store,
+      countChanged,
+      stored: this.#counts.internal - undone.length - this.#counts.own,
+    })
+    const alarm = (onWake: () => void): DueAlarm => {
+      if (rules.clock === 'wall') return new WallAlarm(clock, onWake)
+      if (time === undefined) throw new Error(`${shape.where} keeps to event time, but its definition does not say so.`)
+      return new EventAlarm(time, clock, onWake)
+    }
+    this.due = new DueRowQueue({ rows: this, index: this.#index, rules, touch, commitSoon, alarm })
+    // A state without event time sends nothing, and who only reads rows takes them as they are.
+    if (note !== undefined) this.#undo(undone, touch)
+    this.due.advance()
+  }
+
+  /** The event writes the state, so the partitions of its subscription hold the state's watermark. */
+  writtenBy(event: CurrentEvent): void {
+    // What is due here follows the watermark, and must not hold it.
+    if (!this.due.isGiven(event.record)) this.time?.writtenBy(event)
+  }
+
+  get note(): string {
+    return this.#numbers.note(this.#fired.size + this.#restored.size > 0)
+  }
+
+  override get dirtyBytes(): number {
+    return super.dirtyBytes + this.#index.dirtyBytes
+  }
+
+  finishedValue(row: Buffer): V | undefined {
+    return super.peek(row, undefined, undefined)
+  }
+
+  firedNow(row: Buffer): void {
+    this.#fired.set(row.toString('latin1'), row)
+  }
+
+  override changed(entry: KeyEntry<V>, before: V | undefined): void {
+    super.changed(entry, before)
+    if (!this.closed) this.due.changed(entry.key, before, entry.value)
+  }
+
+  override peek(key: Buffer, stored: Buffer | undefined, event: CurrentEvent | undefined): V | undefined {
+    return isInternal(key) ? undefined : super.peek(key, stored, event)
+  }
+
+  /** Ordered so that whatever part of it a crash leaves on the broker, each row has an entry in the index. */
+  override takeRows(): readonly Row[] {
+    const rows = super.takeRows()
+    const undo = this.#takeUndoRows()
+    const { added, deleted } = this.#index.takeRows()
+    const changed = [...undo, ...added, ...rows, ...deleted]
+    if (changed.length === 0) return changed
+    return this.#counts.around(changed, this.#index.storedEntries + this.#takenUndoRows)
+  }
+
+  override rowsStored(): void {
+    super.rowsStored()
+    this.#index.rowsStored()
+    this.#numbers.stored()
+    this.#undoRows = this.#takenUndoRows
+    this.#takenFired = new Map()
+    this.#restored.clear()
+    if (!this.closed) this.due.advance()
+  }
+
+  override rowsReturned(): void {
+    super.rowsReturned()
+    this.#index.rowsReturned()
+    this.#numbers.returned()
+    this.#takenUndoRows = this.#undoRows
+    for (const [name, row] of this.#takenFired) this.#fired.set(name, row)
+    this.#takenFired = new Map()
+  }
+
+  override close(): void {
+    super.close()
+    this.#index.close()
+    this.due.close()
+  }
+
+  /** What the rows that have fired are in the store. The values that the last commit has written have served. */
+  #takeUndoRows(): readonly Row[] {
+    const fired = this.#fired
+    this.#takenFired = fired
+    this.#fired = new Map()
+    const rows: Row[] = []
+    if (fired.size + this.#restored.size > 0) {
+      const commit = this.#numbers.prepare()
+      const before = new Map(this.#restored)
+      for (const [name, key] of fired)
+        if (!before.has(name)) before.set(name, { key, value: this.store.get(key) ?? null })
+      rows.push(...undoRows({ commit, rows: [...before.values()] }))
+    }
+    this.#takenUndoRows = rows.length
+    // From the last one down: whatever part of it a crash leaves, there is no gap.
+    for (let nth = this.#undoRows - 1; nth >= rows.length; nth--) rows.push({ key: undoKey(nth), value: null })
+    return rows
+  }
+
+  /** Restores the rows of firings whose commit was never made. */
+  #undo(undone: ReturnType<typeof storedUndoRows>, touch: () => void): void {
+    for (const { commit, rows } of undone) {
+      if (commit <= this.#numbers.committed) continue
+      this.#numbers.found(commit)
+      for (const row of rows) {
+        const { key, value } = row
+        this.#restored.set(key.toString('latin1'), row)
+        this.entryOf(key).replace(value === null ? undefined : this.decode(value, key), value ?? undefined)
+      }
+      touch()
+    }
+  }
+}

@@ -1,0 +1,49 @@
+import type { Row, StorePartition } from '@millrace/core/driver'
+import { AFTER_INTERNAL, COUNT_KEY, INTERNAL_PREFIX } from './due-keys.ts'
+
+const ROWS_PER_READ = 10_000
+
+/** The count is not known: the rest of a commit is missing. */
+const UNKNOWN = '?'
+
+/**
+ * How many rows of a store are internal, so that the others can be counted without a look at them. A row of its own says so.
+ * Each commit first takes the count back and gives the new one last: where a crash has left a part of a commit in the
+ * changelog, the internal rows are counted.
+ */
+export class RowCounts {
+  /** Internal rows, this one among them. */
+  readonly internal: number
+  /** Whether the store had this row: 0 or 1. */
+  readonly own: number
+  readonly #store: Pick<StorePartition, 'range'>
+
+  constructor(store: Pick<StorePartition, 'get' | 'range' | 'rows'>) {
+    this.#store = store
+    const count = store.get(COUNT_KEY)?.toString()
+    this.own = count === undefined ? 0 : 1
+    const known = count === undefined ? store.rows === 0 : count !== UNKNOWN
+    this.internal = known ? Number(count ?? 0) : this.#count()
+  }
+
+  /** The rows of a commit after which there are so many internal rows beside this one. */
+  around(rows: readonly Row[], internal: number): readonly Row[] {
+    return [
+      { key: COUNT_KEY, value: Buffer.from(UNKNOWN) },
+      ...rows,
+      { key: COUNT_KEY, value: Buffer.from(String(internal + 1)) },
+    ]
+  }
+
+  #count(): number {
+    let count = 0
+    let from: Buffer = INTERNAL_PREFIX
+    for (;;) {
+      const rows = this.#store.range({ from, to: AFTER_INTERNAL, limit: ROWS_PER_READ })
+      count += rows.length
+      const last = rows.at(-1)
+      if (rows.length < ROWS_PER_READ || last === undefined) return count
+      from = Buffer.concat([last[0], Buffer.alloc(1)])
+    }
+  }
+}
