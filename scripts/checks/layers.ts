@@ -15,7 +15,7 @@ const ENGINE: readonly (readonly [name: string, below: readonly string[]])[] = [
   ['client', ['core', 'worker']],
   ['state', ['core', 'worker']],
   ['tables', ['core', 'worker', 'state']],
-  ['streams', ['core', 'worker']],
+  ['streams', ['core', 'worker', 'state']],
   ['scheduler', ['core', 'worker']],
   ['web', ['core', 'worker']],
 ]
@@ -75,7 +75,7 @@ const FLOORS: ReadonlyMap<string, readonly string[]> = new Map([
     ['contracts', 'environment', 'topics', 'records', 'sending', 'restore', 'task', 'queue', 'group', 'worker'],
   ],
   ['state', ['memory', 'keys', 'rows', 'time', 'locating']],
-  ['streams', ['events', 'topics', 'asking', 'channels', 'dead-letters', 'errors', 'streams', 'agents']],
+  ['streams', ['events', 'topics', 'asking', 'channels', 'dead-letters', 'errors', 'joins', 'streams', 'agents']],
 ])
 
 const SCOPE = '@millrace/'

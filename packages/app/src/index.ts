@@ -47,11 +47,24 @@ export type {
 } from '@millrace/streams'
 export type { SourceKey, SourceKeyInput, SourceValue, SourceValueInput } from '@millrace/streams'
 export type { Channel, Event, EventsAreNoValues, MessageToSend, SendsValues, ValuesOf } from '@millrace/streams'
+export type { JoinedGlobalTable, JoinedPartitions, JoinedRow, JoinedTable, MergeOptions } from '@millrace/streams'
+export type { LeftValue, RightValue, StreamJoinKind, StreamJoinOptions } from '@millrace/streams'
+export type { TableJoinKind, TableJoinOptions } from '@millrace/streams'
 export type { Aggregation, EmitWhen, StreamWindow, StreamWindowOptions, WindowResult } from '@millrace/streams'
 export type { StreamDeclarations, WindowedResults, WindowedStream } from '@millrace/streams'
 export type { Branches, BranchPredicate, GroupByOptions, Mergeable, Stream, TakeOptions } from '@millrace/streams'
 export type { ErrorAction, FailedEvent, LastResort, OnError, RetryOptions } from '@millrace/streams'
-export type { Fallback, GivenOf, KeyOf, ReadOptions, RoundTrip, TableOf, TableOptions, ValueOf } from '@millrace/tables'
+export type {
+  Fallback,
+  GivenOf,
+  KeyOf,
+  ReadOptions,
+  RoundTrip,
+  TableOf,
+  TableOptions,
+  TableTopic,
+  ValueOf,
+} from '@millrace/tables'
 export type { AppGlobalTable as GlobalTable, AppTable as Table, TableDeclarations } from '@millrace/tables'
 export type { ClosedWindow, KeyWindows, LateSink, TimeRange, Window, WindowedTable } from '@millrace/tables'
 export type { WindowOptions, WindowValue, WindowWriteOptions } from '@millrace/tables'

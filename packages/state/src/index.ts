@@ -17,6 +17,6 @@ export { KeyedRows, type KeyedRowsOptions, type RowGroupRange } from './lib/rows
 export { DuePartition } from './lib/time/due-partition.ts'
 export type { DueRecord, DueRules } from './lib/time/due-rules.ts'
 export { WINDOW_HEADER } from './lib/time/close-queue.ts'
-export { type WindowKey, WindowKeys, windowRow } from './lib/time/window-keys.ts'
+export { keyIn, type WindowKey, WindowKeys, windowRow } from './lib/time/window-keys.ts'
 export { WindowPartition, type WindowRules } from './lib/time/window-partition.ts'
 export { codecRows, codecShape, type CodecShapeOptions, type RowShape, type StateShape } from './lib/rows/row-shape.ts'

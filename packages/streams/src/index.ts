@@ -46,11 +46,15 @@ export type {
   BranchPredicate,
   EventsAreNoValues,
   GroupByOptions,
+  MergeOptions,
   Mergeable,
   SendsValues,
   TakeOptions,
 } from './lib/streams/stream-options.ts'
 export type { StreamWindow, StreamWindowOptions, WindowResult } from './lib/stream-windows.ts'
+export type { StreamJoinKind } from './lib/joins/join-rules.ts'
+export { JoinStates } from './lib/joins/join-states.ts'
+export type { LeftValue, RightValue, StreamJoinOptions } from './lib/streams/stream-join.ts'
 export type {
   JoinedGlobalTable,
   JoinedPartitions,

@@ -25,6 +25,7 @@ import {
   createDeadLetters,
   currentTrace,
   DEFAULT_ERROR_POLICY,
+  JoinStates,
   ReplyInboxes,
   type StreamsDeps,
 } from '@millrace/streams'
@@ -120,6 +121,7 @@ export class AppRuntime implements ClientApp, LocalApp, SiteApp {
       context: () => this.context(),
       runningWorker: () => this.#running[0]?.worker.context,
       windows: new StreamWindows(this.tables, this.definitions),
+      joins: new JoinStates(this.tables),
       tracing: sensor.tracing,
     }
     sensor.tracing?.attach(() => currentTrace(this.contexts))

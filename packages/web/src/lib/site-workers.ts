@@ -51,8 +51,16 @@ export function siteWorker(parts: SiteWorkerParts): SiteWorker {
       const own = Object.entries(agents.counts()).map(([name, counts]) => {
         const time = handling[name]
         const counted = stats.agents[name] ?? { ...counts, lag: 0 }
-        const { deadLettered } = counts
-        return [name, { ...counted, deadLettered, ...(time === undefined ? {} : { handling: time }) }] as const
+        const { deadLettered, late = 0 } = counts
+        return [
+          name,
+          {
+            ...counted,
+            deadLettered,
+            ...(late === 0 ? {} : { late }),
+            ...(time === undefined ? {} : { handling: time }),
+          },
+        ] as const
       })
       return { ...stats, agents: Object.fromEntries(own) }
     },

@@ -154,6 +154,10 @@ const appErrors = {
     title: 'A table that is filled from a topic was written',
     fix: 'Send to the topic instead: topic.send({ key, value }), and value: null to delete. Or leave out from, and let an agent write the table.',
   },
+  JOIN_INVALID: {
+    title: 'The spans of a join make no sense',
+    fix: "Give within, or before and after, as whole milliseconds or as text with a unit, and kind as 'inner', 'left' or 'outer'.",
+  },
   JOIN_CYCLE: {
     title: 'Joins wait for one another in a ring',
     fix: 'Let one of them read the other by way of a topic, without a join by time.',

@@ -76,6 +76,7 @@ describe('a failing agent', () => {
       deadLettered: 0,
       tombstones: 0,
       leftToOthers: 0,
+      late: 0,
       active: 0,
     })
     expect(runs).toBe(13)

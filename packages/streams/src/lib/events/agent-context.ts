@@ -36,12 +36,14 @@ export interface AgentCounts {
   readonly tombstones: number
   /** Records passed over because they were replayed for another agent. */
   readonly leftToOthers: number
+  /** Events that came too late for a join. They are processed, too. */
+  readonly late: number
   /** Events in flight now. */
   readonly active: number
 }
 
 /** What an event that is over counts as. */
-export type FinishedAs = Exclude<keyof AgentCounts, 'received' | 'failed' | 'retried' | 'active'>
+export type FinishedAs = Exclude<keyof AgentCounts, 'received' | 'failed' | 'retried' | 'late' | 'active'>
 
 /** The counts while they are being made. */
 export class AgentCounters implements AgentCounts {
@@ -53,10 +55,11 @@ export class AgentCounters implements AgentCounts {
   deadLettered = 0
   tombstones = 0
   leftToOthers = 0
+  late = 0
   active = 0
 
   snapshot(): AgentCounts {
-    const { received, processed, failed, retried, skipped, deadLettered, tombstones, leftToOthers, active } = this
-    return { received, processed, failed, retried, skipped, deadLettered, tombstones, leftToOthers, active }
+    const { received, processed, failed, retried, skipped, deadLettered, tombstones, leftToOthers, late, active } = this
+    return { received, processed, failed, retried, skipped, deadLettered, tombstones, leftToOthers, late, active }
   }
 }

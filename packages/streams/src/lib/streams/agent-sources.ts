@@ -2,6 +2,7 @@ import { type CodecSpec, mergedSubscription, MillraceError } from '@millrace/cor
 import type { DueSource } from '@millrace/worker'
 import type { AgentContext } from '../events/agent-context.ts'
 import type { EventSource } from '../events/source.ts'
+import type { JoinSpec, JoinState } from '../joins/join-state.ts'
 import type { JoinedPartitions } from '../stream-joins.ts'
 import type { StreamWindowsSpec, WindowState } from '../stream-windows.ts'
 import type { StreamsContext } from '../streams-context.ts'
@@ -88,6 +89,17 @@ export class AgentSources {
     if (windows === undefined)
       throw new MillraceError('DEFINITION_INVALID', `Agent "${spec.agent}" belongs to no app, and so has no windows.`)
     const state = windows.open(spec)
+    topology.state(state)
+    return state
+  }
+
+  /** The state of a join of two streams. */
+  joinState(spec: JoinSpec): JoinState {
+    const { app, topology } = this.#options
+    const { joins } = app
+    if (joins === undefined)
+      throw new MillraceError('DEFINITION_INVALID', `Agent "${spec.agent}" belongs to no app, and so has no joins.`)
+    const state = joins.open(spec)
     topology.state(state)
     return state
   }

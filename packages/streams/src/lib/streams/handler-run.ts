@@ -5,6 +5,7 @@ import type { ErrorHandling } from '../errors/error-handling.ts'
 import { currentEvent } from '../events/between-events.ts'
 import type { EventSource } from '../events/source.ts'
 import type { StreamEvent } from '../events/stream-event.ts'
+import type { JoinSpec, JoinState } from '../joins/join-state.ts'
 import type { JoinedPartitions } from '../stream-joins.ts'
 import type { StreamWindowOptions, WindowKind, WindowState } from '../stream-windows.ts'
 import type { AnyTopic } from '../topics/topic.ts'
@@ -122,6 +123,31 @@ export class HandlerRun {
             `${where} orders ${source.where}, whose events have no times of their own: order topics.`,
           )
       this.#instance.sources.order(branches.map(({ source }) => source.subscriptions))
+    })
+  }
+
+  /** Events of two streams wait for one another in a state; `alone`: those that have met none, if the join gives them out. */
+  joinStreams(
+    {
+      left,
+      right,
+      where,
+    }: { readonly left: readonly Branch[]; readonly right: readonly Branch[]; readonly where: string },
+    spec: Omit<JoinSpec, 'topics' | 'subscriptions'>,
+  ): { readonly state: JoinState; readonly alone: EventSource | undefined } {
+    return this.#orStop(() => {
+      const branches = [...left, ...right]
+      const sources = new Set(branches.map(({ source }) => source))
+      if (sources.size < branches.length)
+        throw new MillraceError('DEFINITION_INVALID', `${where} reads the same source on both sides.`)
+      this.#assertOnce(`join "${spec.name}"`)
+      const { sources: own, index } = this.#instance
+      this.ordered(branches, where)
+      const topics = branches.flatMap(({ source }) => source.keys?.topics ?? [])
+      const subscriptions = branches.flatMap(({ source }) => source.subscriptions)
+      const state = own.joinState({ ...spec, topics, subscriptions })
+      const isGiven = spec.rules.isGivenAlone('left') || spec.rules.isGivenAlone('right')
+      return { state, alone: isGiven ? own.due(state.alone, index) : undefined }
     })
   }
 
@@ -297,7 +323,7 @@ function resultOf<V>(event: StreamEvent | undefined): IteratorResult<V, undefine
 }
 
 /** The one spec of the values' bytes, where no step has changed them. */
-function rawSpec(branches: readonly Branch[]): CodecSpec | undefined {
+export function rawSpec(branches: readonly Branch[]): CodecSpec | undefined {
   const specs = new Set(branches.map(({ source }) => source.valueSpec))
   if (specs.size !== 1 || branches.some(({ steps }) => steps.some((step) => step.changesValue))) return undefined
   return branches[0]?.source.valueSpec

@@ -19,7 +19,8 @@ import type {
   TableJoinOptions,
 } from '../stream-joins.ts'
 import type { StreamWindowOptions, WindowKind } from '../stream-windows.ts'
-import type { Topic } from '../topics/topic.ts'
+import type { StreamJoinKind } from '../joins/join-rules.ts'
+import type { AnyTopic, Topic } from '../topics/topic.ts'
 import { takeStep } from './batching.ts'
 import { assertPredicates, type Predicate } from './branching.ts'
 import type { HandlerRun } from './handler-run.ts'
@@ -47,6 +48,7 @@ import type {
   TakeOptions,
   ValueIn,
 } from './stream-options.ts'
+import { joinStreams, type LeftValue, type RightValue, type StreamJoinOptions } from './stream-join.ts'
 import { joinTable } from './table-join.ts'
 import { WindowedStream } from './windowed-stream.ts'
 
@@ -219,14 +221,39 @@ export class Stream<K, V> implements AsyncIterable<V> {
     options: TableJoinOptions<V, K, J> & { readonly on?: undefined },
     fn: (value: V, row: JoinedRow<TV, J>) => R | Promise<R>,
   ): Stream<K, R>
+  /**
+   * Each value with each value of another stream that has the same key and is at most `within` apart in time, or from `before`
+   * earlier to `after` later. With `kind: 'left'` or `'outer'` also those that have met none, once event time is beyond their
+   * span and `grace`; late events are left out, counted, and sent to `late`. Call it when the handler starts, before its first
+   * `await`.
+   *
+   * @throws `JOIN_INVALID` for spans that make no sense; `DEFINITION_INVALID`, `KEY_CODEC_DIFFERS`, `NAME_TAKEN`,
+   * `TOPOLOGY_LATE`; at start `NOT_COPARTITIONED`
+   * @example
+   * const paid = orders.join(payments, { within: '10m', grace: '1m', kind: 'left' }, (order, payment) => ({ ...order, payment }))
+   */
+  join<OV, R, const J extends StreamJoinKind = 'inner'>(
+    other: Stream<K, OV> | Topic<K, OV, never, never>,
+    options: StreamJoinOptions<J>,
+    fn: (value: LeftValue<V, J>, other: RightValue<OV, J>) => R | Promise<R>,
+  ): Stream<K, R>
   join(
-    table: JoinedTable<unknown, unknown>,
-    options: TableJoinOptions<never, unknown, TableJoinKind>,
-    fn: (value: V, row: never) => unknown,
+    other: JoinedTable<unknown, unknown> | Stream<unknown, unknown> | AnyTopic,
+    options: TableJoinOptions<never, unknown, TableJoinKind> & StreamJoinOptions<StreamJoinKind>,
+    fn: (value: never, other: never) => unknown,
   ): Stream<never, unknown> {
-    const join = (value: unknown, row: unknown): unknown => fn(value as V, row as never)
-    const branches = this.#run.checked(() => joinTable(this.#run, this.#branches, { table, options, join }))
-    return new Stream(this.#run, branches)
+    const run = this.#run
+    const left = this.#branches
+    if (isTable(other))
+      return new Stream(
+        run,
+        run.checked(() => joinTable(run, left, { table: other, options, join: fn })),
+      )
+    const right = other instanceof Stream ? other.#branches : branchesOf(run.further(other))
+    return new Stream(
+      run,
+      run.checked(() => joinStreams(run, { left, right, options, join: fn })),
+    )
   }
 
   /**
@@ -308,7 +335,7 @@ export class Stream<K, V> implements AsyncIterable<V> {
     const branches = [...this.#branches]
     for (const other of streams) {
       if (other instanceof Stream) branches.push(...other.#branches)
-      else branches.push(...this.#run.further(other).map((source) => ({ source, steps: [] })))
+      else branches.push(...branchesOf(this.#run.further(other)))
     }
     const sources = new Set(branches.map(({ source }) => source))
     if (sources.size < branches.length)
@@ -339,6 +366,14 @@ export class Stream<K, V> implements AsyncIterable<V> {
       this.#branches.map(({ source, steps }) => ({ source, steps: [...steps, step] })),
     )
   }
+}
+
+function branchesOf(sources: readonly EventSource[]): readonly Branch[] {
+  return sources.map((source) => ({ source, steps: [] }))
+}
+
+function isTable(other: object): other is JoinedTable<unknown, unknown> {
+  return 'isGlobal' in other && 'find' in other
 }
 
 /** What `merge` was given. */

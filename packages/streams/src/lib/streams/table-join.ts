@@ -6,7 +6,7 @@ import { type Branch, isPromiseLike, type StreamStep, type StepResult } from './
 
 type AnyTable = JoinedTable<unknown, unknown>
 type Options = TableJoinOptions<never, unknown, TableJoinKind>
-type Join = (value: unknown, row: unknown) => unknown
+type Join = (value: never, row: never) => unknown
 
 const OPTIONS: OptionNames<TableJoinOptions<never, unknown, TableJoinKind>> = {
   kind: true,
@@ -96,7 +96,7 @@ function joinStep({ table, kind, join, on }: JoinStepOptions): StreamStep {
       const key = on === undefined ? keyOf(event) : on(value)
       const row = key === undefined || key === null ? undefined : table.find(key)
       if (row === undefined && kind === 'inner') return dropped(event)
-      const joined = join(value, row)
+      const joined = join(value as never, row as never)
       return isPromiseLike(joined)
         ? Promise.resolve(joined).then((result) => joinedTo(event, result))
         : joinedTo(event, joined)

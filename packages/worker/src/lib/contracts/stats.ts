@@ -19,6 +19,8 @@ export interface AgentStats {
    * Events given up and kept as dead letters; 0 in statistics of a worker alone, for which they are ordinary events.
    */
   readonly deadLettered: number
+  /** Events that came too late for a join; they are processed, too. Where the agent's own part counts them. */
+  readonly late?: number
   /** Events in flight now. */
   readonly active: number
   /** Records up to the end of its partitions here, as last seen. */

@@ -35,6 +35,11 @@ export interface StateDefinition {
   readonly standbys?: number | undefined
   /** Whether the state keeps event time, so that `OpenStateOptions.time` is given. Default false. */
   readonly eventTime?: boolean
+  /**
+   * Ids of subscriptions that write a state with `eventTime`, so that their partitions hold its watermark from the start.
+   * Others do from their first write on.
+   */
+  readonly timedBy?: readonly string[]
   /** Called when a task is opened and its store has been recovered. */
   openState(context: OpenStateOptions): OpenState
 }

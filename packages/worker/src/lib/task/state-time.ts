@@ -33,10 +33,10 @@ export class StateTime implements EventTime {
   /** The state has been at the live edge since all of its writers became idle. */
   #isLive = false
 
-  constructor(owner: StateTimeOwner, known: CommittedState | undefined) {
+  constructor(owner: StateTimeOwner, known: CommittedState | undefined, writers: readonly string[] = []) {
     this.#owner = owner
     this.#watermark = this.#prepared = this.committed = known?.watermark ?? -Infinity
-    this.#writers = new Set(known?.writers)
+    this.#writers = new Set([...(known?.writers ?? []), ...writers])
     this.note = known?.note ?? ''
   }
 

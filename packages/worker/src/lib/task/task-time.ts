@@ -45,7 +45,7 @@ export class TaskTime implements StateTimeOwner {
   open(definition: StateDefinition, known: readonly CommittedTimes[]): StateTime {
     const found = known.flatMap(({ states }) => states.get(definition.name) ?? [])
     const newest = found.toSorted((a, b) => b.watermark - a.watermark)[0]
-    const time = new StateTime(this, newest)
+    const time = new StateTime(this, newest, definition.timedBy)
     this.#states.set(definition, time)
     return time
   }

@@ -1,0 +1,119 @@
+import { type Duration, formatDuration, MillraceError, readDuration } from '@millrace/core'
+import { type DueRules, keyIn } from '@millrace/state'
+import { encodeKept, type KeptEvent, type Side } from './join-entries.ts'
+
+/** `'inner'`: pairs alone. `'left'`: also events of the left side that have met none. `'outer'`: those of both sides. */
+export type StreamJoinKind = 'inner' | 'left' | 'outer'
+
+/** The spans of a join, as they are given. */
+export interface JoinSpans {
+  readonly within?: Duration | undefined
+  readonly before?: Duration | undefined
+  readonly after?: Duration | undefined
+  readonly grace?: Duration | undefined
+}
+
+/** Which events of two streams meet, and until when an event waits; times in milliseconds. */
+export class JoinRules {
+  readonly kind: StreamJoinKind
+  /** Events that wait are kept in rows of this length. */
+  readonly bucketMs: number
+  readonly #beforeMs: number
+  readonly #afterMs: number
+  readonly #graceMs: number
+
+  /** `where`: for messages. Throws `JOIN_INVALID`. */
+  constructor(where: string, kind: StreamJoinKind, { within, before, after, grace }: JoinSpans) {
+    if (kind !== 'inner' && kind !== 'left' && kind !== 'outer')
+      throw new MillraceError(
+        'JOIN_INVALID',
+        `kind of ${where} is ${shown(kind)}; it takes 'inner', 'left' or 'outer'.`,
+      )
+    const hasBoth = before !== undefined || after !== undefined
+    if (within === undefined && !hasBoth)
+      throw new MillraceError('JOIN_INVALID', `${where} has no span: events would wait for ever.`)
+    if (within !== undefined && hasBoth)
+      throw new MillraceError(
+        'JOIN_INVALID',
+        `${where} has both within and ${before === undefined ? 'after' : 'before'}.`,
+      )
+    this.kind = kind
+    this.#beforeMs = readSpan(where, within === undefined ? 'before' : 'within', within ?? before ?? 0)
+    this.#afterMs = readSpan(where, within === undefined ? 'after' : 'within', within ?? after ?? 0)
+    this.#graceMs = readSpan(where, 'grace', grace ?? 0)
+    this.bucketMs = Math.max(1, this.#beforeMs + this.#afterMs)
+  }
+
+  /** The times of events of the other side that an event meets; both ends are included. */
+  meets(side: Side, time: number): { readonly from: number; readonly to: number } {
+    return side === 'left'
+      ? { from: time - this.#beforeMs, to: time + this.#afterMs }
+      : { from: time - this.#afterMs, to: time + this.#beforeMs }
+  }
+
+  /** The last event time at which an event can still meet another one. */
+  deadline(side: Side, time: number): number {
+    return time + (side === 'left' ? this.#afterMs : this.#beforeMs) + this.#graceMs
+  }
+
+  /** Whether an event is given out if it has met none. */
+  isGivenAlone(side: Side): boolean {
+    return this.kind === 'outer' || (this.kind === 'left' && side === 'left')
+  }
+
+  /** The row of a time. */
+  bucketOf(time: number): number {
+    return Math.floor(time / this.bucketMs) * this.bucketMs
+  }
+
+  /** In words. */
+  toString(): string {
+    return `${formatDuration(this.#beforeMs)} before to ${formatDuration(this.#afterMs)} after`
+  }
+}
+
+/** When the rows of a join are due: with the first event that has met none, and at last when no event in them can meet another. */
+export function dueRules(rules: JoinRules, keyCodec: string): DueRules<readonly KeptEvent[]> {
+  const endOf = ({ side, time }: KeptEvent): number => rules.deadline(side, time) + 1
+  const waits = ({ side, isMatched }: KeptEvent): boolean => !isMatched && rules.isGivenAlone(side)
+  const dueOf = (kept: readonly KeptEvent[]): number => {
+    let first = Infinity
+    let last = 0
+    for (const each of kept) {
+      const end = endOf(each)
+      if (waits(each) && end < first) first = end
+      if (end > last) last = end
+    }
+    return first === Infinity ? last : first
+  }
+  return {
+    keyCodec,
+    clock: 'event',
+    dueOf,
+    isExpiry: (kept) => !kept.some(waits),
+    fired(kept) {
+      const due = dueOf(kept)
+      const left = kept.filter((each) => endOf(each) > due)
+      return left.length === 0 ? undefined : left
+    },
+    record(row, kept) {
+      const due = dueOf(kept)
+      const alone = kept.filter((each) => waits(each) && endOf(each) === due)
+      return { key: keyIn(row), value: encodeKept(alone), headers: [] }
+    },
+  }
+}
+
+/** Whole milliseconds, as timestamps are. */
+function readSpan(where: string, what: string, value: Duration): number {
+  const ms = readDuration(value)
+  if (ms !== undefined && Number.isSafeInteger(ms)) return ms
+  throw new MillraceError(
+    'JOIN_INVALID',
+    `${what} of ${where} is ${shown(value)}; it takes whole milliseconds, or text such as '250ms', '10s', '5m', '1h', '1d'.`,
+  )
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'string' ? `'${value}'` : String(value)
+}

@@ -1,0 +1,212 @@
+import { createHash } from 'node:crypto'
+import { type Codec, type CodecSpec, type Logger, MillraceError, resolveCodec } from '@millrace/core'
+import {
+  changelogOf,
+  CodecKeys,
+  DuePartition,
+  type KeyEntry,
+  type RowShape,
+  type StateContext,
+  TaskLocator,
+  type WindowKey,
+  WindowKeys,
+  writingEvent,
+} from '@millrace/state'
+import type { CurrentEvent, DueSource, OpenState, OpenStateOptions, StateDefinition } from '@millrace/worker'
+import { decodeKept, encodeKept, type KeptEvent, sizeOf, type Side } from './join-entries.ts'
+import { dueRules, type JoinRules } from './join-rules.ts'
+import { type LateCounts, LateRecords } from './late-records.ts'
+
+/** A join of two streams. */
+export interface JoinSpec {
+  readonly agent: string
+  /** Of the state and its changelog. */
+  readonly name: string
+  readonly rules: JoinRules
+  readonly key: CodecSpec
+  /** How the values of each side are kept. */
+  readonly values: Readonly<Record<Side, CodecSpec>>
+  /** The topics of both sides: the state has as many partitions as they have. */
+  readonly topics: readonly string[]
+  /** The subscriptions of both sides, whose partitions hold event time. */
+  readonly subscriptions: readonly string[]
+  readonly late: { readonly name: string } | undefined
+}
+
+/** An event that has met none of the other side, and can meet none any more. */
+export interface AloneEvent {
+  readonly side: Side
+  readonly value: unknown
+}
+
+/**
+ * The events of two streams that wait for one another, by key and time. A descriptor, as tables are. Rows hold the events of
+ * one key in a stretch of time that is as long as the span: an event looks into three of them at most.
+ */
+export class JoinState implements StateDefinition {
+  readonly name: string
+  readonly changelog: StateDefinition['changelog']
+  readonly partitions: undefined
+  readonly sizedAs: readonly string[]
+  readonly eventTime = true
+  readonly timedBy: readonly string[]
+  /** Reads the events that have met none. */
+  readonly alone: DueSource<unknown, readonly AloneEvent[]>
+  readonly #rules: JoinRules
+  readonly #context: StateContext
+  readonly #where: string
+  readonly #rows: TaskLocator<WindowKey<unknown>, readonly KeptEvent[]>
+  readonly #codecs: Readonly<Record<Side, Codec<unknown>>>
+  readonly #late: LateRecords
+  readonly #sources = new Map<string, number>()
+
+  constructor(context: StateContext, { agent, name, rules, key, values, topics, subscriptions, late }: JoinSpec) {
+    const where = `join "${name}"`
+    const keyCodec = resolveCodec(key, 'key', where)
+    const keys = new CodecKeys<unknown>({ where, keySpec: key, keyCodec, partitionBy: undefined })
+    const rowKeys = new WindowKeys(keys)
+    this.name = name
+    this.changelog = changelogOf(context.appId, name)
+    this.sizedAs = topics
+    this.timedBy = subscriptions
+    this.#rules = rules
+    this.#context = context
+    this.#where = where
+    this.#late = new LateRecords({ where: `join() of agent "${agent}" (${rules.toString()})`, sink: late })
+    this.#codecs = {
+      left: resolveCodec(values.left, 'value', where),
+      right: resolveCodec(values.right, 'value', where),
+    }
+    const due = dueRules(rules, keyCodec.name)
+    this.#rows = new TaskLocator({
+      definition: this,
+      shape: { keys: rowKeys, rows: keptRows(rowKeys) },
+      context,
+      anywhere: false,
+      make: (shape, options) => new DuePartition(shape, options, due),
+    })
+    this.alone = {
+      name,
+      due: this,
+      readBy: () => {},
+      keyOf: ({ key: bytes }) => (bytes === null ? undefined : keyCodec.decode(bytes)),
+      valueOf: ({ value }) =>
+        value === null ? [] : decodeKept(value, where).map((kept) => ({ side: kept.side, value: this.#valueOf(kept) })),
+    }
+  }
+
+  openState(context: OpenStateOptions): OpenState {
+    return this.#rows.open(context)
+  }
+
+  encode(side: Side, value: unknown): Buffer {
+    return this.#codecs[side].encode(value)
+  }
+
+  /**
+   * Keeps the current event, and gives the values of the other side that it meets, the oldest first; `undefined` when it is
+   * late. All of it is an effect of the event.
+   */
+  meet(side: Side, key: unknown, { value, counts, log }: MetBy): readonly unknown[] | undefined {
+    const event = writingEvent(this.#context.contexts, this.#where)
+    const rules = this.#rules
+    const { timestamp: time } = event
+    const ownStart = rules.bucketOf(time)
+    const partition = partitionOf(this.#rows.writing({ start: ownStart, key }, event))
+    partition.writtenBy(event)
+    const now = partition.time?.at(event) ?? -Infinity
+    const lateByMs = now - rules.deadline(side, time)
+    if (lateByMs > 0) {
+      this.#late.hold(event, lateByMs, { counts, log })
+      return undefined
+    }
+    const found = this.#find(side, key, event, now)
+    this.#keep(
+      event,
+      { start: ownStart, key },
+      {
+        ...{ side, time, value, offset: event.offset, source: this.#sourceOf(event.topic) },
+        isMatched: found.length > 0,
+      },
+    )
+    return found.toSorted((a, b) => a.time - b.time).map((kept) => this.#valueOf(kept))
+  }
+
+  /** The events of the other side that it meets; those that would be given out alone otherwise have met one now. */
+  #find(side: Side, key: unknown, event: CurrentEvent, now: number): readonly KeptEvent[] {
+    const rules = this.#rules
+    const { from, to } = rules.meets(side, event.timestamp)
+    const found: KeptEvent[] = []
+    for (let start = rules.bucketOf(Math.max(0, from)); start <= to; start += rules.bucketMs) {
+      const entry = this.#rows.writing({ start, key }, event)
+      const kept = entry.read(event)
+      if (kept === undefined) continue
+      const met = kept.filter(
+        (each) =>
+          each.side !== side && each.time >= from && each.time <= to && now <= rules.deadline(each.side, each.time),
+      )
+      found.push(...met)
+      if (!met.some((each) => !each.isMatched && rules.isGivenAlone(each.side))) continue
+      const after = kept.map((each) => (met.includes(each) ? { ...each, isMatched: true } : each))
+      this.#rows.write(entry, event, after)
+    }
+    return found
+  }
+
+  /** An event that comes again, after a crash, takes the place that it had. */
+  #keep(event: CurrentEvent, key: WindowKey<unknown>, own: KeptEvent): void {
+    const entry = this.#rows.writing(key, event)
+    const kept = entry.read(event) ?? []
+    const before = kept.find(
+      ({ side, source, offset }) => side === own.side && source === own.source && offset === own.offset,
+    )
+    const isMatched = own.isMatched || before?.isMatched === true
+    const after = [...kept.filter((each) => each !== before), { ...own, isMatched }]
+    if (sizeOf(after) > entry.rows.maxRowBytes - ROW_OVERHEAD)
+      throw new MillraceError(
+        'ROW_TOO_LARGE',
+        `${entry.show()}: ${after.length} events of one key wait in it, ${sizeOf(after)} bytes; it may have ${entry.rows.maxRowBytes} (maxRecordBytes).`,
+      )
+    this.#rows.write(entry, event, after)
+  }
+
+  #valueOf({ side, value }: KeptEvent): unknown {
+    return this.#codecs[side].decode(value)
+  }
+
+  #sourceOf(topic: string): number {
+    let source = this.#sources.get(topic)
+    if (source === undefined)
+      this.#sources.set(topic, (source = createHash('sha1').update(topic).digest().readUInt32BE(0)))
+    return source
+  }
+}
+
+/** Who meets others: its value, as it is kept, and where it is counted if it is late. */
+export interface MetBy {
+  readonly value: Buffer
+  readonly counts: LateCounts
+  readonly log: Logger
+}
+
+/** What the key of a row may take. */
+const ROW_OVERHEAD = 1024
+
+function keptRows(keys: WindowKeys<unknown>): RowShape<readonly KeptEvent[]> {
+  return {
+    where: keys.where,
+    identify: (key) => keys.identify(key),
+    show: (key) => keys.show(key),
+    groupOf: undefined,
+    // They are encoded once a commit, however many events come meanwhile; `#keep` bounds them.
+    admit: () => undefined,
+    encode: (kept) => encodeKept(kept),
+    decode: (bytes) => decodeKept(bytes, keys.where),
+  }
+}
+
+/** A join makes all rows with `DuePartition`. */
+function partitionOf({ rows }: KeyEntry<readonly KeptEvent[]>): DuePartition<readonly KeptEvent[]> {
+  if (rows instanceof DuePartition) return rows
+  throw new Error(`The rows of ${rows.where} are never due.`)
+}
