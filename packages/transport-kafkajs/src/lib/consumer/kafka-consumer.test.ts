@@ -4,7 +4,7 @@ import type { AssignmentChange, ConsumerOptions } from '@millrace/core/driver'
 import { expect, test } from 'vitest'
 import { memberOptions } from '../member-options.fixture.ts'
 import { KafkaConsumer } from './kafka-consumer.ts'
-import { code, committed, joined, joinedAsLeader, ScriptedBroker, synced } from './scripted-broker.fixture.ts'
+import { code, committed, joined, joinedAsLeader, ScriptedCluster, synced } from '../scripted-cluster.fixture.ts'
 
 const COORDINATOR_LOAD_IN_PROGRESS = 14
 const UNKNOWN_MEMBER_ID = 25
@@ -14,7 +14,7 @@ const REBALANCE_IN_PROGRESS = 27
 type Round = readonly [generation: number, ...partitions: number[]]
 
 interface Followed {
-  readonly broker: ScriptedBroker
+  readonly broker: ScriptedCluster
   readonly consumer: KafkaConsumer
   /** What the listener was told, in order. */
   readonly told: (AssignmentChange | 'revoke' | 'lost')[]
@@ -29,7 +29,7 @@ async function follow(
 ): Promise<Followed> {
   const left = [...rounds]
   let now: Round = [0]
-  const broker = new ScriptedBroker(
+  const broker = new ScriptedCluster(
     { t: 2 },
     {
       JoinGroup: () => {
@@ -194,7 +194,7 @@ test('a member counts as heard of from when its join or heartbeat was sent, not 
 
 test('a leader looks up the topics of a stranger in the group, but does not keep asking for them', async () => {
   const counts: ReadonlyMap<string, number>[] = []
-  const broker = new ScriptedBroker(
+  const broker = new ScriptedCluster(
     { t: 2, strange: 3 },
     {
       JoinGroup: () => joinedAsLeader(1, { me: ['t'], stranger: ['strange', 'not/there'] }),
@@ -213,8 +213,8 @@ test('a leader looks up the topics of a stranger in the group, but does not keep
       ['strange', 3],
     ]),
   ])
-  expect(broker.lookUps.filter((request) => request.includes('strange')).length).toBe(1)
+  expect(broker.requests('Metadata').filter(({ bytes }) => bytes.includes('strange')).length).toBe(1)
   await broker.context.view.refresh()
-  expect(broker.lookUps.filter((request) => request.includes('strange')).length).toBe(1)
+  expect(broker.requests('Metadata').filter(({ bytes }) => bytes.includes('strange')).length).toBe(1)
   await consumer.close()
 })

@@ -1,12 +1,11 @@
-import { type Logger, MillraceError, NO_HEADERS, type OutgoingRecord } from '@millrace/core'
+import { type Logger, MillraceError, type OutgoingRecord } from '@millrace/core'
 import type { SendOutcome } from '@millrace/core/driver'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { kafkaErrorName } from '../errors/kafka-errors.ts'
 import { createKafkaTransport } from '../kafka-transport.ts'
 import { answerMetadata, impatientClock, scriptedBroker } from '../scripted-broker.fixture.ts'
-import { RecordSet } from '../wire/record-set.ts'
-import { readByTopic } from '../wire/requests/request-fields.ts'
+import { answerProduce, readProduce, record, type SentBatch } from './produce.fixture.ts'
 
 const TOPIC = 't'
 const PARTITIONS = 2
@@ -25,15 +24,6 @@ type Fate =
   /** Stored, but by too few replicas in time. */
   | 'timed out'
 
-interface Batch {
-  readonly partition: number
-  readonly producerId: number
-  readonly epoch: number
-  readonly first: number
-  readonly values: readonly string[]
-  readonly bytes: Buffer
-}
-
 interface ProducerState {
   epoch: number
   readonly batches: { readonly epoch: number; readonly first: number; readonly last: number; readonly offset: number }[]
@@ -45,7 +35,7 @@ class PartitionLog {
   readonly producers = new Map<number, ProducerState>()
 
   /** Error code and offset. */
-  append({ producerId, epoch, first, values }: Batch): readonly [code: number, offset: number] {
+  append({ producerId, epoch, first, values }: SentBatch): readonly [code: number, offset: number] {
     if (values.some((value) => value.endsWith('!'))) return [MESSAGE_TOO_LARGE, -1]
     const last = (first + values.length - 1) % SEQUENCES
     const known = this.producers.get(producerId)
@@ -75,8 +65,8 @@ const SEQUENCES = 2 ** 31
 async function setUp(fates: Iterable<Fate> = []): Promise<Site> {
   const logs = Array.from({ length: PARTITIONS }, () => new PartitionLog())
   const fate = fates[Symbol.iterator]()
-  const late: { readonly batches: readonly Batch[]; wait: number }[] = []
-  const seen: (readonly Batch[])[] = []
+  const late: { readonly batches: readonly SentBatch[]; wait: number }[] = []
+  const seen: (readonly SentBatch[])[] = []
   const warnings: string[] = []
   const site = { idsGiven: 0, refuseIds: false, loading: 0, answers: [] as number[] }
   const arrive = (): void => {
@@ -91,10 +81,7 @@ async function setUp(fates: Iterable<Fate> = []): Promise<Site> {
       answer.int64(isGiven ? 1000 + site.idsGiven++ : -1).int16(isGiven ? 0 : -1)
     },
     produce: (request, answer) => {
-      request.string()
-      request.int16()
-      request.int32()
-      const batches = readByTopic(request, () => batchOf(request.int32(), request.data()))
+      const { batches } = readProduce(request)
       seen.push(batches)
       const next = fate.next().value ?? 'fine'
       if (next === 'late') late.push({ batches, wait: 3 })
@@ -106,21 +93,13 @@ async function setUp(fates: Iterable<Fate> = []): Promise<Site> {
         return [batch, logs[batch.partition]?.append(batch) ?? [0, -1]] as const
       })
       if (next === 'answer lost') return 'lost'
-      answer.array([TOPIC], (topic) => {
-        answer.string(topic).array(stored, ([{ partition }, [code, offset]]) => {
-          const shown = next === 'timed out' && code === 0 ? REQUEST_TIMED_OUT : code
-          answer
-            .int32(partition)
-            .int16(shown)
-            .int64(shown === 0 ? offset : -1)
-          answer
-            .int64(-1)
-            .int64(0)
-            .array([], () => {})
-            .string(null)
-        })
-      })
-      answer.int32(0)
+      answerProduce(
+        answer,
+        stored.map(([{ topic, partition }, [code, offset]]) => {
+          const errorCode = next === 'timed out' && code === 0 ? REQUEST_TIMED_OUT : code
+          return { topic, partition, errorCode, baseOffset: errorCode === 0 ? offset : -1 }
+        }),
+      )
       return undefined
     },
   })
@@ -142,34 +121,10 @@ async function setUp(fates: Iterable<Fate> = []): Promise<Site> {
 interface Site extends AsyncDisposable {
   readonly logs: readonly PartitionLog[]
   /** The batches of each Produce request. */
-  readonly seen: readonly (readonly Batch[])[]
+  readonly seen: readonly (readonly SentBatch[])[]
   readonly warnings: readonly string[]
   readonly site: { idsGiven: number; refuseIds: boolean; loading: number; answers: number[] }
   readonly producer: ReturnType<ReturnType<typeof createKafkaTransport>['producer']>
-}
-
-function batchOf(partition: number, bytes: Buffer): Batch {
-  const decoded = new RecordSet(bytes, {
-    position: 0,
-    isolation: 'read-uncommitted',
-    aborted: [],
-    codecs: {},
-    verifyChecksums: true,
-    maxUnpackedBytes: 1 << 20,
-  }).next()
-  if (decoded instanceof Promise || decoded.kind === 'unreadable') throw new Error('The batch cannot be read.')
-  return {
-    partition,
-    producerId: Number(bytes.readBigInt64BE(43)),
-    epoch: bytes.readInt16BE(51),
-    first: bytes.readInt32BE(53),
-    values: decoded.records.map(({ value }) => String(value)),
-    bytes,
-  }
-}
-
-function record(value: string, partition = 0): OutgoingRecord {
-  return { topic: TOPIC, partition, key: null, value: Buffer.from(value), headers: NO_HEADERS, timestamp: 1 }
 }
 
 const fates = fc.array(fc.constantFrom<Fate>('fine', 'answer lost', 'request lost', 'late', 'timed out'), {

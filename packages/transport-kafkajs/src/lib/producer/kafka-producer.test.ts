@@ -1,0 +1,183 @@
+import { eventually } from '@millrace/conformance'
+import { deferred, MillraceError } from '@millrace/core'
+import type { DelayedPartition, SendOutcome } from '@millrace/core/driver'
+import { describe, expect, test } from 'vitest'
+import type { ScriptedClusterOptions } from '../scripted-cluster.fixture.ts'
+import { KafkaProducer } from './kafka-producer.ts'
+import { record } from './produce.fixture.ts'
+import { StoringCluster } from './storing-cluster.fixture.ts'
+
+const NOT_LEADER = 6
+const NOT_ENOUGH_REPLICAS = 19
+const TOPIC_AUTHORIZATION_FAILED = 29
+const INVALID_TIMESTAMP = 32
+/** Longer than any wait of the driver for another try. */
+const TRY_MS = 1_500
+const OPEN = { guard: (): void => {} }
+
+function setUp(
+  topics: ConstructorParameters<typeof StoringCluster>[0] = { t: 3 },
+  options?: ScriptedClusterOptions,
+): { readonly cluster: StoringCluster; readonly producer: KafkaProducer } {
+  const cluster = new StoringCluster(topics, {}, options)
+  return { cluster, producer: new KafkaProducer(cluster.context) }
+}
+
+const stored = (offset: number): SendOutcome => ({ ok: true, offset })
+const refused = (code: string): unknown => ({ ok: false, error: expect.objectContaining({ code }) })
+
+test('each round is one request to each leader, with the next batch of every partition that it leads', async () => {
+  const { cluster, producer } = setUp({ t: [1, 2, 1] }, { nodes: 2 })
+  const sent = ['a', 'b', 'c', 'd'].map((value, nth) => record(value, nth % 3))
+  expect(await producer.send(sent, OPEN)).toEqual([stored(0), stored(0), stored(0), stored(1)])
+  expect(cluster.batches).toEqual([['t/0: a d', 't/2: c'], ['t/1: b']])
+  expect(cluster.requests('Produce').map(({ node }) => node)).toEqual([1, 2])
+  expect([0, 1, 2, 3].map((partition) => producer.brokerOf({ topic: 't', partition }))).toEqual([1, 2, 1, -1])
+})
+
+test('every request asks for all in-sync replicas, and the broker gives up before the client does', async () => {
+  const { cluster, producer } = setUp()
+  await producer.send([record('a')], OPEN)
+  const quick = setUp({ t: 1 }, { settings: { requestTimeoutMs: 2_500 } })
+  await quick.producer.send([record('a')], OPEN)
+  expect([...cluster.produced, ...quick.cluster.produced]).toMatchObject([
+    { transactionalId: null, acks: -1, timeoutMs: 28_000 },
+    { transactionalId: null, acks: -1, timeoutMs: 1_000 },
+  ])
+})
+
+test('records beyond the size of a request or batch go in the next, and each partition keeps its order', async () => {
+  const { cluster, producer } = setUp({ t: 2 }, { settings: { maxBatchBytes: 20, maxRequestBytes: 30 } })
+  const outcomes = await producer.send([record('a'), record('b'), record('c', 1), record('d', 1)], OPEN)
+  expect(outcomes).toEqual([stored(0), stored(1), stored(0), stored(1)])
+  expect(cluster.stored).toEqual({ 't/0': ['a', 'b'], 't/1': ['c', 'd'] })
+  expect(cluster.produced.length).toBeGreaterThan(1)
+})
+
+describe('a topic or partition that the metadata does not show', () => {
+  test('is looked up three times, and its records are refused then', async () => {
+    const { cluster, producer } = setUp()
+    const sent = producer.send([record('a', 0, 'gone'), record('b')], OPEN)
+    await cluster.clock.advance(5_000)
+    expect(await sent).toEqual([refused('TOPIC_MISSING'), stored(0)])
+    expect(cluster.count('Metadata')).toBe(4)
+  })
+
+  test('takes its records when it shows in the last of these', async () => {
+    const { cluster, producer } = setUp()
+    const sent = producer.send([record('a', 0, 'late')], OPEN)
+    await eventually(() => cluster.count('Metadata') > 0, { what: 'the first look' })
+    await cluster.clock.advance(100)
+    await eventually(() => cluster.count('Metadata') === 2, { what: 'the second look' })
+    cluster.topics['late'] = 1
+    await cluster.clock.advance(TRY_MS)
+    expect(await sent).toEqual([stored(0)])
+  })
+
+  test('is refused after one more look where the topic is there: it may have been extended', async () => {
+    const { cluster, producer } = setUp({ t: 1, grown: 1 })
+    const sent = producer.send([record('a', 3), record('b', 1, 'grown')], OPEN)
+    await cluster.clock.advance(0)
+    cluster.topics['grown'] = 2
+    await cluster.clock.advance(TRY_MS)
+    expect(await sent).toEqual([
+      {
+        ok: false,
+        error: expect.objectContaining({ code: 'PARTITION_MISSING', detail: expect.stringContaining('t') }),
+      },
+      stored(0),
+    ])
+    expect(cluster.count('Metadata')).toBe(2)
+  })
+
+  test('is refused at once where the broker says that it may not be seen', async () => {
+    const { cluster, producer } = setUp({ secret: { code: TOPIC_AUTHORIZATION_FAILED } })
+    expect(await producer.send([record('a', 0, 'secret')], OPEN)).toEqual([refused('NOT_AUTHORIZED')])
+    expect(cluster.count('Metadata')).toBe(1)
+  })
+})
+
+describe('a partition that cannot be written to just now', () => {
+  test.each([
+    ['has no leader', -1],
+    ['has a leader that is not known', 7],
+  ])('that %s keeps its send waiting, and is stored when it can be', async (_, leader) => {
+    const { cluster, producer } = setUp({ t: [leader, 1] })
+    let settled = false
+    const sent = producer.send([record('a'), record('b', 1)], OPEN).finally(() => (settled = true))
+    await cluster.clock.advance(TRY_MS)
+    expect([settled, cluster.batches]).toEqual([false, [['t/1: b']]])
+    cluster.topics['t'] = 2
+    await cluster.clock.advance(TRY_MS)
+    expect(await sent).toEqual([stored(0), stored(0)])
+  })
+
+  test('leaves a send whose caller wants that, and goes on by itself', async () => {
+    const { cluster, producer } = setUp({ t: [-1, 1, 1] })
+    const delayed: DelayedPartition[] = []
+    const options = { ...OPEN, onDelayed: (one: DelayedPartition) => void delayed.push(one) }
+    const outcomes = await producer.send([record('a'), record('b', 1), record('c')], options)
+    expect([...outcomes]).toEqual([undefined, stored(0), undefined])
+    expect(delayed).toMatchObject([{ topic: 't', partition: 0, indexes: [0, 2], reason: 't/0 has no leader.' }])
+
+    // What is sent to it later stays behind, and does not hold up the rest.
+    const behind = producer.send([record('d')], OPEN)
+    expect(await producer.send([record('e', 1), record('f', 2)], options)).toEqual([stored(1), stored(0)])
+    expect(delayed).toHaveLength(1)
+    cluster.topics['t'] = 3
+    await cluster.clock.advance(TRY_MS)
+    expect(await delayed[0]?.outcomes).toEqual([stored(0), stored(1)])
+    expect(await behind).toEqual([stored(2)])
+    expect(cluster.stored['t/0']).toEqual(['a', 'c', 'd'])
+  })
+
+  test('that is delayed does not stand in the way of a request to the same broker', async () => {
+    const { cluster, producer } = setUp()
+    const answered = deferred<void>()
+    cluster.verdict = ({ partition }) => (partition === 0 ? NOT_ENOUGH_REPLICAS : undefined)
+    const delayed: DelayedPartition[] = []
+    const options = { ...OPEN, onDelayed: (one: DelayedPartition) => void delayed.push(one) }
+    expect([...(await producer.send([record('a'), record('b', 1)], options))]).toEqual([undefined, stored(0)])
+    expect(delayed[0]?.reason).toBe('Kafka answered NOT_ENOUGH_REPLICAS for t/0.')
+    cluster.verdict = () => undefined
+    cluster.on('Produce', async (request) => {
+      if (cluster.count('Produce') === 2) await answered.promise
+      return cluster.store(request)
+    })
+    await cluster.clock.advance(TRY_MS)
+    expect(cluster.count('Produce')).toBe(2)
+    expect(await producer.send([record('c', 1)], options)).toEqual([stored(1)])
+    answered.resolve()
+    expect(await delayed[0]?.outcomes).toEqual([stored(0)])
+  })
+
+  test('that is delayed and refused then says so with its outcomes', async () => {
+    const { cluster, producer } = setUp({ t: [-1, 1] })
+    const delayed: DelayedPartition[] = []
+    await producer.send([record('a')], { ...OPEN, onDelayed: (one) => void delayed.push(one) })
+    cluster.topics['t'] = 2
+    cluster.verdict = () => INVALID_TIMESTAMP
+    await cluster.clock.advance(TRY_MS)
+    expect(await delayed[0]?.outcomes).toEqual([refused('RECORD_REFUSED')])
+  })
+
+  test('that is delayed rejects when its guard ends it, and its records can be sent again', async () => {
+    const { cluster, producer } = setUp({ t: 1 }, { settings: { maxBatchBytes: 1 } })
+    let isOpen = true
+    const guard = (): void => {
+      if (!isOpen) throw new MillraceError('LEASE_EXPIRED', 'Gone.')
+    }
+    const delayed: DelayedPartition[] = []
+    // The first of its two batches is stored.
+    cluster.verdict = ({ values }) => (values.includes('b!') ? NOT_LEADER : undefined)
+    const records = [record('a'), record('b!')]
+    await producer.send(records, { guard, onDelayed: (one) => void delayed.push(one) })
+    isOpen = false
+    const rejected = expect(delayed[0]?.outcomes).rejects.toMatchObject({ code: 'LEASE_EXPIRED' })
+    await cluster.clock.advance(TRY_MS)
+    await rejected
+    cluster.verdict = () => undefined
+    expect(await producer.send(records, OPEN)).toEqual([stored(0), stored(1)])
+    expect(cluster.stored['t/0']).toEqual(['a', 'b!'])
+  })
+})
