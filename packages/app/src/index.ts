@@ -30,7 +30,15 @@ export type {
   RefusedReplay,
   ReplayOutcome,
 } from '@millrace/core/operations'
-export type { AgentStats, DueSource, HandlingTime, TableStats, WindowStats, WorkerStats } from '@millrace/worker'
+export type {
+  AgentStats,
+  DueSource,
+  HandlingTime,
+  TableStats,
+  TimerStats,
+  WindowStats,
+  WorkerStats,
+} from '@millrace/worker'
 export type { CountedSeries, MetricLabels, MetricSample, MetricsWriter } from '@millrace/core'
 export type { JobState, JobView, LastRun, RunOutcome, RunResult } from '@millrace/core/operations'
 export type { Topic, TopicOf, TopicOptions, RecordToSend, KeyInput, KeyOutput, ValueInput } from '@millrace/streams'
@@ -67,6 +75,7 @@ export type {
 } from '@millrace/tables'
 export type { AppGlobalTable as GlobalTable, AppTable as Table, TableDeclarations } from '@millrace/tables'
 export type { ClosedWindow, KeyWindows, LateSink, TimeRange, Window, WindowedTable } from '@millrace/tables'
+export type { FiredTimer, KeyTimers, KeyTimersOptions, PendingTimer } from '@millrace/tables'
 export type { WindowOptions, WindowValue, WindowWriteOptions } from '@millrace/tables'
 export type { GlobalSetTable, GlobalTableOf, GlobalTableOptions, SetTable, SetTableOptions } from '@millrace/tables'
 export { AppScheduler, type CatchUp, type CronJob, type CrontabOptions, type Job } from '@millrace/scheduler'

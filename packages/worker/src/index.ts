@@ -22,6 +22,7 @@ export type {
   SourceStats,
   StateStats,
   TableStats,
+  TimerStats,
   WaitingStats,
   WindowStats,
   WorkerStats,

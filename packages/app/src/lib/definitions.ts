@@ -4,7 +4,14 @@ import type { CommandDefinition } from '@millrace/core/operations'
 import type { WorkerPart } from '@millrace/worker'
 import { schedulerTopics, type Job } from '@millrace/scheduler'
 import { deadLettersOf, Topic, type AnyAgent, type AnyTopic } from '@millrace/streams'
-import { globalTablesPart, SetTable, type AnyGlobalTable, type AnyTable, WindowedTable } from '@millrace/tables'
+import {
+  globalTablesPart,
+  KeyTimers,
+  SetTable,
+  type AnyGlobalTable,
+  type AnyTable,
+  WindowedTable,
+} from '@millrace/tables'
 
 /** The declarations of the app file, by name and in order. Closed once a worker has started. */
 export class Definitions extends DefinedNames {
@@ -53,7 +60,10 @@ export class Definitions extends DefinedNames {
     name: 'definitions',
     declare: (_worker, topology) => {
       for (const topic of this.topics.values()) topology.topic(topic.declaration)
-      for (const table of this.tables.values()) topology.state(table)
+      for (const table of this.tables.values()) {
+        if (table instanceof KeyTimers) table.assertRead()
+        topology.state(table)
+      }
     },
     start: async () => {},
     ready: () => {},
@@ -61,7 +71,8 @@ export class Definitions extends DefinedNames {
   }
 }
 
-function kindOf(table: AnyTable): 'table' | 'set' | 'windowed' {
+function kindOf(table: AnyTable): 'table' | 'set' | 'windowed' | 'timers' {
+  if (table instanceof KeyTimers) return 'timers'
   if (table instanceof WindowedTable) return 'windowed'
   return table instanceof SetTable ? 'set' : 'table'
 }

@@ -46,7 +46,7 @@ export interface DeclaredAgent {
 }
 
 export type DeclaredTable =
-  | { readonly kind: 'table' | 'set' | 'windowed'; readonly table: TaskTable }
+  | { readonly kind: 'table' | 'set' | 'windowed' | 'timers'; readonly table: TaskTable }
   | {
       readonly kind: 'global'
       readonly table: ReadableTable & { readonly source: TopicDeclaration }

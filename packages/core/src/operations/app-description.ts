@@ -27,7 +27,7 @@ export interface AgentDescription {
 
 export interface TableDescription {
   readonly name: string
-  readonly kind: 'table' | 'global' | 'set' | 'windowed'
+  readonly kind: 'table' | 'global' | 'set' | 'windowed' | 'timers'
   readonly changelog: string
   /** Codec names; of a set table's elements the value. */
   readonly key: string

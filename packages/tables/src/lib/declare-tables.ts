@@ -10,6 +10,7 @@ import {
 import type { Fallback, KeyOf, TableOptions, ValueOf } from './options.ts'
 import { createSetTable, type GlobalSetTable, type SetTable, type SetTableOptions } from './set-table.ts'
 import { type AnyTable, createTable, type Table, type TableOf } from './table.ts'
+import { createKeyTimers, type KeyTimers, type KeyTimersOptions } from './timers/key-timers.ts'
 import { NO_APP, type ViewDeclarations } from './windows/views.ts'
 
 /** Declarations of an app's tables. */
@@ -41,6 +42,18 @@ export interface TableDeclarations {
     name: string,
     options: SetTableOptions<KS, ES> & { readonly global?: false },
   ): SetTable<KeyOf<KS>, ValueOf<ES>>
+
+  /**
+   * Declares durable timers for keys: `set`, `cancel`, `get` in agents, and the source of the agent that handles those that
+   * are due. Throws as `table` does.
+   *
+   * @example
+   * const reminders = app.keyTimers('reminders', { key: 'string', value: 'string', clock: 'wall' })
+   */
+  keyTimers<const KS extends CodecSpec, const VS extends CodecSpec>(
+    name: string,
+    options: KeyTimersOptions<KS, VS>,
+  ): KeyTimers<KeyOf<KS>, ValueOf<VS>>
 }
 
 /** Where they are kept. */
@@ -89,6 +102,8 @@ export function declareTables(
     globalTable: (name, options) =>
       definitions.add('global table', whole(name), () => createGlobalTable(context, name, options)),
     setTable,
+    keyTimers: (name, options) =>
+      definitions.add('key timers', spread(name), () => createKeyTimers(context, name, options)),
   }
 }
 

@@ -107,7 +107,7 @@ export interface TableDefinition<K, V> extends KeyedDefinition<K, V>, CodecShape
 
 /** The table to which options belong, for messages. */
 export interface NamedTable {
-  readonly kind: 'table' | 'global table' | 'set table' | 'global set table'
+  readonly kind: 'table' | 'key timers' | 'global table' | 'set table' | 'global set table'
   readonly name: string
 }
 

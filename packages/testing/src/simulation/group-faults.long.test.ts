@@ -1,7 +1,7 @@
 import { createApp, json, type App, type Topic } from '@millrace/app'
 import { expect, test } from 'vitest'
 import { numberedRecords } from './input-feed.ts'
-import { ledgerCase } from './ledger-app.fixture.ts'
+import { ledgerCase, type LedgerCase } from './ledger-app.fixture.ts'
 import type { Entry } from './scenarios/scenario.fixture.ts'
 import { checkSent } from './scenarios/scenario.fixture.ts'
 import { simulate } from './simulate.ts'
@@ -28,14 +28,20 @@ const QUIET: SimulationFaults = {
 
 /** Runs all seeds; what went wrong, and how often each fault happened. */
 async function run(
-  { make, input, check }: Pick<ReturnType<typeof ledgerCase>, 'make' | 'input' | 'check'>,
+  { make, input, check, isPending }: Omit<LedgerCase, 'isPending'> & Partial<LedgerCase>,
   faults: SimulationFaults,
 ): Promise<{ readonly failures: readonly string[]; readonly happened: Readonly<Record<string, number>> }> {
   const failures: string[] = []
   const happened: Record<string, number> = {}
   for (let seed = 1; seed <= SEEDS; seed++) {
     try {
-      const report = await simulate(make, { seed, input, check, faults })
+      const report = await simulate(make, {
+        seed,
+        input,
+        check,
+        ...(isPending === undefined ? {} : { isPending }),
+        faults,
+      })
       for (const [fault, times] of Object.entries(report.faults)) happened[fault] = (happened[fault] ?? 0) + times
     } catch (thrown) {
       failures.push(String(thrown).split('\n').slice(0, 2).join(' '))

@@ -1,4 +1,5 @@
 import { createApp, json, type App, type Topic } from '@millrace/app'
+import type { MemoryLog } from '@millrace/transport-embedded'
 import { numberedRecords } from './input-feed.ts'
 import { batches } from './scenarios/batches.fixture.ts'
 import { blocking } from './scenarios/blocking.fixture.ts'
@@ -15,6 +16,7 @@ import { readingFirst } from './scenarios/reading-first.fixture.ts'
 import { refusedSends } from './scenarios/refused-sends.fixture.ts'
 import { type Entry, KEYS, type Scenario, type ScenarioOutcome, type SentEntry } from './scenarios/scenario.fixture.ts'
 import { spilling } from './scenarios/spilling.fixture.ts'
+import { hasTimers, timers } from './scenarios/timers.fixture.ts'
 import type { SimulatedInput, SimulatedRun, SimulatedWorld } from './simulation-options.ts'
 
 export type Guarantee = 'at-least-once' | 'exactly-once'
@@ -33,6 +35,7 @@ const SCENARIOS: Readonly<Record<ScenarioName, Scenario>> = Object.freeze({
   readingFirst,
   refusedSends,
   spilling,
+  timers,
 })
 
 export type ScenarioName =
@@ -48,6 +51,7 @@ export type ScenarioName =
   | 'readingFirst'
   | 'refusedSends'
   | 'spilling'
+  | 'timers'
 
 const ALL_SCENARIOS: readonly ScenarioName[] = Object.freeze([
   'batches',
@@ -59,6 +63,7 @@ const ALL_SCENARIOS: readonly ScenarioName[] = Object.freeze([
   'blocking',
   'gathering',
   'longEvents',
+  'timers',
 ])
 /**
  * They show nothing at least once: names that have no room beside an offset double, as do events that a rebalance does not
@@ -77,6 +82,7 @@ export interface LedgerCase {
   readonly make: (world: SimulatedWorld) => App
   readonly input: () => Iterable<SimulatedInput>
   readonly check: (run: SimulatedRun) => void
+  readonly isPending: (log: MemoryLog) => boolean
 }
 
 /** One release of the app in a run. */
@@ -147,6 +153,7 @@ export function ledgerCase(
       const value = (key: string, number: number): Entry => ({ key, number })
       return numberedRecords(current().entries, { records: RECORDS, keys: KEYS.length, value })()
     },
+    isPending: hasTimers,
     check: (run) => {
       const { entries, checks } = current()
       const input = run.input.map((record): SentEntry => {

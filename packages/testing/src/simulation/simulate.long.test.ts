@@ -29,6 +29,7 @@ const NOT_BLOCKING: readonly ScenarioName[] = Object.freeze([
   'readingFirst',
   'refusedSends',
   'spilling',
+  'timers',
 ])
 
 /** No faults of workers and of the group's coordinator. */
@@ -42,10 +43,10 @@ async function firstFailure(
   { from = 1, to, scenarios }: { readonly from?: number; readonly to: number } & LedgerOptions,
   more: Partial<SimulationOptions>,
 ): Promise<SimulationError | undefined> {
-  const { make, input, check } = ledgerCase(guarantee, scenarios === undefined ? {} : { scenarios })
+  const { make, input, check, isPending } = ledgerCase(guarantee, scenarios === undefined ? {} : { scenarios })
   for (let seed = from; seed <= to; seed++) {
     try {
-      await simulate(make, { seed, input, check, releases: RELEASES, ...more })
+      await simulate(make, { seed, input, check, isPending, releases: RELEASES, ...more })
     } catch (error) {
       if (error instanceof SimulationError) return error
       throw error
@@ -56,12 +57,12 @@ async function firstFailure(
 
 describe.each(GUARANTEES)('%s', (guarantee) => {
   test(`seeds ${SEEDS.first} to ${SEEDS.last}`, async () => {
-    const { make, input, check } = ledgerCase(guarantee)
+    const { make, input, check, isPending } = ledgerCase(guarantee)
     const failures: string[] = []
     const happened = new Set<string>()
     for (let seed = SEEDS.first; seed <= SEEDS.last; seed++) {
       try {
-        const { faults } = await simulate(make, { seed, input, check, releases: RELEASES })
+        const { faults } = await simulate(make, { seed, input, check, isPending, releases: RELEASES })
         for (const fault of Object.keys(faults)) happened.add(fault)
       } catch (error) {
         if (!(error instanceof SimulationError)) throw error
@@ -79,20 +80,27 @@ describe.each(GUARANTEES)('%s', (guarantee) => {
   }, 3_600_000)
 
   test('the same seed takes the same steps, another one others', async () => {
-    const { make, input, check } = ledgerCase(guarantee)
+    const { make, input, check, isPending } = ledgerCase(guarantee)
     const trace = async (seed: number): Promise<string> =>
-      (await simulate(make, { seed, input, check, releases: RELEASES })).trace.join('\n')
+      (await simulate(make, { seed, input, check, isPending, releases: RELEASES })).trace.join('\n')
     for (const seed of [3, 7]) expect(await trace(seed)).toBe(await trace(seed))
     expect(await trace(3)).not.toBe(await trace(4))
   })
 
   test('without faults nothing counts twice, on one worker or several', async () => {
     // A handler that blocks is a fault.
-    const { make, input, check } = ledgerCase(guarantee, {
+    const { make, input, check, isPending } = ledgerCase(guarantee, {
       scenarios: [...NOT_BLOCKING, 'gathering'],
     })
     for (const workers of [1, 4]) {
-      const { faults, records } = await simulate(make, { seed: workers, workers, input, check, faults: 'none' })
+      const { faults, records } = await simulate(make, {
+        seed: workers,
+        workers,
+        input,
+        check,
+        isPending,
+        faults: 'none',
+      })
       expect(faults).toEqual({})
       expect(records).toBe(60)
     }
@@ -106,10 +114,10 @@ const LOST_ANSWERS = {
 } as const
 
 test('lost answers alone double nothing, at least once', async () => {
-  const { make, input, check } = ledgerCase('at-least-once')
+  const { make, input, check, isPending } = ledgerCase('at-least-once')
   let lost = 0
   for (let seed = 1; seed <= 3; seed++) {
-    const { faults } = await simulate(make, { seed, input, check, faults: LOST_ANSWERS })
+    const { faults } = await simulate(make, { seed, input, check, isPending, faults: LOST_ANSWERS })
     lost += faults['lostAnswers'] ?? 0
   }
   expect(lost).toBeGreaterThan(30)
@@ -119,13 +127,19 @@ test('lost answers alone double nothing, at least once', async () => {
 const LONG_WORK = { ...QUIET, silences: 0, freezes: 0, intruders: 0, rebalances: 5 }
 
 test.each(GUARANTEES)('workers that stop with long events hold up no rebalance, %s', async (guarantee) => {
-  const { make, input, check } = ledgerCase(guarantee, { scenarios: ['longEvents'], always: true })
+  const { make, input, check, isPending } = ledgerCase(guarantee, { scenarios: ['longEvents'], always: true })
   let stops = 0
   for (let seed = 1; seed <= 4; seed++) {
-    const { faults } = await simulate(make, { seed, input, check, faults: { ...LONG_WORK, stops: 5 } })
+    const { faults } = await simulate(make, { seed, input, check, isPending, faults: { ...LONG_WORK, stops: 5 } })
     stops += faults['stops'] ?? 0
   }
   expect(stops).toBeGreaterThan(5)
+})
+
+test.each(GUARANTEES)('timers fire, and no crash loses one, %s', async (guarantee) => {
+  const { make, input, check, isPending } = ledgerCase(guarantee, { scenarios: ['timers'], always: true })
+  for (let seed = 1; seed <= Number(process.env['TIMER_SEEDS'] ?? 2); seed++)
+    await simulate(make, { seed, input, check, isPending, faults: { kills: 5 } })
 })
 
 describe('exactly once', () => {
@@ -133,8 +147,8 @@ describe('exactly once', () => {
     scenario: ScenarioName,
     options: Pick<SimulationOptions, 'seed' | 'faults'>,
   ): Promise<SimulationReport> => {
-    const { make, input, check } = ledgerCase('exactly-once', { scenarios: [scenario], always: true })
-    return simulate(make, { input, check, releases: RELEASES, ...options })
+    const { make, input, check, isPending } = ledgerCase('exactly-once', { scenarios: [scenario], always: true })
+    return simulate(make, { input, check, isPending, releases: RELEASES, ...options })
   }
 
   test('what many agents have finished goes to pages, through all faults', async () => {
@@ -232,13 +246,14 @@ test('a fault that there is not is refused', async () => {
 
 describe('a failing seed', () => {
   test('is named, with the call that repeats it, and fails again in the same way', async () => {
-    const { make, input, check } = ledgerCase('at-least-once')
+    const { make, input, check, isPending } = ledgerCase('at-least-once')
     const options: SimulationOptions = {
       seed: 2,
       workers: 2,
       faults: { kills: 1 },
       input,
       check,
+      isPending,
       wrapTransport: losesSends,
     }
     const run = async (): Promise<SimulationError> => {

@@ -107,6 +107,8 @@ export interface SimulationOptions {
   readonly input: (world: SimulatedWorld) => Iterable<SimulatedInput>
   /** Throws when the outcome is wrong. */
   readonly check?: (run: SimulatedRun) => void | Promise<void>
+  /** Something still waits for its time, as a timer does: the run is not at rest. Default: nothing does. */
+  readonly isPending?: (log: MemoryLog) => boolean
   /** Partition count of topics that do not say another. Default 4. */
   readonly partitions?: number
   /** Most decisions of a run; more means that it does not come to rest. Default 50,000. */

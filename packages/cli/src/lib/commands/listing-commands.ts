@@ -51,14 +51,20 @@ export const modelsCommand: Command = command({
 
 interface ModelRow {
   readonly name: string
-  readonly kind: 'topic' | 'agent' | 'table' | 'global table' | 'set table' | 'windowed table'
+  readonly kind: 'topic' | 'agent' | 'table' | 'global table' | 'set table' | 'windowed table' | 'key timers'
   /** The topic that it is read from or kept in; `null` for topics themselves and agents on channels. */
   readonly topic: string | null
   readonly key: string | null
   readonly value: string | null
 }
 
-const TABLE_KINDS = { table: 'table', global: 'global table', set: 'set table', windowed: 'windowed table' } as const
+const TABLE_KINDS = {
+  table: 'table',
+  global: 'global table',
+  set: 'set table',
+  windowed: 'windowed table',
+  timers: 'key timers',
+} as const
 
 /** One row for each topic that an agent reads. */
 function modelsOf({ topics, agents, tables }: AppDescription): readonly ModelRow[] {

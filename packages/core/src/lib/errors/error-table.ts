@@ -142,6 +142,14 @@ const appErrors = {
     title: 'A windowed table was written in a batch of events with different times',
     fix: 'Say which time counts: update(key, change, { at: event.timestamp }). Or handle the events one by one, without take.',
   },
+  TIMER_TIME_INVALID: {
+    title: 'A timer was set for a time that is none',
+    fix: 'Give at as milliseconds since the epoch, 0 or more, or as a valid Date: reminders.set(key, name, app.clock.now() + 60_000, value).',
+  },
+  TIMERS_UNREAD: {
+    title: 'No agent reads what is due of some timers',
+    fix: "Declare an agent whose source they are: app.agent('remind', reminders, …). Or remove the timers.",
+  },
   WINDOW_INVALID: {
     title: 'The lengths of windows make no sense',
     fix: 'Give size, every, grace and retention as whole milliseconds or as text with a unit; size and every above 0, and every no longer than size.',

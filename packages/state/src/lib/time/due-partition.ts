@@ -99,7 +99,8 @@ export class DuePartition<V> extends KeyedPartition<V> implements OpenState, Due
     const { added, deleted } = this.#index.takeRows()
     const changed = [...undo, ...added, ...rows, ...deleted]
     if (changed.length === 0) return changed
-    return this.#counts.around(changed, this.#index.storedEntries + this.#takenUndoRows)
+    const internal = this.#index.storedEntries + this.#takenUndoRows
+    return this.#counts.around(changed, { state: this.rows, internal })
   }
 
   override rowsStored(): void {

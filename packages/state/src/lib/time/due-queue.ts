@@ -146,6 +146,12 @@ export class DueRowQueue<V> implements DueQueue {
     else this.#move(entry, row, due)
   }
 
+  /** When the next row may be due; `Infinity` if none is. */
+  get nextTime(): number {
+    const { first } = this.#index.near
+    return first === undefined ? Infinity : timeOf(first)
+  }
+
   /** Whether this is the record of a row that is due here. */
   isGiven(record: RawRecord): boolean {
     return this.#given.has(record)

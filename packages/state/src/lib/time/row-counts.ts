@@ -8,8 +8,8 @@ const UNKNOWN = '?'
 
 /**
  * How many rows of a store are internal, so that the others can be counted without a look at them. A row of its own says so.
- * Each commit first takes the count back and gives the new one last: where a crash has left a part of a commit in the
- * changelog, the internal rows are counted.
+ * Each commit first takes the count back and gives the new one last, with the number of all rows. Where a crash has left a
+ * part of a commit in the changelog, or late rows of an earlier owner have come over newer ones, the internal rows are counted.
  */
 export class RowCounts {
   /** Internal rows, this one among them. */
@@ -22,16 +22,19 @@ export class RowCounts {
     this.#store = store
     const count = store.get(COUNT_KEY)?.toString()
     this.own = count === undefined ? 0 : 1
-    const known = count === undefined ? store.rows === 0 : count !== UNKNOWN
-    this.internal = known ? Number(count ?? 0) : this.#count()
+    const [all, internal = 0] = (count ?? '0').split(' ').map(Number)
+    this.internal = all === store.rows ? internal : this.#count()
   }
 
-  /** The rows of a commit after which there are so many internal rows beside this one. */
-  around(rows: readonly Row[], internal: number): readonly Row[] {
+  /** The rows of a commit after which the state has so many, and there are so many internal rows beside this one. */
+  around(
+    rows: readonly Row[],
+    { state, internal }: { readonly state: number; readonly internal: number },
+  ): readonly Row[] {
     return [
       { key: COUNT_KEY, value: Buffer.from(UNKNOWN) },
       ...rows,
-      { key: COUNT_KEY, value: Buffer.from(String(internal + 1)) },
+      { key: COUNT_KEY, value: Buffer.from(`${state + internal + 1} ${internal + 1}`) },
     ]
   }
 

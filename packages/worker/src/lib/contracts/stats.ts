@@ -69,6 +69,16 @@ export interface TableStats {
   readonly late: number
   /** Only for a windowed table, over the partitions that are here. */
   readonly windows?: WindowStats
+  /** Only for timers of keys, over the partitions that are here. */
+  readonly timers?: TimerStats
+}
+
+/** Of `app.keyTimers`; its rows are the pending timers. */
+export interface TimerStats {
+  /** How many have fired here. */
+  readonly fired: number
+  /** When the next one is due. */
+  readonly next: string | undefined
 }
 
 /** The progress of the windows of a table. Times are event times. */
