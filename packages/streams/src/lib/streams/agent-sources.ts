@@ -10,6 +10,7 @@ import { createRepartitionTopic } from '../topics/create-topic.ts'
 import type { OpenSourceOptions, OtherSource, PlannedSource, SourcePlan } from '../topics/source-plan.ts'
 import type { AnyTopic } from '../topics/topic.ts'
 import { DueReader } from './due-source.ts'
+import type { Branch } from './stream-step.ts'
 import type { GroupSpec } from './steps.ts'
 import { topicSource } from './topic-source.ts'
 
@@ -44,10 +45,10 @@ export class AgentSources {
     return this.#subscription(`${this.#options.context.agent}-through-${topic.name}`, [topic], instance)
   }
 
-  /** A repartition topic and what comes out of it; `valueSpec` as its values are encoded. */
+  /** A repartition topic and what comes out of it; `value`: how its values are encoded, `from`: whose events go into it. */
   repartition(
     spec: GroupSpec,
-    valueSpec: CodecSpec,
+    { value, from }: { readonly value: CodecSpec; readonly from: readonly Branch[] },
     instance: number,
   ): { readonly topic: AnyTopic; readonly source: EventSource } {
     const { app, context } = this.#options
@@ -55,7 +56,8 @@ export class AgentSources {
     let topic = this.#repartitionTopics.get(spec.name)
     if (topic === undefined) {
       const { key, partitions, sizedAs, why } = spec
-      topic = createRepartitionTopic(app, { subscriptionId, key, value: valueSpec, partitions, sizedAs })
+      const timeOf = from.flatMap(({ source }) => source.subscriptions)
+      topic = createRepartitionTopic(app, { subscriptionId, key, value, partitions, sizedAs, timeOf })
       this.#repartitionTopics.set(spec.name, topic)
       if (why !== undefined)
         context.worker.log.info(

@@ -94,7 +94,8 @@ export class HandlerRun {
       const keepsBytes = raw !== undefined && (spec.value === undefined || spec.value === raw)
       this.#assertToTopic(branches, step)
       const { sources, index } = this.#instance
-      const { topic, source } = sources.repartition(spec, keepsBytes ? raw : (spec.value ?? 'json'), index)
+      const value = keepsBytes ? raw : (spec.value ?? 'json')
+      const { topic, source } = sources.repartition(spec, { value, from: branches }, index)
       this.#sendOn(step, branches, repartitionStep({ topic, raw: keepsBytes, group: spec }))
       return source
     })

@@ -55,7 +55,8 @@ function makeTopic(
     options,
     internal,
     sizedAs,
-  }: Pick<RepartitionTopicOptions, 'sizedAs'> & { options: TopicOptions; internal: boolean },
+    timeOf,
+  }: Pick<RepartitionTopicOptions, 'sizedAs' | 'timeOf'> & { options: TopicOptions; internal: boolean },
 ): AnyTopic {
   const where = `topic "${validateName('topic', name)}"`
   checkOptions(where, options, OPTIONS)
@@ -86,6 +87,7 @@ function makeTopic(
       internal,
       ...(internal ? { purge: true } : {}),
       ...(sizedAs === undefined ? {} : { sizedAs }),
+      ...(timeOf === undefined ? {} : { timeOf }),
       // Without a declared key codec the topic may hold any keys: tables are then not checked against it.
       keyCodec: options.key === undefined ? undefined : key.name,
       ...(reader === undefined ? {} : { stamp: (record) => new StampedValue(record, reader) }),
@@ -109,6 +111,8 @@ export interface RepartitionTopicOptions {
   readonly partitions: number | undefined
   /** As of `TopicDeclaration`. */
   readonly sizedAs?: readonly string[] | undefined
+  /** As of `TopicDeclaration`. */
+  readonly timeOf?: readonly string[] | undefined
 }
 
 /**
@@ -117,7 +121,7 @@ export interface RepartitionTopicOptions {
  */
 export function createRepartitionTopic(
   context: StreamsContext,
-  { subscriptionId, key, value, partitions, sizedAs }: RepartitionTopicOptions,
+  { subscriptionId, key, value, partitions, sizedAs, timeOf }: RepartitionTopicOptions,
 ): AnyTopic {
   return makeTopic(context, repartitionTopic(context.appId, subscriptionId), {
     options: {
@@ -133,5 +137,6 @@ export function createRepartitionTopic(
     },
     internal: true,
     sizedAs,
+    timeOf,
   })
 }

@@ -62,6 +62,11 @@ export interface TopicDeclaration {
    * (`repartitionPurgeInterval`). Default false.
    */
   readonly purge?: boolean
+  /**
+   * Ids of the subscriptions whose events go into it, of a repartition topic. Where a state keeps event time, each of their
+   * tasks says in every partition how far its own has come.
+   */
+  readonly timeOf?: readonly string[]
   /** `Codec.name` of its keys, for the check against tables; `undefined` if nobody declared one. */
   readonly keyCodec: string | undefined
   /**

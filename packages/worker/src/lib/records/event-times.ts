@@ -1,6 +1,7 @@
 import type { Clock, RawRecord } from '@millrace/core'
 import type { StampedRecord } from '../contracts/event-time.ts'
 import type { AckTracker } from './positions.ts'
+import type { UpstreamTimes } from './upstream-times.ts'
 
 /** How far event time has come in one origin of events. */
 export interface OriginTimes {
@@ -91,6 +92,8 @@ export interface RecordClockOptions {
   readonly stamp: ((record: RawRecord) => StampedRecord) | undefined
   /** Present if a state of the task keeps event time. */
   readonly times: EventTimes | undefined
+  /** Of a repartition topic, into which tasks may send watermarks. */
+  readonly upstream?: UpstreamTimes | undefined
   readonly clock: Pick<Clock, 'now'>
   readonly maxFutureSkewMs: number
 }
@@ -105,9 +108,16 @@ export class RecordClock {
     this.#options = options
   }
 
-  /** The record with this number, which is the next to be handed out. */
-  stamp(record: RawRecord, number: number): RawRecord {
-    const { stamp, times } = this.#options
+  /** The record with this number, which is the next to be handed out; `undefined` for a watermark, which is not. */
+  stamp(record: RawRecord, number: number): RawRecord | undefined {
+    const { stamp, times, upstream } = this.#options
+    if (upstream !== undefined) {
+      const watermark = upstream.read(record)
+      if (watermark !== undefined) times?.stamp(number, upstream.isUsed ? watermark : -Infinity)
+      else if (upstream.isUsed) times?.stamp(number, -Infinity)
+      if (watermark !== undefined) return undefined
+      if (upstream.isUsed) return record
+    }
     const stamped = stamp?.(record)
     if (times === undefined) return stamped ?? record
     const { timestamp } = stamped ?? record

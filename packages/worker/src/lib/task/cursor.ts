@@ -128,7 +128,10 @@ export class PartitionCursor implements EventOrigin, SourceReader {
       }
       this.#index++
       if (this.#resume !== undefined && this.#passOver(record)) continue
-      return this.#clock === undefined ? record : this.#clock.stamp(record, this.tracker.handed)
+      if (this.#clock === undefined) return record
+      const stamped = this.#clock.stamp(record, this.tracker.handed)
+      if (stamped !== undefined) return stamped
+      this.#finishOwn(record)
     }
   }
 
@@ -193,6 +196,13 @@ export class PartitionCursor implements EventOrigin, SourceReader {
     }
     this.task.touch()
     return true
+  }
+
+  /** A record that is for nobody: finished as soon as all before it are. */
+  #finishOwn(record: RawRecord): void {
+    this.tracker.finish(this.tracker.hand(record.offset))
+    this.times?.check()
+    this.task.touch()
   }
 
   #nextBatch(): boolean {

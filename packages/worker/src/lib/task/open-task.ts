@@ -4,6 +4,7 @@ import type { StateDefinition } from '../contracts/task.ts'
 import { ANY_SUBSCRIPTION, committedSends } from '../records/commit-metadata.ts'
 import { type CommittedTimes, committedTimes } from '../records/committed-times.ts'
 import { SourcePartition } from '../records/source-partition.ts'
+import { UpstreamTimes } from '../records/upstream-times.ts'
 import { recordSize } from '../sending/outgoing.ts'
 import type { Facts } from './broker-facts.ts'
 import { PartitionCursor } from './cursor.ts'
@@ -154,6 +155,7 @@ function sourceOf(
   const { environment, flow, subscriptions, refusedEvents } = tasks
   const offset = start?.offset ?? 0
   const source = new SourcePartition(partition, offset, flow)
+  source.startedAtEnd = offset >= (facts.bounds.get(partitionKey(partition))?.end ?? Infinity)
   source.committed = start?.origin === 'committed' ? offset : undefined
   source.sends = committedSends(metadataOf(partition, facts))
   const finished = times.get(partitionKey(partition))?.finished
@@ -168,8 +170,17 @@ function sourceOf(
       const refusals = refusedEvents.from(id, partition, offset)
       const { clock, settings } = environment
       const known = task.time === undefined ? undefined : (finished?.get(id) ?? -Infinity)
-      const isTimed = stamp !== undefined || known !== undefined
-      const time = isTimed ? { stamp, finished: known, clock, maxFutureSkewMs: settings.maxFutureSkewMs } : undefined
+      // Watermarks are for nobody, whether they count here or not.
+      const upstream = tasks.hasWatermarks(partition.topic)
+        ? new UpstreamTimes(
+            tasks.topics.carriers.find(({ topic }) => topic === partition.topic)?.tasks ?? [],
+            known ?? -Infinity,
+          )
+        : undefined
+      const isTimed = stamp !== undefined || known !== undefined || upstream !== undefined
+      const time = isTimed
+        ? { stamp, finished: known, upstream, clock, maxFutureSkewMs: settings.maxFutureSkewMs }
+        : undefined
       const options = { task, source, subscription, keyCodec, flow, limits: settings, refusals, time }
       const place = tasks.placeOf(id)
       if (place === undefined) return new PartitionCursor(options, progress)

@@ -3,6 +3,9 @@ import type { Admin } from '@millrace/core/driver'
 import type { StateDefinition } from '../contracts/task.ts'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
 import { type CommittedTimes, finishedText, stateText } from '../records/committed-times.ts'
+import type { TaskOutput } from '../sending/task-output.ts'
+import type { TimeCarrier } from '../topics/time-carriers.ts'
+import { CarriedTime } from './carried-time.ts'
 import type { PartitionCursor } from './cursor.ts'
 import type { EventOrigin } from './event-origin.ts'
 import { StateTime, type StateTimeOwner } from './state-time.ts'
@@ -13,6 +16,7 @@ const LEAST_WAIT_MS = 1000
 
 /** The task, as its time sees it. */
 export interface TimedTask {
+  readonly id: string
   readonly closed: boolean
   touch(): void
   commitSoon(): void
@@ -29,14 +33,23 @@ export class TaskTime implements StateTimeOwner {
   readonly #environment: WorkerEnvironment
   readonly #admin: Pick<Admin, 'offsets'>
   readonly #states = new Map<StateDefinition, StateTime>()
+  /** On its way into repartition topics. */
+  readonly #carried: readonly CarriedTime[]
+  #sending: Scheduled | undefined = undefined
   #cursors: readonly PartitionCursor[] = []
   /** When each cursor was last seen to move, and its position then. */
   readonly #still = new Map<PartitionCursor, { readonly position: number; readonly sinceMs: number }>()
   #timer: Scheduled | undefined = undefined
   #isAsking = false
 
-  constructor(task: TimedTask, environment: WorkerEnvironment, admin: Pick<Admin, 'offsets'>) {
+  /** `carriers`: the repartition topics into which the task writes its event time. */
+  constructor(
+    task: TimedTask,
+    environment: WorkerEnvironment,
+    { admin, carriers = [] }: { readonly admin: Pick<Admin, 'offsets'>; readonly carriers?: readonly TimeCarrier[] },
+  ) {
     this.#task = task
+    this.#carried = carriers.map((carrier) => new CarriedTime(this, task.id, carrier))
     this.#environment = environment
     this.#admin = admin
   }
@@ -56,7 +69,10 @@ export class TaskTime implements StateTimeOwner {
     this.#cursors = cursors
     for (const cursor of cursors) this.#listen(cursor)
     for (const state of this.#states.values()) state.attach()
+    for (const carried of this.#carried) carried.attach(cursors)
     this.alarmSet()
+    // Others wait for what it says, if only that there is nothing.
+    if (this.#carried.length > 0) this.#task.touch()
   }
 
   /** Called when an origin has finished more. */
@@ -70,7 +86,7 @@ export class TaskTime implements StateTimeOwner {
     let alarm = Infinity
     for (const state of this.#states.values()) alarm = Math.min(alarm, state.alarm)
     for (const { times } of this.#cursors) if (times !== undefined) times.alarm = alarm
-    if (alarm !== Infinity) this.#watchIdle()
+    if (alarm !== Infinity || this.#carried.length > 0) this.#watchIdle()
   }
 
   touch(): void {
@@ -90,6 +106,7 @@ export class TaskTime implements StateTimeOwner {
 
   /** The entries of a commit's metadata for the states. */
   stateTexts(states: readonly TaskState[]): readonly string[] {
+    for (const { time } of this.#carried) time.prepare('')
     return states.flatMap(({ definition, open }) => {
       const time = this.#states.get(definition)
       return time === undefined ? [] : stateText(definition.name, time.prepare(open.note ?? ''))
@@ -99,10 +116,34 @@ export class TaskTime implements StateTimeOwner {
   /** Called when the commit that was prepared last is made. */
   committed(): void {
     for (const state of this.#states.values()) state.prepared()
+    for (const { time } of this.#carried) time.prepared()
     this.check()
   }
 
+  /** Called when there was nothing to commit: the last commit has everything that is finished. */
+  nothingToCommit(): void {
+    for (const { time } of this.#carried) time.prepared()
+  }
+
+  /**
+   * Sends how far event time has come into repartition topics, if it is time for that. In a transaction that is what its commit
+   * will have; without one it is what the last commit has: what is sent cannot be taken back.
+   */
+  sendWatermarks(output: Pick<TaskOutput, 'add' | 'transactional'>): void {
+    if (this.#carried.length === 0 || this.#task.closed) return
+    const { clock } = this.#environment
+    const waits = this.#carried.map((carried) => carried.send(output, clock.monotonic(), clock.now()))
+    this.#sending?.cancel()
+    this.#sending = clock.schedule(Math.min(...waits), () => {
+      this.#sending = undefined
+      this.#task.touch()
+    })
+  }
+
   close(): void {
+    this.#sending?.cancel()
+    this.#sending = undefined
+
     this.#timer?.cancel()
     this.#timer = undefined
   }
@@ -112,6 +153,7 @@ export class TaskTime implements StateTimeOwner {
     times.onAlarm = () => this.check()
     times.onBusy = () => {
       for (const state of this.#states.values()) state.endIdle()
+      for (const { time } of this.#carried) time.endIdle()
     }
   }
 
@@ -155,7 +197,8 @@ export class TaskTime implements StateTimeOwner {
   }
 
   #waiting(): readonly StateTime[] {
-    return [...this.#states.values()].filter(({ alarm }) => alarm !== Infinity)
+    const carried = this.#carried.map(({ time }) => time)
+    return [...[...this.#states.values()].filter(({ alarm }) => alarm !== Infinity), ...carried]
   }
 
   async #lookAtIdle(): Promise<void> {
@@ -192,5 +235,6 @@ export class TaskTime implements StateTimeOwner {
     if (this.#task.closed) return
     this.check()
     this.alarmSet()
+    if (this.#carried.length > 0) this.#task.touch()
   }
 }

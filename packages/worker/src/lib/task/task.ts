@@ -70,8 +70,12 @@ export class Task implements OwnedTask, TransactionTask {
     // Without a limit of listeners, because each event in flight may add one.
     setMaxListeners(0, this.#abort.signal)
     this.output = tasks.outputOf(this, failures)
+    const carriers = tasks.topics.carriers.filter(({ tasks: upstream }) => upstream.includes(id))
     const isTimed = tasks.topics.statesWith(partitions).some(({ eventTime }) => eventTime === true)
-    this.time = isTimed ? new TaskTime(this, tasks.environment, tasks.admin) : undefined
+    this.time =
+      isTimed || carriers.length > 0
+        ? new TaskTime(this, tasks.environment, { admin: tasks.admin, carriers })
+        : undefined
   }
 
   /** Whether the task is lost. Nothing that it does counts any more. */
@@ -223,8 +227,11 @@ export class Task implements OwnedTask, TransactionTask {
     this.#touched = false
     const passed = this.#origins.map((origin) => ({ origin, passed: origin.tracker.passed }))
     const states = this.states.map((state) => sendRows(state, this.output, clock.now()))
+    if (this.output.transactional) this.time?.sendWatermarks(this.output)
     if (changed.length === 0 && this.output.pending === 0 && states.every(({ rows }) => rows.length === 0)) {
       for (const { state } of states) state.open.rowsStored()
+      this.time?.nothingToCommit()
+      if (!this.output.transactional) this.time?.sendWatermarks(this.output)
       return undefined
     }
     const offsets = changed.map((one) => ({
@@ -243,6 +250,7 @@ export class Task implements OwnedTask, TransactionTask {
     }
     for (const { origin, passed: count } of passed) origin.committed(count)
     this.time?.committed()
+    if (!this.output.transactional) this.time?.sendWatermarks(this.output)
     for (const { state } of states) state.open.rowsStored()
   }
 

@@ -121,6 +121,11 @@ export class Tasks implements CollectorOwner {
     return this.#owner.topology.topics.get(topic)?.stamp
   }
 
+  /** Whether tasks may say in a topic how far their event time has come. */
+  hasWatermarks(topic: string): boolean {
+    return this.#owner.topology.topics.get(topic)?.timeOf !== undefined
+  }
+
   /** Where a subscription stands among those whose events go out by time; `undefined` for all others. */
   placeOf(subscription: string): OrderedPlace | undefined {
     return this.#owner.topology.orders.placeOf(subscription)

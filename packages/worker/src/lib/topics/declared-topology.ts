@@ -119,6 +119,7 @@ function sameTopic(a: TopicDeclaration, b: TopicDeclaration): boolean {
     (a.purge ?? false) === (b.purge ?? false) &&
     a.keyCodec === b.keyCodec &&
     JSON.stringify(a.sizedAs) === JSON.stringify(b.sizedAs) &&
+    JSON.stringify(a.timeOf) === JSON.stringify(b.timeOf) &&
     JSON.stringify(a.config) === JSON.stringify(b.config)
   )
 }
@@ -129,11 +130,13 @@ function merged(a: TopicDeclaration, b: TopicDeclaration): TopicDeclaration {
       'DEFINITION_INVALID',
       `Topic ${a.name} is declared with ${a.partitions} and with ${b.partitions} partitions.`,
     )
+  const timeOf = [...new Set([...(a.timeOf ?? []), ...(b.timeOf ?? [])])]
   const sizedAs = [...(a.sizedAs ?? []), ...(b.sizedAs ?? [])]
   return {
     name: a.name,
     partitions: a.partitions ?? b.partitions,
     ...(sizedAs.length === 0 ? {} : { sizedAs }),
+    ...(timeOf.length === 0 ? {} : { timeOf }),
     config: { ...a.config, ...b.config },
     create: a.create || b.create,
     internal: a.internal && b.internal,

@@ -7,6 +7,7 @@ import { checkCoPartition } from './co-partition.ts'
 import { judgeChangelog } from './judge-changelog.ts'
 import { planTopics } from './plan-topics.ts'
 import { topicsToCreate } from './provide-topics.ts'
+import { type TimeCarrier, timeCarriers } from './time-carriers.ts'
 
 /** How often source and changelog topics are checked. */
 const CHECK_INTERVAL_MS = 30_000
@@ -37,6 +38,7 @@ export class TopicDirectory {
   #sources: ReadonlySet<string> = new Set()
   #purged: ReadonlySet<string> = new Set()
   #timer: Scheduled | undefined
+  #carriers: readonly TimeCarrier[] = []
   #closed = false
 
   constructor(environment: Pick<WorkerEnvironment, 'appId' | 'clock' | 'log' | 'settings'>, admin: Admin) {
@@ -57,6 +59,11 @@ export class TopicDirectory {
   /** The topics and states that belong together, by partition count. */
   get groups(): ReadonlyMap<number, TaskTopology> {
     return this.#groups
+  }
+
+  /** The repartition topics through which event time goes. */
+  get carriers(): readonly TimeCarrier[] {
+    return this.#carriers
   }
 
   /** Partition count of a declared topic. */
@@ -153,6 +160,7 @@ export class TopicDirectory {
     if (unseen !== undefined)
       throw new MillraceError('TOPIC_MISSING', `Topic ${unseen.name} was created, but the broker does not list it.`)
     for (const [state, partitions] of states) this.#states.set(state, partitions)
+    this.#carriers = timeCarriers({ declarations: topology.topics.values(), subscriptions, topics, states })
     this.#group()
     await this.#judgeChangelogs()
   }
