@@ -1,77 +1,7 @@
-import { deferred, manualClock, type ManualClock, type Logger } from '@millrace/core'
+import { deferred } from '@millrace/core'
 import { afterEach, expect, test } from 'vitest'
-import type { LogTransport } from '../clients/log-transport.ts'
-import { stepGroup } from '../log/group-state.ts'
 import { HeardBackend } from '../memory/heard-backend.ts'
-import type { MemoryLog } from '../memory/memory-log.ts'
-import {
-  DisturbedBackend,
-  HEARTBEAT_MS,
-  logWithTopic,
-  member,
-  processOn,
-  type ProcessOptions,
-  SESSION_MS,
-} from './sessions.fixture.ts'
-
-/** Processes on one log, under one clock. */
-class Machine {
-  readonly clock: ManualClock = manualClock()
-  readonly log: MemoryLog
-  readonly warnings: object[] = []
-  readonly dead = new Set<string>()
-  readonly #processes: LogTransport[] = []
-
-  private constructor(log: MemoryLog) {
-    this.log = log
-  }
-
-  static async start(): Promise<Machine> {
-    return new Machine(await logWithTopic(manualClock()))
-  }
-
-  process(host: string, options: Partial<ProcessOptions> = {}): LogTransport {
-    const { clock, dead, warnings } = this
-    const log: Logger = {
-      debug: () => {},
-      info: () => {},
-      error: () => {},
-      warn: (fields) => void warnings.push(Object(fields)),
-    }
-    const process = processOn(this.log, { clock, host, log, isHostDead: (name) => dead.has(name), ...options })
-    this.#processes.push(process)
-    return process
-  }
-
-  /** The members of the group, by their hosts. */
-  get hosts(): readonly string[] {
-    return [...this.log.group('group').members.values()].map(({ host }) => host)
-  }
-
-  idOf(host: string): string {
-    const found = [...this.log.group('group').members].find(([, one]) => one.host === host)
-    if (found === undefined) throw new Error(`${host} is not in the group.`)
-    return found[0]
-  }
-
-  /** How often the member of a process was heard of. */
-  beatsOf(host: string): number {
-    const id = this.idOf(host)
-    return this.log.backend.read((log) => log.beats('group', id))
-  }
-
-  /** Somebody says that the member of a process has left. */
-  async throwOut(host: string): Promise<void> {
-    const memberId = this.idOf(host)
-    await this.log.backend.write('groups', (log) =>
-      log.putGroup('group', stepGroup(log.group('group'), { type: 'leave', memberId }).state),
-    )
-  }
-
-  async close(): Promise<void> {
-    for (const process of this.#processes) process.kill()
-  }
-}
+import { DisturbedBackend, HEARTBEAT_MS, Machine, member, SESSION_MS } from './sessions.fixture.ts'
 
 let machine: Machine | undefined
 async function start(): Promise<Machine> {

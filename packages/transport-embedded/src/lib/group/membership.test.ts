@@ -1,0 +1,181 @@
+import { eventually } from '@millrace/conformance'
+import { deferred } from '@millrace/core'
+import type { ConsumerOptions } from '@millrace/core/driver'
+import { afterEach, describe, expect, test } from 'vitest'
+import { DisturbedBackend, Machine, member } from './sessions.fixture.ts'
+
+let machine: Machine | undefined
+async function start(): Promise<Machine> {
+  return (machine = await Machine.start())
+}
+afterEach(() => machine?.close())
+
+/** A member that writes down all that it hears. */
+function hearing(happened: string[], listener: Partial<ConsumerOptions['listener']> = {}): ConsumerOptions {
+  return member(happened, {
+    listener: {
+      onAssign: async ({ generation }) => void happened.push(`generation ${generation}`),
+      onRevoke: async () => void happened.push('revoke'),
+      onLost: async () => void happened.push('lost'),
+      ...listener,
+    },
+  })
+}
+
+describe('a member that is thrown out', () => {
+  test('before it had an assignment joins as another, and hears of no loss', async () => {
+    const machine = await start()
+    const held = new DisturbedBackend(machine.log.backend)
+    await machine.process('a', { backend: held }).consumer(hearing([])).start()
+    const gate = deferred<void>()
+    held.before = gate.promise
+    const happened: string[] = []
+    const started = machine.process('b').consumer(hearing(happened)).start()
+    await machine.clock.advance(0)
+    const first = machine.idOf('b')
+    await machine.throwOut('b')
+    await machine.clock.advance(0)
+    expect(machine.idOf('b')).not.toBe(first)
+    gate.resolve()
+    await started
+    expect(happened).toEqual([expect.stringMatching(/^generation/)])
+    expect(machine.errors).toEqual([])
+  })
+
+  test('while it drains hears of it at once, and of its next assignment when it has drained', async () => {
+    const machine = await start()
+    const draining = deferred<void>()
+    const happened: string[] = []
+    const consumer = machine
+      .process('a')
+      .consumer(hearing(happened, { onRevoke: () => (happened.push('revoke'), draining.promise) }))
+    await consumer.start()
+    consumer.rejoin()
+    await machine.clock.advance(0)
+    await machine.throwOut('a')
+    await machine.clock.advance(1_000)
+    expect(happened).toEqual(['generation 1', 'revoke', 'lost'])
+    expect(machine.hosts).toEqual([])
+    draining.resolve()
+    await machine.clock.advance(0)
+    expect(happened).toEqual(['generation 1', 'revoke', 'lost', 'generation 2'])
+  })
+
+  test('while it joins again loses what it had, and its join does not count as a sign of life', async () => {
+    const machine = await start()
+    const held = new DisturbedBackend(machine.log.backend)
+    const cleaned = deferred<void>()
+    const happened: string[] = []
+    const consumer = machine
+      .process('a', { backend: held })
+      .consumer(hearing(happened, { onLost: () => (happened.push('lost'), cleaned.promise) }))
+    await consumer.start()
+    await machine.clock.advance(100)
+    const heardMs = consumer.lastHeartbeatMs()
+    const gate = deferred<void>()
+    held.before = gate.promise
+    consumer.rejoin()
+    await machine.clock.advance(0)
+    await machine.throwOut('a')
+    gate.resolve()
+    await machine.clock.advance(0)
+    expect(happened).toEqual(['generation 1', 'revoke', 'lost'])
+    expect(consumer.lastHeartbeatMs()).toBe(heardMs)
+    cleaned.resolve()
+    await machine.clock.advance(0)
+    expect(happened.at(-1)).toBe('generation 2')
+    expect(consumer.lastHeartbeatMs()).toBe(heardMs + 100)
+  })
+})
+
+describe('a member that fails', () => {
+  const failing = (): ConsumerOptions => ({
+    ...hearing([]),
+    assignor: {
+      name: 'broken',
+      assign: () => {
+        throw new Error('No plan.')
+      },
+    },
+  })
+
+  test('says so to its reader and in the log, leaves at once, and does nothing more', async () => {
+    const machine = await start()
+    const consumer = machine.process('a').consumer(failing())
+    await expect(consumer.start()).rejects.toThrow('No plan.')
+    await eventually(() => machine.hosts.length === 0, { what: 'the member to leave' })
+    expect(machine.errors).toMatchObject([{ groupId: 'group', err: { message: 'No plan.' } }])
+    await expect(consumer.batches()[Symbol.asyncIterator]().next()).rejects.toThrow('No plan.')
+    await machine.clock.advance(1_000)
+    expect([machine.clock.pending(), machine.warnings]).toEqual([0, []])
+  })
+
+  test('and cannot leave says that, too: the others wait for its session', async () => {
+    const machine = await start()
+    const held = new DisturbedBackend(machine.log.backend)
+    const consumer = machine.process('a', { backend: held }).consumer({
+      ...failing(),
+      assignor: {
+        name: 'broken',
+        assign: () => {
+          held.before = Promise.reject(new Error('The disk is full.'))
+          throw new Error('No plan.')
+        },
+      },
+    })
+    await expect(consumer.start()).rejects.toThrow('No plan.')
+    await machine.clock.advance(0)
+    expect(machine.warnings).toMatchObject([
+      { groupId: 'group', memberId: machine.idOf('a'), err: { message: 'The disk is full.' } },
+    ])
+  })
+
+  test('after it was closed fails no more: nobody is told', async () => {
+    const machine = await start()
+    const assigning = deferred<void>()
+    const consumer = machine.process('a').consumer(hearing([], { onAssign: () => assigning.promise }))
+    const started = expect(consumer.start()).rejects.toMatchObject({ code: 'CLOSED' })
+    await machine.clock.advance(0)
+    await consumer.close()
+    await started
+    assigning.reject(new Error('Too late.'))
+    await machine.clock.advance(0)
+    expect([machine.errors, machine.warnings]).toEqual([[], []])
+  })
+})
+
+test('a member that is killed as it joins does not lead its group', async () => {
+  const machine = await start()
+  const held = new DisturbedBackend(machine.log.backend)
+  const gate = deferred<void>()
+  held.before = gate.promise
+  const process = machine.process('a', { backend: held })
+  void process.consumer(hearing([])).start()
+  await machine.clock.advance(0)
+  process.kill()
+  gate.resolve()
+  await machine.clock.advance(0)
+  expect([machine.hosts, machine.log.group('group').phase]).toEqual([['a'], 'completing'])
+})
+
+test('whenever a member is killed, it hears nothing from then on', async () => {
+  for (let turns = 0; turns < 60; turns++) {
+    const machine = await Machine.start()
+    const happened: string[] = []
+    const process = machine.process('a')
+    const consumer = process.consumer(hearing(happened))
+    void consumer.start()
+    for (let turn = 0; turn < turns; turn++) {
+      // Half way, the group rebalances.
+      if (turn === 30) consumer.rejoin()
+      await Promise.resolve()
+    }
+    process.kill()
+    const before = [...happened]
+    await machine.clock.advance(0)
+    if (machine.hosts.length > 0) await machine.throwOut('a')
+    await machine.clock.advance(0)
+    expect({ turns, happened }).toEqual({ turns, happened: before })
+    await machine.close()
+  }
+})
