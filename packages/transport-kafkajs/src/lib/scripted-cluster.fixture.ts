@@ -5,6 +5,7 @@ import {
   type CommitOffset,
   type Logger,
   type ManualClock,
+  MillraceError,
   type TopicPartition,
 } from '@millrace/core'
 import { BrokerLinks } from './cluster/broker-links.ts'
@@ -150,9 +151,9 @@ type Ask = (api: string, address: BrokerAddress, request: Buffer) => Promise<Buf
 class ScriptedLinks extends BrokerLinks {
   readonly #ask: Ask
   readonly #deps: { readonly clock: Clock; readonly health: BrokerHealth }
-  readonly #cut = deferred<never>()
-  readonly #tails = new Map<number, Promise<void>>()
-  #isCut = false
+  readonly #requestTimeoutMs: number
+  readonly #byPort = new Map<number, BrokerLink>()
+  #isClosed = false
 
   constructor(
     settings: ConstructorParameters<typeof BrokerLinks>[0],
@@ -162,54 +163,58 @@ class ScriptedLinks extends BrokerLinks {
     super(settings, deps)
     this.#deps = deps
     this.#ask = ask
-    this.#cut.promise.catch(() => {})
+    this.#requestTimeoutMs = settings.requestTimeoutMs
   }
 
-  override ready(): BrokerLink | undefined {
-    return undefined
+  override ready(address: BrokerAddress): BrokerLink | undefined {
+    const link = this.#byPort.get(address.port)
+    return link?.usable === true ? link : undefined
   }
 
   override async to(address: BrokerAddress): Promise<BrokerLink> {
-    const connection: ConnectionInternals = {
-      isConnected: () => !this.#isCut,
-      send: async ({ request, response }) => {
-        if (this.#isCut) await this.#cut.promise
-        const { buffer } = await request.encode()
-        // A broker takes the requests of one connection in order, the next when the one before is answered.
-        const before = this.#tails.get(address.port) ?? Promise.resolve()
-        const answering = before.then(() => this.#ask(request.apiName, address, buffer))
-        this.#tails.set(
-          address.port,
-          answering.then(
-            () => {},
-            () => {},
-          ),
-        )
-        const answer = await Promise.race([answering, this.#cut.promise])
-        return response.parse(await response.decode(answer))
-      },
-    }
-    return new BrokerLink(address, NO_CLIENT, connection, { requestTimeoutMs: 30_000, ...this.#deps })
+    if (this.#isClosed) throw new MillraceError('CLOSED', 'The connection to Kafka is closed.')
+    const link = this.ready(address) ?? this.#connect(address)
+    this.#byPort.set(address.port, link)
+    return link
   }
 
   override close(): void {
-    super.close()
-    this.#isCut = true
-    this.#cut.reject(new Error('The connection is closed.'))
+    this.#isClosed = true
+    for (const link of this.#byPort.values()) link.close()
+  }
+
+  #connect(address: BrokerAddress): BrokerLink {
+    const cut = deferred<never>()
+    cut.promise.catch(() => {})
+    let tail: Promise<unknown> = Promise.resolve()
+    const connection: ConnectionInternals = {
+      isConnected: () => true,
+      send: async ({ request, response }) => {
+        const { buffer } = await request.encode()
+        // A broker takes the requests of one connection in order, the next when the one before is answered.
+        const answering = tail.then(() => this.#ask(request.apiName, address, buffer))
+        tail = answering.catch(() => {})
+        return response.parse(await response.decode(await Promise.race([answering, cut.promise])))
+      },
+    }
+    const client = clientOf(() => cut.reject(new Error('The connection is closed.')))
+    return new BrokerLink(address, client, connection, { requestTimeoutMs: this.#requestTimeoutMs, ...this.#deps })
   }
 }
 
-const NO_CLIENT: KafkajsClient = {
-  cluster: {
-    connectionPoolBuilder: { build: () => Promise.reject(new Error('There is no connection to a scripted cluster.')) },
-    brokerPool: {
-      createBroker: () => {
-        throw new Error('There is no kafkajs behind a scripted cluster.')
+function clientOf(destroySockets: () => void): KafkajsClient {
+  return {
+    cluster: {
+      connectionPoolBuilder: { build: () => Promise.reject(new Error('A scripted cluster has no connections.')) },
+      brokerPool: {
+        createBroker: () => {
+          throw new Error('A scripted cluster has no kafkajs behind it.')
+        },
       },
+      rootLogger: undefined,
     },
-    rootLogger: undefined,
-  },
-  destroySockets: () => {},
+    destroySockets,
+  }
 }
 
 function metadata(topics: Readonly<Record<string, ScriptedTopic>>, nodes: readonly BrokerAddress[]): WireWriter {

@@ -1,79 +1,14 @@
 import { eventually } from '@millrace/conformance'
 import { deferred, partitionsOf } from '@millrace/core'
-import type { AssignmentChange, ConsumerOptions } from '@millrace/core/driver'
 import { expect, test } from 'vitest'
 import { memberOptions } from '../member-options.fixture.ts'
+import { follow, type Round } from './group-rounds.fixture.ts'
 import { KafkaConsumer } from './kafka-consumer.ts'
-import { code, committed, joined, joinedAsLeader, ScriptedCluster, synced } from '../scripted-cluster.fixture.ts'
+import { code, committed, joinedAsLeader, ScriptedCluster, synced } from '../scripted-cluster.fixture.ts'
 
 const COORDINATOR_LOAD_IN_PROGRESS = 14
 const UNKNOWN_MEMBER_ID = 25
 const REBALANCE_IN_PROGRESS = 27
-
-/** Of a rebalance: which generation this member joins, and the partitions of topic `t` that it is given in it. */
-type Round = readonly [generation: number, ...partitions: number[]]
-
-interface Followed {
-  readonly broker: ScriptedCluster
-  readonly consumer: KafkaConsumer
-  /** What the listener was told, in order. */
-  readonly told: (AssignmentChange | 'revoke' | 'lost')[]
-  /** The next round, from the join to the end of `onAssign`. */
-  round(): Promise<void>
-}
-
-/** A member that goes through these rounds, one after another; the first of them is over. */
-async function follow(
-  rounds: readonly Round[],
-  listener: Partial<ConsumerOptions['listener']> = {},
-): Promise<Followed> {
-  const left = [...rounds]
-  let now: Round = [0]
-  const broker = new ScriptedCluster(
-    { t: 2 },
-    {
-      JoinGroup: () => {
-        now = left.shift() ?? now
-        return joined(now[0])
-      },
-      SyncGroup: () => synced(now.slice(1).map((partition) => ({ topic: 't', partition }))),
-    },
-  )
-  const told: Followed['told'] = []
-  let assigned = deferred<void>()
-  const options = memberOptions('t', () => ({ assignments: new Map(), groupData: Buffer.alloc(0) }))
-  const consumer = new KafkaConsumer(
-    {
-      ...options,
-      listener: {
-        onRevoke: async () => {
-          told.push('revoke')
-          await listener.onRevoke?.()
-        },
-        onAssign: async (change) => {
-          told.push(change)
-          assigned.resolve()
-        },
-        onLost: async () => {
-          told.push('lost')
-          await listener.onLost?.()
-        },
-      },
-    },
-    broker.context,
-  )
-  await consumer.start()
-  return {
-    broker,
-    consumer,
-    told,
-    round: async () => {
-      assigned = deferred()
-      consumer.rejoin()
-      await assigned.promise
-    },
-  }
-}
 
 const OFFSET = { topic: 't', partition: 0, offset: 5, metadata: '' }
 
@@ -130,9 +65,7 @@ test('a member that is thrown out while it drains hears of it at once, and of th
       [1, 0, 1],
       [4, 1],
     ],
-    {
-      onRevoke: () => draining.promise,
-    },
+    { listener: { onRevoke: () => draining.promise } },
   )
   broker.on('Heartbeat', () => code(REBALANCE_IN_PROGRESS))
   await broker.clock.advance(250)
