@@ -99,7 +99,7 @@ export class Machine {
   readonly log: MemoryLog
   readonly warnings: object[] = []
   readonly errors: object[] = []
-  readonly dead = new Set<string>()
+  readonly dead: Set<string> = new Set()
   readonly #processes: LogTransport[] = []
 
   private constructor(log: MemoryLog) {
