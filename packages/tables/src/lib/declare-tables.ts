@@ -9,7 +9,8 @@ import {
 } from './global-table.ts'
 import type { Fallback, KeyOf, TableOptions, ValueOf } from './options.ts'
 import { createSetTable, type GlobalSetTable, type SetTable, type SetTableOptions } from './set-table.ts'
-import { type AnyTable, createTable, type Table, type TableOf } from './table.ts'
+import { createTable } from './create-table.ts'
+import { type AnyTable, type Table, type TableOf } from './table.ts'
 import { createKeyTimers, type KeyTimers, type KeyTimersOptions } from './timers/key-timers.ts'
 import { NO_APP, type ViewDeclarations } from './windows/views.ts'
 

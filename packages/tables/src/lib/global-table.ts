@@ -21,7 +21,7 @@ export interface GlobalTableOptions<
   KS extends CodecSpec,
   VS extends CodecSpec,
   D extends Fallback<VS> = undefined,
-> extends Omit<TableOptions<KS, VS, D>, 'partitioner' | 'from'> {
+> extends Omit<TableOptions<KS, VS, D>, 'partitioner' | 'from' | 'ttl' | 'clock'> {
   /** The topic that is the table; default `{app id}-{name}-global`, compacted. */
   readonly topic?: string
 }

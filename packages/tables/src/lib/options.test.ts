@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { createGlobalTable } from './global-table.ts'
 import { createSetTable } from './set-table.ts'
 import { TableWorld } from './fixtures/table-world.fixture.ts'
-import { createTable } from './table.ts'
+import { createTable } from './create-table.ts'
 
 const { deps } = new TableWorld()
 const TEXTS = { key: 'string', value: 'string' }

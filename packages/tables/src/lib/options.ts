@@ -5,6 +5,7 @@ import {
   validateName,
   type Codec,
   type CodecSpec,
+  type Duration,
   type Immutable,
   type InputOf,
   type NamedCodecs,
@@ -76,6 +77,10 @@ export interface TableOptions<
    * does that, and no other one may write. The table has as many partitions as the topic.
    */
   readonly from?: TableTopic<NoInfer<KeyOf<KS>>, NoInfer<ValueOf<VS>>>
+  /** A row expires so long after its last write: it is hidden at once, and deleted soon after. Default: rows stay. */
+  readonly ttl?: Duration
+  /** What `ttl` goes by: the clock of the workers, or the time of events. Default `'wall'`. */
+  readonly clock?: 'wall' | 'event'
 }
 
 /** A topic as a table reads it: what `app.topic` makes. */

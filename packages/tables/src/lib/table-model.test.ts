@@ -3,7 +3,8 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { ModelWorker } from './fixtures/model-worker.fixture.ts'
 import { TableWorld, withCache } from './fixtures/table-world.fixture.ts'
-import { createTable, type Table } from './table.ts'
+import { createTable } from './create-table.ts'
+import { type Table } from './table.ts'
 
 const KEYS = ['a', 'b', 'c', 'd', 'ä', ''] as const
 const EVENTS = 4

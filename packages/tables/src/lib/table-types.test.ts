@@ -3,7 +3,8 @@ import { describe, expectTypeOf, test } from 'vitest'
 import { createGlobalTable, type AnyGlobalTable } from './global-table.ts'
 import { createSetTable } from './set-table.ts'
 import { TableWorld } from './fixtures/table-world.fixture.ts'
-import { createTable, type AnyTable } from './table.ts'
+import { createTable } from './create-table.ts'
+import { type AnyTable } from './table.ts'
 import type { InputDiffersFromOutput, RoundTrip } from './options.ts'
 
 interface Order {

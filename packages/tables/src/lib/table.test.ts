@@ -3,7 +3,8 @@ import { partitionForKey } from '@millrace/core/driver'
 import type { WorkerPart } from '@millrace/worker'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { type TableWorker, TableWorld, withCache } from './fixtures/table-world.fixture.ts'
-import { createTable, type AnyTable } from './table.ts'
+import { createTable } from './create-table.ts'
+import { type AnyTable } from './table.ts'
 
 const PARTITIONS = 4
 let world: TableWorld

@@ -1,19 +1,9 @@
-import { type CodecSpec, type Duration, MillraceError, type OptionNames } from '@millrace/core'
+import type { CodecSpec, Duration } from '@millrace/core'
 import type { OpenState, OpenStateOptions, RoutedTable, StateDefinition, TableStats } from '@millrace/worker'
 import { changelogOf, codecShape, TaskLocator, type StateContext } from '@millrace/state'
 import { KeyedMap } from './keyed-map.ts'
 import type { ListedTable } from './keyed-table.ts'
-import {
-  KEYED_OPTIONS,
-  readOptions,
-  type Fallback,
-  type GivenOf,
-  type KeyOf,
-  type TableDefinition,
-  type TableOptions,
-  type TableTopic,
-  type ValueOf,
-} from './options.ts'
+import type { Fallback, GivenOf, KeyOf, TableDefinition, ValueOf } from './options.ts'
 import { NO_APP, type ViewDeclarations, windowView } from './windows/views.ts'
 import type { WindowKind, WindowOptions } from './windows/window-options.ts'
 import type { WindowedTable } from './windows/windowed-table.ts'
@@ -102,52 +92,6 @@ export class Table<K, V, G extends V | undefined = V | undefined>
   }
 }
 
-/** A table that is a topic: the agent that reads it writes the rows, and no other one may. */
-class TopicTable<K, V, G extends V | undefined> extends Table<K, V, G> {
-  override readonly writer: string
-
-  /** Throws `KEY_CODEC_DIFFERS`, `DEFINITION_INVALID`. */
-  constructor(
-    context: StateContext,
-    definition: TableDefinition<K, V> & { readonly from: TableTopic<K, V> },
-    views: ViewDeclarations = NO_APP,
-  ) {
-    super(context, definition, views)
-    const { name, where, keyCodec, from } = definition
-    this.writer = `${name}-from`
-    if (from.key.name !== keyCodec.name)
-      throw new MillraceError(
-        'KEY_CODEC_DIFFERS',
-        `Keys of ${where} are ${keyCodec.name}, and those of topic "${from.name}", from which it is filled, are ${from.key.name}.`,
-      )
-    views.fill<K, V>(
-      this.writer,
-      from,
-      (key, value) => void (value === null ? super.delete(key) : super.set(key, value)),
-    )
-  }
-
-  override set(_key: K, _value: V): void {
-    throw this.#filled('set')
-  }
-
-  override update(_key: K, _change: (value: G) => V): V {
-    throw this.#filled('update')
-  }
-
-  override delete(_key: K): boolean {
-    throw this.#filled('delete')
-  }
-
-  #filled(method: string): MillraceError {
-    const topic = this.sizedAs?.join() ?? ''
-    return new MillraceError(
-      'TABLE_IS_TOPIC',
-      `${method} was called on ${this.keyShape.where}, whose rows are the records of topic "${topic}".`,
-    )
-  }
-}
-
 /** A table or set table of any type. */
 export interface AnyTable extends ListedTable, StateDefinition, RoutedTable {
   readonly name: string
@@ -159,33 +103,3 @@ export type TableOf<KS extends CodecSpec, VS extends CodecSpec, D extends Fallba
   ValueOf<VS>,
   GivenOf<VS, D>
 >
-
-const TABLE_OPTIONS: OptionNames<TableOptions<CodecSpec, CodecSpec>> = {
-  ...KEYED_OPTIONS,
-  default: true,
-  partitioner: true,
-  migrate: true,
-  from: true,
-}
-
-/**
- * Declares a table. What `app.table` calls.
- *
- * @throws `CODEC_UNKNOWN`, `NAME_INVALID`, `DEFINITION_INVALID`
- */
-export function createTable<KS extends CodecSpec, VS extends CodecSpec, D extends Fallback<VS> = undefined>(
-  context: StateContext,
-  name: string,
-  options: TableOptions<KS, VS, D>,
-  views?: ViewDeclarations,
-): TableOf<KS, VS, D> {
-  const definition = {
-    ...readOptions<KS, VS>({ kind: 'table', name }, options, TABLE_OPTIONS),
-    fallback: options.default,
-    partitioner: options.partitioner ?? 'key',
-    migrate: options.migrate,
-  } as const
-  const { from } = options
-  if (from === undefined) return new Table<KeyOf<KS>, ValueOf<VS>, GivenOf<VS, D>>(context, definition, views)
-  return new TopicTable<KeyOf<KS>, ValueOf<VS>, GivenOf<VS, D>>(context, { ...definition, from }, views)
-}

@@ -142,6 +142,10 @@ const appErrors = {
     title: 'A windowed table was written in a batch of events with different times',
     fix: 'Say which time counts: update(key, change, { at: event.timestamp }). Or handle the events one by one, without take.',
   },
+  TTL_INVALID: {
+    title: 'The ttl of a table makes no sense',
+    fix: "Give ttl as whole milliseconds above 0 or as text with a unit ('1h'), and clock, if at all, as 'wall' or 'event'. A table that is a topic has none.",
+  },
   TIMER_TIME_INVALID: {
     title: 'A timer was set for a time that is none',
     fix: 'Give at as milliseconds since the epoch, 0 or more, or as a valid Date: reminders.set(key, name, app.clock.now() + 60_000, value).',

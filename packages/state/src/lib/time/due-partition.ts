@@ -1,3 +1,4 @@
+import { MillraceError } from '@millrace/core'
 import type { Row } from '@millrace/core/driver'
 import type { CurrentEvent, EventTime, OpenState, OpenStateOptions } from '@millrace/worker'
 import type { KeyEntry } from '../rows/key-entry.ts'
@@ -9,6 +10,7 @@ import { DueIndex } from './due-index.ts'
 import { isInternal, undoKey } from './due-keys.ts'
 import { DueRowQueue, type DueRows } from './due-queue.ts'
 import type { DueRules } from './due-rules.ts'
+import { NO_TIME } from './no-time.ts'
 import { RowCounts } from './row-counts.ts'
 import { storedUndoRows, UNDO_OVERHEAD, undoRows } from './undo-rows.ts'
 
@@ -52,8 +54,7 @@ export class DuePartition<V> extends KeyedPartition<V> implements OpenState, Due
     })
     const alarm = (onWake: () => void): DueAlarm => {
       if (rules.clock === 'wall') return new WallAlarm(clock, onWake)
-      if (time === undefined) throw new Error(`${shape.where} keeps to event time, but its definition does not say so.`)
-      return new EventAlarm(time, clock, onWake)
+      return new EventAlarm(time ?? NO_TIME, clock, onWake)
     }
     this.due = new DueRowQueue({ rows: this, index: this.#index, rules, touch, commitSoon, alarm })
     // A state without event time sends nothing, and who only reads rows takes them as they are.
@@ -90,6 +91,16 @@ export class DuePartition<V> extends KeyedPartition<V> implements OpenState, Due
 
   override peek(key: Buffer, stored: Buffer | undefined, event: CurrentEvent | undefined): V | undefined {
     return isInternal(key) ? undefined : super.peek(key, stored, event)
+  }
+
+  /** Throws `KEY_INVALID` for a key whose bytes are those of an internal row: no text is. */
+  override load(identity: string, key: Buffer): KeyEntry<V> {
+    if (isInternal(key))
+      throw new MillraceError(
+        'KEY_INVALID',
+        `Key ${this.showKey(key)} of ${this.where} begins with the bytes ff fe, which are kept for rows of its own.`,
+      )
+    return super.load(identity, key)
   }
 
   /** Ordered so that whatever part of it a crash leaves on the broker, each row has an entry in the index. */

@@ -5,6 +5,7 @@ import { KeyedPartition } from '../rows/keyed-partition.ts'
 import type { RowShape } from '../rows/row-shape.ts'
 import { CloseProgress, PROGRESS_KEY } from './close-progress.ts'
 import { CloseQueue } from './close-queue.ts'
+import { NO_TIME } from './no-time.ts'
 import { StartIndex } from './start-index.ts'
 import { startOf, windowRow } from './window-keys.ts'
 
@@ -24,15 +25,6 @@ export interface WindowRules {
 const MOST_EXPIRED = 10_000
 
 const NOTHING_EXPIRED = { rows: 0, before: -Infinity }
-
-/** For reading rows without a worker, where event time does not move. */
-const NO_TIME: EventTime = {
-  watermark: -Infinity,
-  committed: -Infinity,
-  at: () => -Infinity,
-  writtenBy: () => {},
-  wakeAt: () => {},
-}
 
 /**
  * The rows of one windowed state in one task. The committed watermark decides which windows close and which rows are

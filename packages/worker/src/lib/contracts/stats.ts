@@ -69,6 +69,8 @@ export interface TableStats {
   readonly late: number
   /** Only for a windowed table, over the partitions that are here. */
   readonly windows?: WindowStats
+  /** Only for a table with a `ttl`: rows that have expired here. */
+  readonly expired?: number
   /** Only for timers of keys, over the partitions that are here. */
   readonly timers?: TimerStats
 }
