@@ -25,3 +25,7 @@ export type { ClosedWindow, LateSink, Window, WindowOptions, WindowValue } from 
 export { WindowedTable, type WindowWriteOptions } from './lib/windows/windowed-table.ts'
 export { createTable } from './lib/create-table.ts'
 export { Table, type AnyTable, type TableOf } from './lib/table.ts'
+export type { JoinTablesOptions, LeftRow, RightRow, TablesJoinKind } from './lib/joins/join-options.ts'
+export type { JoinedSide } from './lib/joins/join-tables.ts'
+export type { ChangeTopic } from './lib/joins/result-topic.ts'
+export type { WatchedTable } from './lib/joins/table-of-tables.ts'

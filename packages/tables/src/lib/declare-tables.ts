@@ -12,6 +12,8 @@ import { createSetTable, type GlobalSetTable, type SetTable, type SetTableOption
 import { createTable } from './create-table.ts'
 import { type AnyTable, type Table, type TableOf } from './table.ts'
 import { createKeyTimers, type KeyTimers, type KeyTimersOptions } from './timers/key-timers.ts'
+import type { JoinTablesOptions, LeftRow, RightRow, TablesJoinKind } from './joins/join-options.ts'
+import { type JoinedSide, joinTables } from './joins/join-tables.ts'
 import { NO_APP, type ViewDeclarations } from './windows/views.ts'
 
 /** Declarations of an app's tables. */
@@ -27,6 +29,23 @@ export interface TableDeclarations {
     name: string,
     options: TableOptions<KS, VS, D>,
   ): TableOf<KS, VS, D>
+
+  /**
+   * Declares a table whose rows are made of those of two tables with the same keys: `fn` gets both rows of a key, and may give
+   * none. It is kept up by the events that write the two tables, as a part of them; agents read it like any table. What the
+   * tables had before the join was declared is in it with its next change.
+   *
+   * @throws `KEY_CODEC_DIFFERS`, `DEFINITION_INVALID`, and as `table` does; at start `NOT_COPARTITIONED`
+   * @example
+   * const profiles = app.joinTables('profiles', customers, addresses, { kind: 'outer' }, (customer, address) => ({ ...customer, address }))
+   */
+  joinTables<K, L, R, V, const J extends TablesJoinKind = 'inner'>(
+    name: string,
+    left: JoinedSide<K, L>,
+    right: JoinedSide<K, R>,
+    options: JoinTablesOptions<K, V, J>,
+    fn: (left: LeftRow<L, J>, right: RightRow<R, J>) => V | undefined,
+  ): Table<K, V>
 
   /** Declares a table that every worker has whole. Throws as `table` does. */
   globalTable<const KS extends CodecSpec, const VS extends CodecSpec, D extends Fallback<VS> = undefined>(
@@ -100,6 +119,8 @@ export function declareTables(
   }
   return {
     table: (name, options) => definitions.add('table', spread(name), () => createTable(context, name, options, views)),
+    joinTables: (name, left, right, options, fn) =>
+      definitions.add('table', spread(name), () => joinTables(context, { name, left, right, views }, options, fn)),
     globalTable: (name, options) =>
       definitions.add('global table', whole(name), () => createGlobalTable(context, name, options)),
     setTable,

@@ -1,4 +1,4 @@
-import { MillraceError } from '@millrace/core'
+import { type Codec, MillraceError } from '@millrace/core'
 import {
   readingEvent,
   writingEvent,
@@ -22,8 +22,10 @@ export interface ReadOptions {
  * else `V | undefined`.
  */
 export abstract class KeyedMap<K, V, G extends V | undefined> extends KeyedTable<K, K, V> {
+  readonly codecOfKeys: Codec<K>
   readonly #rowShape: RowShape<V>
   readonly #values: TableValues<V, G>
+  #onWrite: ((key: K) => void) | undefined = undefined
 
   constructor(
     context: StateContext,
@@ -31,6 +33,7 @@ export abstract class KeyedMap<K, V, G extends V | undefined> extends KeyedTable
     definition: KeyedDefinition<K, V> & { readonly fallback: (() => V) | undefined },
   ) {
     super(context, shape.keys, definition)
+    this.codecOfKeys = definition.keyCodec
     this.#rowShape = shape.rows
     this.#values = new TableValues(definition.fallback)
   }
@@ -83,6 +86,7 @@ export abstract class KeyedMap<K, V, G extends V | undefined> extends KeyedTable
     this.uses.addWrite(event.agent)
     const entry = this.rows.writing(key, event)
     this.rows.write(entry, event, entry.rows.guard(value))
+    this.#onWrite?.(key)
   }
 
   /**
@@ -100,6 +104,7 @@ export abstract class KeyedMap<K, V, G extends V | undefined> extends KeyedTable
     // `change` may have read so much else that the entry has left the cache.
     if (entry.evicted) entry = this.rows.writing(key, event)
     this.rows.write(entry, event, value)
+    this.#onWrite?.(key)
     return value
   }
 
@@ -110,7 +115,20 @@ export abstract class KeyedMap<K, V, G extends V | undefined> extends KeyedTable
     const entry = this.rows.writing(key, event)
     if (entry.view(event) === undefined) return entry.read(event) !== undefined
     this.rows.write(entry, event, undefined)
+    this.#onWrite?.(key)
     return true
+  }
+
+  /** Calls `fn` in the event that has written a key, after each write: for tables that are kept up from this one. */
+  watch(fn: (key: K) => void): void {
+    const before = this.#onWrite
+    this.#onWrite =
+      before === undefined
+        ? fn
+        : (key) => {
+            before(key)
+            fn(key)
+          }
   }
 
   /**

@@ -23,6 +23,7 @@ export class Table<K, V, G extends V | undefined = V | undefined>
   readonly partitions: number | undefined
   readonly standbys: number | undefined
   readonly sizedAs: readonly string[] | undefined
+  readonly besides: readonly StateDefinition[] | undefined = undefined
   /** For joins: each worker has the rows of its partitions. */
   readonly isGlobal = false
   /** How many partitions it was declared with, itself or the topic that it is. */
@@ -41,7 +42,7 @@ export class Table<K, V, G extends V | undefined = V | undefined>
     this.partitions = definition.partitions
     this.standbys = definition.standbys
     this.declaredPartitions = definition.partitions ?? definition.from?.declaration.partitions
-    this.sizedAs = definition.from === undefined ? undefined : [definition.from.name]
+    this.sizedAs = definition.from === undefined ? definition.sizedAs : [definition.from.name]
     this.rows = new TaskLocator({ definition: this, shape, context, anywhere: definition.partitioner === 'source' })
   }
 

@@ -166,6 +166,10 @@ const appErrors = {
     title: 'A table that is filled from a topic was written',
     fix: 'Send to the topic instead: topic.send({ key, value }), and value: null to delete. Or leave out from, and let an agent write the table.',
   },
+  TABLE_IS_JOIN: {
+    title: 'A table that is kept up from others was written',
+    fix: 'Write one of the tables that it is made of.',
+  },
   JOIN_INVALID: {
     title: 'The spans of a join make no sense',
     fix: "Give within, or before and after, as whole milliseconds or as text with a unit, and kind as 'inner', 'left' or 'outer'.",

@@ -147,6 +147,7 @@ const PROGRAM_MISTAKES = [
   'ROW_UNDECODABLE',
   'TIME_AMBIGUOUS',
   'TABLE_IS_TOPIC',
+  'TABLE_IS_JOIN',
 ] as const
 
 /** A mistake of the program rather than of one event: most other events will fail of it too. */

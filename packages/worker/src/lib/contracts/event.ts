@@ -68,6 +68,8 @@ export interface CurrentEvent extends TopicPartition {
   hold(effect: Effect): void
   /** The send becomes an effect of the event. Throws `RECORD_TOO_LARGE`. */
   send(request: SendRequest): SendReceipt
+  /** Takes a send of this event back. Returns false when it has gone out already: the event has sent more than it may hold. */
+  withdraw(sent: SendReceipt): boolean
   /**
    * Resolves a conflict between two events that need the same rows. The event that was handed out first continues, so
    * that two events can never defer to each other without end. Either `holder` is deferred, and this method returns; or

@@ -31,6 +31,8 @@ export interface StateDefinition {
   readonly partitions: number | undefined
   /** With `partitions: undefined`: the count is that of these topics, whatever the others of the app have. */
   readonly sizedAs?: readonly string[] | undefined
+  /** States that must have as many partitions: what is written to those is written to this one too. */
+  readonly besides?: readonly StateDefinition[] | undefined
   /** Warm copies to keep on other workers; `undefined` follows the worker's settings. */
   readonly standbys?: number | undefined
   /** Whether the state keeps event time, so that `OpenStateOptions.time` is given. Default false. */

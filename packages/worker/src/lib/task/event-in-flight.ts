@@ -208,6 +208,15 @@ export class EventInFlight implements HandedOutEvent, SendOrigin {
     return record
   }
 
+  withdraw(sent: SendReceipt): boolean {
+    const at = this.#sends?.findIndex((record) => record === sent) ?? -1
+    const [record] = at < 0 ? [] : (this.#sends?.splice(at, 1) ?? [])
+    if (record === undefined) return false
+    this.#sendBytes -= record.size
+    record.dropped()
+    return true
+  }
+
   resolveConflict(holder: CurrentEvent, what: string): void {
     const other = holder instanceof EventInFlight ? holder.batchLeader : undefined
     if (other !== undefined && this.#precedes(other)) return other.#defer(this.batchLeader)

@@ -33,6 +33,15 @@ export function checkCoPartition({ subscriptions, pairs, reading, topics, states
   const agentOf = (subscription: string): string =>
     subscriptions.find(({ id }) => id === subscription)?.agent ?? subscription
   for (const [first, then] of pairs) mustAgree([...topicsOf(first), ...topicsOf(then)], agentOf(then))
+  for (const [{ name, besides = [] }, partitions] of states)
+    for (const other of besides) {
+      const theirs = states.get(other)
+      if (theirs === undefined || theirs === partitions) continue
+      throw new MillraceError(
+        'NOT_COPARTITIONED',
+        `Table ${name}, which has ${partitions} partitions, is kept up from table ${other.name}, which has ${theirs}.`,
+      )
+    }
   for (const [subscription, state] of reading) {
     const partitions = states.get(state)
     if (partitions === undefined) continue
