@@ -15,7 +15,7 @@ const PARTITIONS = 6
 const copyOf = (partition: number): CopyRef => ({ task: `${PARTITIONS}-${partition}`, definition: counts, partition })
 const ref = copyOf(0)
 
-/** Refuses what a test wants it to refuse. */
+/** A store whose operations fail when a test says so. */
 class FailingStore extends HeapStore {
   refuses: 'open' | 'commit' | undefined
   refused = 0
@@ -37,10 +37,10 @@ class FailingStore extends HeapStore {
   }
 }
 
-/** Readers of a broker that is away, does not give some partitions, or breaks off, when a test says so. */
+/** A broker whose readers fail, miss some partitions, or break off when a test says so. */
 class Broker {
   away = false
-  /** Reading fails at the next batch. */
+  /** Makes reading fail at the next batch. */
   breaks = false
   readonly #held = new Map<number, () => void>()
 
@@ -125,13 +125,13 @@ async function setting({ durable = true }: { readonly durable?: boolean } = {}):
 const lagOf = ({ standbys }: Setting): number | undefined => standbys.of('t')[0]?.lag
 const isWarm = (here: Setting) => (): boolean => lagOf(here) === 0 && here.standbys.caughtUp.has(ref.task)
 
-test('a copy whose task comes here hands over all that it has read: the task reads none of it again', async () => {
+test('a copy whose task comes here hands over all its rows, and the task reads none of them again', async () => {
   const here = await setting({ durable: false })
   await here.outside.numbers('t-changelog', { count: 10, partitions: 1, keys: 10 })
   await here.stores.want(new Set(['t/0']))
   here.standbys.assign([ref])
   await until('a warm copy', isWarm(here))
-  // The clock stands still: they are gathered, and not written.
+  // The clock stands still, so the rows are gathered and not written.
   await here.outside.numbers('t-changelog', { first: 10, count: 10, partitions: 1, keys: 20 })
   await until('rows read', () => lagOf(here) === 10)
   const recovery = new Recovery(here.environment)
@@ -143,7 +143,7 @@ test('a copy whose task comes here hands over all that it has read: the task rea
   await recovery.close()
 })
 
-test('when the store could not be written, nothing is written that leaves out what it had to take', async () => {
+test('after a failed write to the store, no later write leaves out its rows', async () => {
   const here = await setting()
   await here.outside.send([outgoing('t-changelog', 0, 'first', '1')])
   here.standbys.assign([ref])
@@ -165,7 +165,7 @@ test('when the store could not be written, nothing is written that leaves out wh
   await here.standbys.close()
 })
 
-test('when reading breaks off, a copy goes on from what is in its store, and loses nothing that it had gathered', async () => {
+test('when reading breaks off, a copy continues from its store, and loses none of its gathered rows', async () => {
   const here = await setting()
   await here.outside.send([outgoing('t-changelog', 0, 'first', '1')])
   here.standbys.assign([ref])
@@ -184,7 +184,7 @@ test('when reading breaks off, a copy goes on from what is in its store, and los
   await here.standbys.close()
 })
 
-test('when reading breaks off, the recovery of a task fails and gives its store back', async () => {
+test('when reading breaks off, the recovery of a task fails and releases its store', async () => {
   const here = await setting()
   await here.outside.send([outgoing('t-changelog', 0, 'first', '1')])
   here.broker.breaks = true
@@ -192,7 +192,7 @@ test('when reading breaks off, the recovery of a task fails and gives its store 
   const restored = recovery.restore(ref, { beginning: 0, end: 1 }, new AbortController().signal)
   await expect(restored).rejects.toThrow('broken off')
   expect([recovery.active, here.store.partitions.get('t/0')?.isOpen]).toEqual([0, false])
-  // Another one reads anew.
+  // A later recovery reads everything anew.
   const store = await recovery.restore(ref, { beginning: 0, end: 1 }, new AbortController().signal)
   expect(store.rows).toBe(1)
   await recovery.close()
@@ -211,9 +211,9 @@ test('when the store cannot be written, the recovery of a task fails and the wor
 
 for (const [what, fail] of [
   ['its store could not be opened', (here: Setting) => void (here.store.refuses = 'open')],
-  ['the end of its changelog could not be asked for', (here: Setting) => void (here.broker.away = true)],
+  ['the broker did not report the end of its changelog', (here: Setting) => void (here.broker.away = true)],
 ] as const)
-  test(`a copy is tried again when ${what}, and the worker goes on`, async () => {
+  test(`a copy is retried when ${what}, and the worker continues`, async () => {
     const here = await setting()
     await here.outside.send([outgoing('t-changelog', 0, 'first', '1')])
     fail(here)
@@ -229,7 +229,7 @@ for (const [what, fail] of [
     expect(here.store.partitions.get('t/0')?.isOpen).toBe(false)
   })
 
-test('a copy that is no longer wanted while the broker is away gives its store back at once', async () => {
+test('a copy that is dropped while the broker is away releases its store at once', async () => {
   const here = await setting()
   here.broker.away = true
   here.standbys.assign([ref])
@@ -239,7 +239,7 @@ test('a copy that is no longer wanted while the broker is away gives its store b
   await here.standbys.close()
 })
 
-test('of many copies that cannot be read one warns at a time', async () => {
+test('only one of many unreadable copies logs a warning at a time', async () => {
   const here = await setting()
   here.broker.away = true
   const said: string[] = []
@@ -251,12 +251,12 @@ test('of many copies that cannot be read one warns at a time', async () => {
   standbys.assign([0, 1, 2].map(copyOf))
   await until('all three', () => said.length === 3)
   await here.clock.advance(2000)
-  await until('all three again', () => said.length === 6)
+  await until('all three copies again', () => said.length === 6)
   expect(said.filter((level) => level === 'warn').length).toBe(2)
   await standbys.close()
 })
 
-test('asks for a rebalance once for what it has not told, and again when it could not tell it', async () => {
+test('asks for a rebalance once for copies the leader does not know, and again if it still does not', async () => {
   const { outside, clock, standbys, broker, asked } = await setting()
   const copies = [0, 1, 3, 5]
   const [first, second, other, last] = copies.map((partition) => copyOf(partition).task)
@@ -277,26 +277,26 @@ test('asks for a rebalance once for what it has not told, and again when it coul
   await behind()
   join(wanted)
   expect(standbys.waiting).toBe(2)
-  // A standby that is to stay one is nothing to ask for.
+  // A copy that is to remain a standby is no reason to ask.
   await catchUp(3)
   await clock.advance(20_000)
   expect(asked()).toBe(0)
   await catchUp(0)
-  // The other one may come with it, if it does not take too long.
+  // It waits a while for the other copy, so that both move together.
   expect(asked()).toBe(0)
   await clock.advance(10_000)
   expect(asked()).toBe(1)
-  // The leader knows, and leaves the task where it is.
+  // The leader knows, and leaves the task in place.
   join(wanted)
   await clock.advance(20_000)
   expect(asked()).toBe(1)
-  // Caught up between the join and its outcome.
+  // The copy caught up between the join and its outcome.
   expect(standbys.report().toSorted()).toEqual([first, other])
   standbys.expect([])
   await catchUp(1)
   standbys.expect(wanted)
   expect(asked()).toBe(2)
-  // Both at once.
+  // Both copies at once.
   standbys.assign([])
   await behind()
   join(wanted)
@@ -311,7 +311,7 @@ test('asks for a rebalance once for what it has not told, and again when it coul
   await standbys.close()
 })
 
-test('a copy whose checkpoint is of the future is read anew once it shows that something was compacted away', async () => {
+test('a copy with a checkpoint in the future is rebuilt once rows are found to be compacted away', async () => {
   const here = await setting()
   await here.outside.numbers('t-changelog', { count: 10, partitions: 1, keys: 10 })
   here.standbys.assign([ref])

@@ -12,7 +12,7 @@ import type { TopicDirectory } from '../topics/topic-directory.ts'
 import { Gap, planRestore, RENEW_CHECKPOINT_MS, whyAnew } from './restore-plan.ts'
 import type { TaskStores } from './task-stores.ts'
 
-/** What everything that reads changelogs into this worker's store shares. */
+/** What all readers of changelogs share that write to this worker's store. */
 export interface RestoreEnvironment {
   readonly stores: TaskStores
   readonly topics: Pick<TopicDirectory, 'changelogId' | 'changelogConfig'>
@@ -21,7 +21,7 @@ export interface RestoreEnvironment {
   readonly clock: Clock
   readonly log: Logger
   readonly sensor: Pick<Sensor, 'recoveryProgress'>
-  /** The store cannot be written. */
+  /** Called when the store cannot be written. */
   readonly fail: (error: Error) => void
 }
 
@@ -31,18 +31,21 @@ export interface TaskStateRef {
   readonly partition: number
 }
 
-/** A task's state is complete at the end that its changelog has when it is opened. A copy's end moves on. */
+/**
+ * The state of a task is complete at the end that its changelog had when the task was opened. The end of a copy keeps
+ * moving.
+ */
 export type FollowerRole = 'task' | 'copy'
 
 /**
- * Brings the rows of one changelog partition into their store, for a task that is opened here or for a warm copy of one
- * that runs elsewhere:
+ * Brings the rows of one changelog partition into their store, for a task that is opened here or for a warm copy of a
+ * task that runs elsewhere:
  *
- *     open     the store, as soon as nobody else has it
- *     begin    is its checkpoint to be trusted? read on from there, or else drop its rows and read from the beginning
- *     absorb   batches, which come through a `ChangelogReader`; they may show that it was not, and that it must begin anew
- *     take     the rows gathered and the checkpoint behind them, for one commit of the store
- *     close    the store is given back; a task keeps it open
+ *     open     the store, once nobody else has it open
+ *     begin    at its checkpoint if that can be trusted; otherwise drop its rows and read from the beginning
+ *     absorb   batches from a `ChangelogReader`; they may show that the checkpoint was wrong, so that it must begin anew
+ *     take     the gathered rows with their checkpoint, for one commit of the store
+ *     close    releases the store; a task keeps it open
  */
 export class ChangelogFollower {
   readonly ref: TaskStateRef
@@ -51,18 +54,20 @@ export class ChangelogFollower {
   readonly changelog: TopicPartition
   /** Aborts when the task is lost, or the copy is no longer wanted. */
   readonly signal: AbortSignal
-  /** Of a copy: it has been close to the end since it began. */
+  /** Whether a copy has been close to the end since it began. */
   caughtUp = false
   readonly #environment: RestoreEnvironment
-  /** Next changelog offset to read, and the end as last seen. */
+  /** The next changelog offset to read, and the end as last seen. */
   #range: { readonly position: number; readonly end: number } | undefined
-  /** As of when the store was known to have everything; 0 when it is built anew. */
+  /** When the store was last known to be complete; 0 if it is rebuilt. */
   #asOfMs = 0
-  /** Time of the row that was read last: a log is in the order of time, and what is behind it was not written before. */
+  /**
+   * The time of the last row that was read. A log is in the order of time, so nothing behind it was written earlier.
+   */
   #lastMs = 0
-  /** What was written while the store was out of use; `undefined` once it has all of it, or is built anew. */
+  /** The rows written while the store was out of use; `undefined` once the store has all of them, or is rebuilt. */
   #gap: Gap | undefined
-  /** First offset of the changelog, where a rebuild starts to read. */
+  /** The first offset of the changelog, where a rebuild starts. */
   #beginning = 0
   #rows: Row[] = []
   #bytes = 0
@@ -83,7 +88,7 @@ export class ChangelogFollower {
     this.signal = signal
   }
 
-  /** Rejects with the signal's reason when it has aborted meanwhile; the store is closed then. */
+  /** Rejects with the signal's reason if it aborts meanwhile; the store is closed then. */
   static async open(
     environment: RestoreEnvironment,
     ref: TaskStateRef,
@@ -96,45 +101,45 @@ export class ChangelogFollower {
     return new ChangelogFollower(environment, ref, role, store, signal)
   }
 
-  /** Next changelog offset to read. */
+  /** The next changelog offset to read. */
   get position(): number {
     return this.#range?.position ?? 0
   }
 
-  /** Changelog offsets still to be read. */
+  /** How many changelog offsets are still to be read. */
   get remaining(): number {
     return this.#range === undefined ? Infinity : Math.max(0, this.#range.end - this.#range.position)
   }
 
-  /** Changelog offsets that are not in the store. */
+  /** How many changelog offsets are not in the store. */
   get lag(): number {
     if (this.#range === undefined) return Infinity
     return this.#rows.length === 0 ? this.remaining : Math.max(0, this.#range.end - this.#stored)
   }
 
-  /** Rows gathered and not taken. */
+  /** How many gathered rows were not taken. */
   get rows(): number {
     return this.#rows.length
   }
 
-  /** Fetched with the rows gathered. */
+  /** Bytes that were fetched with the gathered rows. */
   get bytes(): number {
     return this.#bytes
   }
 
-  /** Rows read since it began. */
+  /** How many rows were read since it began. */
   get read(): number {
     return this.#read
   }
 
-  /** Whether the gathered rows should be written at once because somebody waits for them. */
+  /** Whether the gathered rows should be written at once because something waits for them. */
   get isDue(): boolean {
     return this.remaining === 0 && !this.caughtUp
   }
 
   /**
-   * Decides where to read from; the bounds are those of the changelog now. Nothing of it may be on its way into the
-   * store.
+   * Decides where to read from, by the current bounds of the changelog. No write of this follower to the store may be
+   * under way.
    */
   async begin({ beginning, end }: Pick<PartitionOffsets, 'beginning' | 'end'>): Promise<void> {
     const { topics, clock, stores } = this.#environment
@@ -157,14 +162,14 @@ export class ChangelogFollower {
     this.#gap = isTrusted ? new Gap(checkpoint, changelog) : undefined
     this.#range = { position: plan.from, end }
     if (this.remaining === 0) this.#gap = undefined
-    // The checkpoint says to which changelog the store belongs, and as of when; also when the store is empty.
+    // The checkpoint says to which changelog the store belongs, and as of when, even if the store is empty.
     const checkedMs = this.store.checkpoint()?.wallTimeMs ?? -Infinity
     if (this.remaining === 0 && clock.now() - checkedMs > RENEW_CHECKPOINT_MS) await stores.commit([this.#change()])
   }
 
   /**
-   * False when it has been read already, or is not what follows. `anew`: it shows that the store cannot be trusted, and
-   * nothing of it is taken; `beginAnew` must come next. Throws `FORMAT_NEWER`, `ROW_UNDECODABLE`.
+   * Returns false if the batch was already read or does not follow. `anew`: the batch shows that the store cannot be
+   * trusted, and was not absorbed; `beginAnew` must come next. Throws `FORMAT_NEWER`, `ROW_UNDECODABLE`.
    */
   absorb({ records, bytes, position, nextOffset, endOffset, whole = false }: RecordBatch): boolean | 'anew' {
     if (this.#range === undefined || nextOffset <= this.#range.position) return false
@@ -185,7 +190,10 @@ export class ChangelogFollower {
     return true
   }
 
-  /** Drops all that the store has, and begins at the first offset. Nothing of it may be on its way into the store. */
+  /**
+   * Drops all rows of the store, and begins at the first offset. No write of this follower to the store may be under
+   * way.
+   */
   async beginAnew(): Promise<void> {
     const { clock } = this.#environment
     this.#warn(this.#gap?.distrust(clock.now()) ?? 'it cannot be trusted')
@@ -196,7 +204,7 @@ export class ChangelogFollower {
     this.#range = { position: this.#beginning, end }
   }
 
-  /** `undefined` when the store has everything that was read. */
+  /** `undefined` if the store has everything that was read. */
   take(): StoreChange | undefined {
     return this.#range === undefined || this.#range.position <= this.#stored ? undefined : this.#change()
   }
@@ -237,7 +245,7 @@ export class ChangelogFollower {
     this.#rows = []
     this.#bytes = 0
     const topicId = topics.changelogId(this.ref.definition)
-    // Short of the end, what is missing may be as old as what has been read last.
+    // Before the end, missing rows may be as old as the last row that was read.
     const nowMs = clock.now()
     const wallTimeMs = this.remaining === 0 ? nowMs : Math.max(this.#asOfMs, Math.min(this.#lastMs, nowMs))
     return { partition: this.store, rows, checkpoint: { topicId, offset: this.position, wallTimeMs } }

@@ -12,13 +12,14 @@ import type { PartitionOffsets, Reader } from '@millrace/core/driver'
 import type { ChangelogFollower, RestoreEnvironment } from './changelog-follower.ts'
 
 /**
- * Rows, or bytes, gathered for all followers before some are written. Large, for a store on disk writes most pages of a
- * partition anew in each commit (1 M rows in one partition: 150k rows/s by 50,000, 190k by 100,000), but a bound for
- * memory. The partition with the most bytes goes first: many partitions at once need smaller commits, since each is small.
+ * How many rows, or bytes, are gathered for all followers before some are written. The number is large, because a store
+ * on disk rewrites most pages of a partition in each commit (1 M rows in one partition: 150k rows/s by 50,000, 190k by
+ * 100,000), but it bounds memory. The partition with the most bytes is written first. With many partitions each has
+ * fewer rows, so commits are smaller.
  */
 const GATHERED_ROWS = 100_000
 const GATHERED_BYTES = 32 * 1024 * 1024
-/** The longest time that rows gathered for copies wait to be written. */
+/** The longest time that gathered rows of copies wait to be written. */
 const WRITE_MS = 250
 
 interface Followed {
@@ -26,7 +27,10 @@ interface Followed {
   readonly ended: Deferred<void>
 }
 
-/** Reads changelogs for many followers through one reader, made when the first comes, and writes what they gather. */
+/**
+ * Reads changelogs for many followers through one reader, which is made when the first one comes, and writes the rows
+ * that they gather.
+ */
 export class ChangelogReader {
   readonly #environment: RestoreEnvironment
   readonly #onWritten: (followers: readonly ChangelogFollower[]) => void
@@ -41,14 +45,15 @@ export class ChangelogReader {
     this.#onWritten = onWritten
   }
 
-  /** Beginnings and ends of what can be read now. */
+  /** The current beginnings and ends of partitions. */
   offsets(partitions: readonly TopicPartition[]): Promise<readonly PartitionOffsets[]> {
     return this.#open().offsets(partitions)
   }
 
   /**
-   * Reads for a follower that has begun. Resolves when the store has everything up to the end, for a copy never. Rejects
-   * when its signal aborts, when changelogs cannot be read or the store not be written: then it has to begin again.
+   * Reads for a follower that has begun. Resolves when the store has everything up to the end; never for a copy.
+   * Rejects if the follower's signal aborts, changelogs cannot be read, or the store cannot be written: the follower
+   * then has to begin again.
    */
   async follow(follower: ChangelogFollower): Promise<void> {
     const { signal, changelog, role } = follower
@@ -71,7 +76,7 @@ export class ChangelogReader {
     }
   }
 
-  /** Writes what a follower has gathered, or all of them, in one commit; one commit at a time. */
+  /** Writes the gathered rows of one follower, or of all, in one commit; one commit at a time. */
   write(follower?: ChangelogFollower): Promise<void> {
     this.#writing = this.#writing.then(() =>
       this.#commit(follower === undefined ? [...this.#followed.values()].map((one) => one.follower) : [follower]),
@@ -97,7 +102,7 @@ export class ChangelogReader {
     try {
       for await (const batch of reader.batches()) await this.#take(batch)
     } catch (thrown) {
-      // A follower may begin again only when nothing of it is on its way into the store.
+      // A follower may begin again only when none of its rows are being written.
       await this.#writing
       if (reader === this.#reader) this.#break(toError(thrown))
     }
@@ -126,7 +131,8 @@ export class ChangelogReader {
     await this.#writing
     if (this.#followed.get(key) !== followed) return
     await follower.beginAnew()
-    // It may have been given up meanwhile; what still comes from the earlier place does not follow, and is passed over.
+    // The follower may have been given up meanwhile. Batches that still come from the earlier position do not follow,
+    // and are skipped.
     if (this.#followed.get(key) === followed) this.#reader?.assign(follower.changelog, follower.position)
   }
 
@@ -135,7 +141,7 @@ export class ChangelogReader {
     void this.write()
   }
 
-  /** The one that has gathered most, when there is too much in all. */
+  /** The follower with the most gathered bytes, if there are too many altogether. */
   #full(): ChangelogFollower | undefined {
     let rows = 0
     let bytes = 0
@@ -156,7 +162,7 @@ export class ChangelogReader {
       await stores.commit(changes)
       this.#onWritten(followers)
     } catch (thrown) {
-      // The rows taken are lost. No later rows may be written with a checkpoint that counts them.
+      // The taken rows are lost. No later rows may be written with a checkpoint that counts them.
       for (const follower of followers) follower.forget()
       const error = toError(thrown)
       this.#break(error)
@@ -164,7 +170,7 @@ export class ChangelogReader {
     }
   }
 
-  /** All that are followed have to begin again, through another reader. */
+  /** Makes all followers begin again, through another reader. */
   #break(error: Error): void {
     const closing = this.#drop(error)?.close()
     closing?.catch((thrown: unknown) => {
@@ -189,7 +195,7 @@ export class ChangelogReader {
     return reader
   }
 
-  /** False when it had left already. */
+  /** Returns false if it had left already. */
   #leave(followed: Followed): boolean {
     const { changelog } = followed.follower
     const key = partitionKey(changelog)

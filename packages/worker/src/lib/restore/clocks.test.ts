@@ -7,7 +7,7 @@ import { silentLog } from '../fixtures/test-worker.fixture.ts'
 import { ChangelogFollower, type RestoreEnvironment } from './changelog-follower.ts'
 import { TaskStores } from './task-stores.ts'
 
-/** `delete.retention.ms`. */
+/** The changelog's `delete.retention.ms`. */
 const RETENTION_MS = 1000
 const APART_MS = RETENTION_MS / 2
 const counts = countTable('t')
@@ -16,13 +16,13 @@ interface LoggedRow {
   readonly offset: number
   readonly key: string
   readonly value: string | null
-  /** By the clock of its writer. */
+  /** The time by the clock of its writer. */
   readonly timestamp: number
-  /** By the broker's. */
+  /** The time by the broker's clock. */
   readonly appendedMs: number
 }
 
-/** A compacted partition. Its broker has the right time. */
+/** A compacted partition. Its broker's clock is right. */
 class Changelog {
   rows: LoggedRow[] = []
   end = 0
@@ -31,7 +31,7 @@ class Changelog {
     this.rows.push({ ...row, offset: this.end++ })
   }
 
-  /** All but the last row: of each key the last one, and tombstones for as long as they are kept. */
+  /** Compacts all but the last row: keeps the latest row of each key, and tombstones as long as they are retained. */
   compact(nowMs: number): void {
     const closed = this.rows.filter(({ offset }) => offset < this.end - 1)
     const last = new Map(closed.map(({ key, offset }) => [key, offset]))
@@ -56,7 +56,7 @@ class Changelog {
     return { topic: 'c', partition: 0, position, records, nextOffset, bytes: 0, endOffset: this.end, whole }
   }
 
-  /** What a store must have. */
+  /** The rows that a store must have. */
   get truth(): ReadonlyMap<string, string> {
     return new Map([...this.all].flatMap(([key, value]) => (value === null ? [] : [[key, value]])))
   }
@@ -65,13 +65,13 @@ class Changelog {
 }
 
 interface Recovering {
-  /** Offsets of a batch. */
+  /** How many offsets a batch has. */
   readonly most: number
-  /** It ends after so many batches. */
+  /** The recovery ends after so many batches. */
   readonly batches?: number
 }
 
-/** Opens a worker's store and reads to the end; gives whether it was built anew. */
+/** Opens a worker's store and reads to the end. Returns whether the store was rebuilt. */
 async function recover(
   stores: TaskStores,
   changelog: Changelog,
@@ -120,22 +120,25 @@ const steps = fc.array(step, { minLength: 4, maxLength: 30 })
 interface Outcome {
   readonly isRight: boolean
   readonly rebuilt: boolean
-  /** No clock tells that the checkpoint's ran ahead: nothing is left of what was written before its time. */
+  /** Whether no clock shows that the checkpoint's clock ran ahead, because no row from before its time is left. */
   readonly isHidden: boolean
 }
 
 interface Run {
   readonly before: readonly Step[]
   readonly after: readonly Step[]
-  /** A recovery that broke off after so many batches, and what came then. */
+  /** A recovery that broke off after so many batches, and the rows that were written afterwards. */
   readonly broken?: { readonly batches: number; readonly then: readonly Step[] }
-  /** Of the checkpoint's worker, of the one that writes later, and of the one that opens the store again. */
+  /**
+   * Clock skews: of the worker that wrote the checkpoint, of the later writer, and of the worker that opens the store
+   * again.
+   */
   readonly skews: readonly [number, number, number]
   readonly most: number
   readonly compacts: boolean
 }
 
-/** A store is brought to the end of its changelog, lies idle while others write, and is opened again. */
+/** Brings a store to the end of its changelog, leaves it unused while others write, and opens it again. */
 async function run({ before, after, broken, skews, most, compacts }: Run): Promise<Outcome> {
   const time = manualClock({ now: 1_000_000 })
   const clockOf = (skewMs: number): Clock => ({ ...time, now: () => time.now() + skewMs, monotonic: () => 0 })
@@ -178,7 +181,7 @@ async function run({ before, after, broken, skews, most, compacts }: Run): Promi
 const most = fc.integer({ min: 1, max: 8 })
 const broken = fc.record({ batches: fc.nat(4), then: steps })
 
-test('clocks that are less than half of delete.retention.ms apart never keep a deleted key', async () => {
+test('clocks less than half of delete.retention.ms apart never keep a deleted key', async () => {
   const skews = fc.tuple(skew(APART_MS / 2), skew(APART_MS / 2), skew(APART_MS / 2))
   await fc.assert(
     fc.asyncProperty(steps, steps, broken, skews, most, async (before, after, breaks, clocks, size) => {
@@ -189,7 +192,7 @@ test('clocks that are less than half of delete.retention.ms apart never keep a d
   )
 })
 
-test('a checkpoint under a clock that runs ahead keeps no deleted key either, as long as any row or clock tells', async () => {
+test('a checkpoint of a clock that runs ahead keeps no deleted key either, as long as any row or clock shows it', async () => {
   let rebuilds = 0
   await fc.assert(
     fc.asyncProperty(steps, steps, fc.integer({ min: 0, max: 20_000 }), most, async (before, after, ahead, size) => {
@@ -208,7 +211,7 @@ test('a checkpoint under a clock that runs ahead keeps no deleted key either, as
   expect(rebuilds).toBeGreaterThan(100)
 })
 
-test('where nothing was compacted away, no clock and no age makes a store be read anew', async () => {
+test('without compaction no clock and no age causes a rebuild of the store', async () => {
   await fc.assert(
     fc.asyncProperty(
       steps,

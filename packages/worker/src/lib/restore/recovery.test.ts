@@ -16,7 +16,7 @@ import { TaskStores } from './task-stores.ts'
 const clock = systemClock()
 const counts = countTable('t')
 
-/** Commits wait while a test says so. */
+/** Holds commits while a test says so. */
 class HeldStore extends HeapStore {
   #going: Promise<void> = Promise.resolve()
 
@@ -84,7 +84,7 @@ interface Restoring {
   readonly upTo?: Promise<PartitionOffsets>
 }
 
-test('several partitions at once, later rows and deletions win, large commits', async () => {
+test('recovers several partitions at once in large commits, and later rows and deletions win', async () => {
   const here = await setting()
   const rows = 60_000
   for (let first = 0; first < rows; first += 10_000)
@@ -105,7 +105,7 @@ test('several partitions at once, later rows and deletions win, large commits', 
   await here.recovery.close()
 })
 
-test('empty, compacted and already recovered changelogs end too', async () => {
+test('recovery of empty, compacted and already recovered changelogs ends', async () => {
   const here = await setting()
   await restore(here, 0)
   await here.outside.send(['a', 'b', 'a', 'b'].map((key, i) => outgoing('t-changelog', 1, key, String(i))))
@@ -119,14 +119,14 @@ test('empty, compacted and already recovered changelogs end too', async () => {
   await here.recovery.close()
 })
 
-test('a task lost on the way gives up and closes its store, and the others go on', async () => {
+test('a task that is lost during recovery closes its store, and the others continue', async () => {
   const here = await setting()
   await here.outside.send(Array.from({ length: 20_000 }, (_, i) => outgoing('t-changelog', i % 2, `k${i}`, '1')))
   const lost = new AbortController()
   const go = here.store.hold()
   const gone = restore(here, 0, { signal: lost.signal })
   const done = restore(here, 1)
-  await until('both on their way', () => here.recovery.active === 2)
+  await until('both partitions to be in recovery', () => here.recovery.active === 2)
   lost.abort(new Error('lost'))
   go()
   await expect(gone).rejects.toThrow('lost')
@@ -136,7 +136,7 @@ test('a task lost on the way gives up and closes its store, and the others go on
   await here.recovery.close()
 })
 
-test('a task lost before its store was free does not keep it', async () => {
+test('a task that is lost before it gets its store does not keep it', async () => {
   const here = await setting()
   const held = await here.stores.open('t', 0)
   const lost = new AbortController()
@@ -148,7 +148,7 @@ test('a task lost before its store was free does not keep it', async () => {
   await here.recovery.close()
 })
 
-test('goes on from the checkpoint of a store', async () => {
+test('continues at the checkpoint of a store', async () => {
   const here = await setting()
   await here.outside.send(Array.from({ length: 10 }, (_, i) => outgoing('t-changelog', 0, `k${i}`, '1')))
   await here.stores.close(await restore(here, 0))
@@ -158,7 +158,7 @@ test('goes on from the checkpoint of a store', async () => {
   await here.recovery.close()
 })
 
-test('ends where it was asked to, whatever is written behind that meanwhile, and goes on from there', async () => {
+test('ends at the requested offset, whatever is written after it, and continues from there', async () => {
   const here = await setting()
   await here.outside.send([outgoing('t-changelog', 0, 'a', '1')])
   const upTo = bounds(here, 0)
@@ -173,7 +173,7 @@ test('ends where it was asked to, whatever is written behind that meanwhile, and
   await here.recovery.close()
 })
 
-test('a store that has everything says as of when, though there is nothing to read', async () => {
+test('the checkpoint of a complete store gets the current time, even if there is nothing to read', async () => {
   const here = await setting()
   await here.outside.send([outgoing('t-changelog', 0, 'k', '1')])
   const partition = await restore(here, 0)
@@ -187,7 +187,7 @@ test('a store that has everything says as of when, though there is nothing to re
   await here.recovery.close()
 })
 
-test('what a store had to drop is said once, and is read again', async () => {
+test('a store that had to drop its rows logs it once, and reads them again', async () => {
   const here = await setting()
   await here.outside.send(Array.from({ length: 10 }, (_, i) => outgoing('t-changelog', 0, `k${i}`, '1')))
   const damaged = await here.stores.open('t', 0)
@@ -201,13 +201,13 @@ test('what a store had to drop is said once, and is read again', async () => {
   await here.recovery.close()
 })
 
-test('rows a second count time once for partitions that are restored side by side, and no time in which none is', async () => {
+test('the row rate counts time once for concurrent recoveries, and no time without one', async () => {
   let now = 0
   const here = await setting(() => now)
   await here.outside.send(Array.from({ length: 1000 }, (_, i) => outgoing('t-changelog', i % 4, `k${i}`, '1')))
   const go = here.store.hold()
   const restored = Promise.all([0, 1, 2, 3].map((partition) => restore(here, partition)))
-  await until('all on their way', () => here.recovery.active === 4)
+  await until('all partitions to be in recovery', () => here.recovery.active === 4)
   now = 500
   expect(here.recovery.stats('t', false).state).toBe('recovering')
   go()
@@ -222,7 +222,7 @@ test('rows a second count time once for partitions that are restored side by sid
   await here.recovery.close()
 })
 
-test('a row of a later format stops the recovery, naming where it is, and nothing from it on is in the store', async () => {
+test('a row of a later format stops the recovery with its position, and the store gets nothing from it on', async () => {
   const here = await setting()
   const row = outgoing('t-changelog', 0, 'k', '1')
   const format = (version: string): OutgoingRecord['headers'] => [[ROW_FORMAT_HEADER, Buffer.from(version)]]
@@ -239,7 +239,7 @@ test('a row of a later format stops the recovery, naming where it is, and nothin
   expect(here.stores.checkpoint('t', 1)).toBeUndefined()
 })
 
-test('an old store is read anew when it turns out in the middle that something was compacted away, and keeps no deleted key', async () => {
+test('an old store is rebuilt if a gap found during reading shows compaction, and keeps no deleted key', async () => {
   const here = await setting()
   const unique = (from: number, count: number): OutgoingRecord[] =>
     Array.from({ length: count }, (_, i) => ({
@@ -253,7 +253,7 @@ test('an old store is read anew when it turns out in the middle that something w
   await here.stores.close(before)
   await here.outside.send(unique(50, 3000))
   const beforeGap = await restore(here, 0)
-  // Nothing was compacted away yet: it goes on, as old as it is.
+  // Nothing was compacted away yet, so it continues in spite of its age.
   expect([beforeGap.rows, here.warnings]).toEqual([3050, []])
   await here.stores.commit([{ partition: beforeGap, rows: [], checkpoint }])
   await here.stores.close(beforeGap)

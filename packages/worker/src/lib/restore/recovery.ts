@@ -6,14 +6,14 @@ import { ChangelogReader } from './changelog-reader.ts'
 import { Gap, planRestore } from './restore-plan.ts'
 
 /**
- * What has been restored of one table, and in what time. Partitions are restored side by side, so time counts once for
- * all of them: while at least one is on its way.
+ * What was restored of one table, and how long that took. Partitions are restored concurrently, so time counts once for
+ * all of them, while at least one is in recovery.
  */
 interface RestoreTotals {
   /** Rows of partitions that are complete. */
   restored: number
   activeMs: number
-  /** When the first of those under way began. */
+  /** When the first of the current recoveries began. */
   sinceMs: number
 }
 
@@ -37,8 +37,8 @@ export class Recovery {
   }
 
   /**
-   * Opens a store and reads into it up to the end that its changelog had before. Rejects when the signal aborts, as it does
-   * when the task is lost; the store is closed then.
+   * Opens a store and reads up to the end that its changelog had before. Rejects if the signal aborts, as it does when
+   * the task is lost; the store is closed then.
    */
   async restore(
     ref: TaskStateRef,
@@ -57,14 +57,14 @@ export class Recovery {
     }
   }
 
-  /** Changelog offsets that are still to be read into a store; 0 when it is not being recovered. */
+  /** How many changelog offsets are still to be read into a store; 0 if it is not being recovered. */
   remaining(changelog: TopicPartition): number {
     return this.#active.get(partitionKey(changelog))?.remaining ?? 0
   }
 
   /**
-   * How much of a changelog is in this worker's store: in one that is in use, or, unless `inUseOnly`, in one that lies
-   * on its disk from earlier. `undefined` when there is nothing that could be used.
+   * How much of a changelog is in this worker's store, if the store is in use or, unless `inUseOnly`, left on disk from
+   * earlier. `undefined` if no store is usable.
    */
   absorbed({ definition, partition }: TaskStateRef, inUseOnly: boolean): number | undefined {
     const { stores, topics, clock } = this.#environment
@@ -72,7 +72,7 @@ export class Recovery {
     if (stores.isInUse(definition.name, partition)) return checkpoint?.offset ?? 0
     if (checkpoint === undefined || inUseOnly) return undefined
     const [topicId, config] = [topics.changelogId(definition), topics.changelogConfig(definition)]
-    // Its bounds, and what has been compacted away, are seen when the store is used.
+    // The bounds, and gaps from compaction, are found when the store is used.
     const changelog = { topicId, beginning: 0, end: Infinity, config }
     const { rebuild } = planRestore(checkpoint, changelog)
     const isOld = new Gap(checkpoint, changelog).read([], false).distrust(clock.now()) !== undefined

@@ -3,16 +3,16 @@ import type { Checkpoint, StorePartition } from '@millrace/core/driver'
 
 const DEFAULT_DELETE_RETENTION_MS = 24 * 60 * 60 * 1000
 /**
- * A checkpoint older than that is written again with the time at which the store was found to have everything, though there
- * is nothing new: it says since when deletions may have been missed, not since when nothing was written.
+ * A checkpoint older than this is rewritten, with the time at which the store was found to be complete, even if there
+ * are no new rows. Its time says since when deletions may have been missed, not since when nothing was written.
  */
 export const RENEW_CHECKPOINT_MS: number = 15 * 60 * 1000
-/** A row may have been made so long before it came into the changelog, behind a checkpoint that is younger. */
+/** A row may be made this long before it arrives in the changelog, after a younger checkpoint. */
 const CLOCKS_APART_MS = 15 * 60 * 1000
 
 export interface ChangelogState {
   readonly topicId: string
-  /** First offset present. */
+  /** The first offset that exists. */
   readonly beginning: number
   readonly end: number
   /** Settings of the changelog topic. */
@@ -20,15 +20,15 @@ export interface ChangelogState {
 }
 
 export interface RestorePlan {
-  /** Where reading starts; the end is `ChangelogState.end`. */
+  /** Where reading starts. It ends at `ChangelogState.end`. */
   readonly from: number
-  /** Why what the store holds cannot be used and is dropped first; `undefined` when it can, or when there is nothing. */
+  /** Why the store's rows cannot be used and are dropped first; `undefined` if they can be used, or there are none. */
   readonly rebuild: string | undefined
 }
 
 /**
- * Whether a store can go on from its checkpoint, or has to be built from the beginning. Whether it is too old shows when
- * the rest is read: `Gap`.
+ * Decides whether a store can continue at its checkpoint, or has to be rebuilt from the beginning. Whether it is too
+ * old shows only when the rest is read: see `Gap`.
  */
 export function planRestore(checkpoint: Checkpoint | undefined, changelog: ChangelogState): RestorePlan {
   const { beginning } = changelog
@@ -38,7 +38,7 @@ export function planRestore(checkpoint: Checkpoint | undefined, changelog: Chang
 }
 
 /**
- * Why everything is read anew, for the log: also of a store that has lost what it had. To be asked before it is
+ * Why everything is read anew, for the log; also for a store that has lost its rows. Must be called before the store is
  * cleared.
  */
 export function whyAnew(
@@ -68,12 +68,12 @@ export class Gap {
   constructor(checkpoint: Checkpoint, { config, end }: Pick<ChangelogState, 'config' | 'end'>) {
     this.#checkpoint = checkpoint
     this.#retentionMs = Number(config['delete.retention.ms'] ?? DEFAULT_DELETE_RETENTION_MS)
-    // Compaction never takes the last offset of a log. Where only that is left, it is read, or it is the mark that ended
-    // the store's own last transaction.
+    // Compaction never removes the last offset of a log. If only that offset is left, it is a row that is read, or the
+    // marker that ended the store's own last transaction.
     this.#isAlmostNone = checkpoint.offset >= end - 1
   }
 
-  /** Records that were read of it; `whole`: nothing has been compacted away between them. */
+  /** Notes records that were read in the gap. `whole`: nothing between them has been compacted away. */
   read(records: readonly Pick<RawRecord, 'timestamp'>[], whole: boolean): this {
     this.#whole &&= whole
     for (const { timestamp } of records) {
@@ -84,17 +84,17 @@ export class Gap {
   }
 
   /**
-   * Why the store cannot be used, or may not be usable. Compaction drops tombstones `delete.retention.ms` after it has come
-   * to them: a store that has not seen one would keep its row for ever. Where nothing was compacted away, nothing is
-   * missing, however old the store is. Where something was, the store must be young by every clock that is known: this
-   * worker's, that of the checkpoint, and those of the rows behind it.
+   * Why the store cannot be used, or may not be usable. Compaction drops tombstones `delete.retention.ms` after it
+   * first sees them, so a store that has missed one would keep its row for ever. Without compaction in the gap nothing
+   * is missing, whatever the age of the store. Otherwise the store must be young by every known clock: this worker's,
+   * that of the checkpoint, and those of the rows after it.
    */
   distrust(nowMs: number): string | undefined {
     if (this.#whole || this.#isAlmostNone) return undefined
     const { wallTimeMs } = this.#checkpoint
     const apartMs = Math.min(CLOCKS_APART_MS, this.#retentionMs / 2)
     if (wallTimeMs > Math.min(nowMs, this.#oldestMs) + apartMs)
-      return 'its checkpoint was written under a clock that ran ahead, so that it is not known how old it is, and rows of the changelog were compacted away since'
+      return 'its age is unknown, because its checkpoint was written under a clock that ran ahead, and rows of the changelog were compacted away since'
     if (Math.max(nowMs, this.#newestMs) - wallTimeMs > this.#retentionMs / 2)
       return 'the store is so old that deletions may be gone from the changelog'
     return undefined

@@ -41,7 +41,7 @@ async function threeWorkers(log: MemoryLog, settings: TestApp['settings'], durab
   const workers: TestWorker[] = []
   for (const [i, app] of apps.entries())
     workers.push(await runWorker(log, app, { id: `w${i}`, store: new HeapStore(undefined, { durable }) }))
-  await until('two tasks each', () => workers.every((worker) => tasksOf(worker).length === 2))
+  await until('each worker to have two tasks', () => workers.every((worker) => tasksOf(worker).length === 2))
   await outside.numbers('in', { count: KEYS * 10, partitions: PARTITIONS, keys: KEYS })
   await until('all committed', () => committed(log) === KEYS * 10)
   return { outside, apps, workers }
@@ -49,7 +49,7 @@ async function threeWorkers(log: MemoryLog, settings: TestApp['settings'], durab
 
 for (const exactlyOnce of [false, true])
   for (const durable of [true, false])
-    test(`a task goes to where its copy is, which is then read to the end; exactly once: ${exactlyOnce}, durable: ${durable}`, async () => {
+    test(`a task moves to its copy, which is then read to the end; exactly once: ${exactlyOnce}, durable: ${durable}`, async () => {
       const log = createMemoryLog()
       const { outside, apps, workers } = await threeWorkers(log, { exactlyOnce, standbys: 1 }, durable)
       await until('warm copies', () => warm(workers, PARTITIONS))
@@ -64,7 +64,8 @@ for (const exactlyOnce of [false, true])
       victim?.kill()
       await outside.numbers('in', { first: KEYS * 10, count: KEYS, partitions: PARTITIONS, keys: KEYS })
       await until('all committed', () => committed(log) === KEYS * 11)
-      // A copy that was a little behind at the kill is read to the end: a fraction of the 200 rows and 2,000 changes of two tasks.
+      // A copy that was slightly behind at the kill is read to the end: a fraction of the 200 rows and 2,000 changes of
+      // two tasks.
       expect(
         rest.map(restored).reduce((sum, rows) => sum + rows, 0) - before.reduce((sum, rows) => sum + rows, 0),
       ).toBeLessThan(100)
@@ -75,12 +76,12 @@ for (const exactlyOnce of [false, true])
       )
       expect(counts.size).toBe(KEYS)
       expect([...new Set(counts.values())]).toEqual([11])
-      // The two that are left keep copies for one another.
+      // The two remaining workers keep copies for one another.
       await until('warm copies again', () => warm(rest, PARTITIONS))
       await Promise.all(rest.map(({ worker }) => worker.stop()))
     })
 
-test('a worker that comes is given tasks; who had them keeps them warm, without reading them anew', async () => {
+test('a new worker gets tasks; the previous owners keep them warm, without reading them anew', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', PARTITIONS)
@@ -91,18 +92,21 @@ test('a worker that comes is given tasks; who had them keeps them warm, without 
   const second = await runWorker(log, countingApp({ standbys: 1 }), { id: 'second' })
   const had = tasksOf(first)
   await until(
-    'three tasks each, with copies',
+    'each worker to have three tasks and copies',
     () => had.length === 3 && copiesOf(first).length === 3 && tasksOf(second).length === 3,
   )
   expect(copiesOf(first).map(({ rows }) => rows)).toEqual([100, 100, 100])
   await until('warm copies', () => warm([first, second], PARTITIONS))
   await second.worker.stop()
-  await until('all tasks again', () => tasksOf(first).length === PARTITIONS && first.worker.status === 'running')
+  await until(
+    'one worker to have all tasks again',
+    () => tasksOf(first).length === PARTITIONS && first.worker.status === 'running',
+  )
   expect(restored(first)).toBe(0)
   await first.worker.stop()
 })
 
-test('a table may want none, or more than others', async () => {
+test('a table may want no copies, or more than others', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', PARTITIONS)

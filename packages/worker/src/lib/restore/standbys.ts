@@ -3,15 +3,14 @@ import type { Consumer } from '@millrace/core/driver'
 import { ChangelogFollower, type RestoreEnvironment, type TaskStateRef } from './changelog-follower.ts'
 import { ChangelogReader } from './changelog-reader.ts'
 
-/** How long to wait before a copy that could not be opened or read is tried again. */
+/** The pause before a copy that could not be opened or read is tried again. */
 const RETRY_MS = 2000
 /**
- * How long a task whose copies have caught up waits for other tasks that are to come here, so that they move in one
- * rebalance.
+ * How long a task whose copies have caught up waits for other tasks that come here, so that they move in one rebalance.
  */
 const PATIENCE_MS = 10_000
 
-/** A state of a task that is kept warm here. */
+/** A state of a task, of which this worker keeps a warm copy. */
 export interface CopyRef extends TaskStateRef {
   /** Id of the task. */
   readonly task: string
@@ -20,34 +19,35 @@ export interface CopyRef extends TaskStateRef {
 interface WarmCopy {
   readonly ref: CopyRef
   readonly stopping: AbortController
-  /** Once its store is open. */
+  /** Set once its store is open. */
   follower: ChangelogFollower | undefined
 }
 
 /**
- * Warm copies: the state of tasks that run elsewhere, read from their changelogs straight into the store. When such a task
- * comes here, what its copy has gathered is written, and the store is handed over as it is: recovery reads the rest. For
- * a task that is to come here as soon as it has copies (a warm-up) the group is asked for the rebalance in which it comes.
+ * Warm copies: the state of tasks that run elsewhere, read from their changelogs directly into the store. When such a
+ * task comes here, the gathered rows of its copy are written and the store is handed over; recovery reads the rest. A
+ * task may be assigned to come here once copies exist (a warm-up): then this class asks the group for the rebalance in
+ * which it moves.
  */
 export class Standbys {
   readonly #environment: RestoreEnvironment
   readonly #group: Pick<Consumer, 'rejoin'>
   readonly #acceptableLag: number
   readonly #reader: ChangelogReader
-  /** By table and partition. */
+  /** Copies by table and partition. */
   readonly #copies = new Map<string, WarmCopy>()
   /** All copies, including those that are being closed. */
   readonly #kept = new Map<WarmCopy, Promise<void>>()
   /** Ids of tasks that are to come here. */
   #expected: readonly string[] = []
-  /** Copies that the group's leader knows to have caught up. */
+  /** Copies whose catching up the group's leader knows of. */
   #known: ReadonlySet<string> = new Set()
   #hasAsked = false
   #patience: Scheduled | undefined
   #warnedMs = -Infinity
   #closed = false
 
-  /** `acceptableLag`: changelog offsets that the copies of a task may lack and have caught up. */
+  /** `acceptableLag`: how many changelog offsets the copies of a task may lack and still count as caught up. */
   constructor(environment: RestoreEnvironment, group: Pick<Consumer, 'rejoin'>, acceptableLag: number) {
     this.#environment = environment
     this.#group = group
@@ -56,8 +56,8 @@ export class Standbys {
   }
 
   /**
-   * Ids of tasks whose copies here have once been at the end of their changelogs, or almost, since they are being read. A
-   * busy task is ahead of its copies again with each of its commits, and they follow.
+   * Ids of tasks whose copies here have been at the end of their changelogs, or almost, since reading began. A busy
+   * task is ahead of its copies again after each commit, and they follow.
    */
   get caughtUp(): ReadonlySet<string> {
     const copies = [...this.#copies.values()]
@@ -65,7 +65,7 @@ export class Standbys {
     return new Set(copies.flatMap(({ ref }) => (behind.has(ref.task) ? [] : [ref.task])))
   }
 
-  /** Tasks that are to come here and have not come. */
+  /** How many tasks are to come here and have not arrived. */
   get waiting(): number {
     return this.#expected.length
   }
@@ -98,13 +98,13 @@ export class Standbys {
     }
   }
 
-  /** For a join: the tasks that have caught up. The group's leader is not asked to look at them again. */
+  /** The tasks that have caught up, for a join. The leader is then not asked about them again. */
   report(): readonly string[] {
     this.#known = this.caughtUp
     return [...this.#known]
   }
 
-  /** The tasks that are to come here once they have caught up, from now on. */
+  /** Sets the tasks that are to come here once their copies have caught up. */
   expect(tasks: readonly string[]): void {
     this.#expected = tasks
     this.#hasAsked = false
@@ -121,7 +121,7 @@ export class Standbys {
     await this.#reader.close()
   }
 
-  /** From its beginning until it is no longer wanted. What keeps it from being read does not end the worker. */
+  /** Keeps a copy until it is no longer wanted. A failure to read it does not end the worker. */
   async #keep(copy: WarmCopy): Promise<void> {
     const { clock } = this.#environment
     const { signal } = copy.stopping
@@ -164,7 +164,7 @@ export class Standbys {
     }
   }
 
-  /** What stops one copy mostly stops all of them: only one logs it as a warning. */
+  /** A failure of one copy mostly concerns all of them, so only one logs it as a warning. */
   #warn({ ref: { definition, partition } }: WarmCopy, error: Error): void {
     const { clock, log } = this.#environment
     const isFirst = clock.monotonic() - this.#warnedMs >= RETRY_MS
@@ -175,7 +175,7 @@ export class Standbys {
     )
   }
 
-  /** Finds the copies that have caught up. */
+  /** Notes the copies that have caught up. */
   #checkCaughtUp(): void {
     const lags = new Map<string, number>()
     for (const { ref, follower } of this.#copies.values())
@@ -189,7 +189,7 @@ export class Standbys {
     if (more) this.#askWhenReady()
   }
 
-  /** At once when all have caught up that are to come, after a while when some have. */
+  /** Asks for a rebalance at once when all expected tasks have caught up, and after a while when some have. */
   #askWhenReady(): void {
     if (this.#hasAsked || this.#news().length === 0) return
     const { caughtUp } = this
@@ -197,7 +197,7 @@ export class Standbys {
     else this.#patience ??= this.#environment.clock.schedule(PATIENCE_MS, () => this.#ask())
   }
 
-  /** If the leader leaves a task where it is though it knows of its copies, asking again would change nothing. */
+  /** If the leader leaves a task in place although it knows of its copies, asking again would change nothing. */
   #news(): readonly string[] {
     const { caughtUp } = this
     return this.#expected.filter((task) => caughtUp.has(task) && !this.#known.has(task))

@@ -6,7 +6,7 @@ import { TaskStores } from './task-stores.ts'
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
-test('a partition is opened again when those who asked before have closed it, in their order', async () => {
+test('a partition is opened for one user after another, in the order of their requests', async () => {
   const stores = new TaskStores(new HeapStore())
   const first = await stores.open('counts', 1)
   const opened: string[] = []
@@ -28,7 +28,7 @@ test('a partition is opened again when those who asked before have closed it, in
   await stores.shut()
 })
 
-test('an open that fails holds up nobody', async () => {
+test('a failed open delays no other user', async () => {
   const heap = new HeapStore()
   const outsider = await heap.open('counts', 1)
   const stores = new TaskStores(heap)
@@ -37,7 +37,7 @@ test('an open that fails holds up nobody', async () => {
   await stores.close(await stores.open('counts', 1))
 })
 
-test('what is wanted again is handed on open; what is wanted no more is closed', async () => {
+test('a store that is needed again is handed on open, and one that is not is closed', async () => {
   const heap = new HeapStore()
   const stores = new TaskStores(heap)
   await stores.want(new Set(['counts/1']))
@@ -53,7 +53,7 @@ test('what is wanted again is handed on open; what is wanted no more is closed',
   expect(heap.partitions.get('counts/1')?.isOpen).toBe(false)
 })
 
-test('the driver is closed when nothing is open any more, also not what was to be opened again', async () => {
+test('the driver is closed after all partitions, including those that were kept for reuse', async () => {
   let leftOpen: readonly string[] | undefined
   class Watched extends HeapStore {
     override async close(): Promise<void> {
@@ -68,7 +68,7 @@ test('the driver is closed when nothing is open any more, also not what was to b
   expect(leftOpen).toEqual([])
 })
 
-test('a partition is closed when the commit under way is over, which may still write to it', async () => {
+test('a partition is closed after the commit under way, which may still write to it', async () => {
   const gate: Deferred<void> = deferred<void>()
   class Slow extends HeapStore {
     override async commit(changes: readonly StoreChange[]): Promise<void> {

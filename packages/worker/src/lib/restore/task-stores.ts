@@ -1,26 +1,26 @@
 import { deferred, partitionKey } from '@millrace/core'
 import type { Checkpoint, StoreChange, StoreDriver, StorePartition } from '@millrace/core/driver'
 
-/** Of those who want one partition, one after the other. */
+/** The turn of one user of a partition. Users have it one after the other. */
 interface Turn {
-  /** Resolves when the one before has closed it. */
+  /** Resolves when the previous user has closed the partition. */
   readonly before: Promise<void> | undefined
   end(): void
 }
 
 /**
- * The worker's store: one commit at a time, and no partition opened again before it is closed: a task that is lost
- * while it is being opened may come back before that has ended, and waits for it. What is wanted again soon (a task
- * that is opened anew, a task that becomes a warm copy or the other way round) stays open meanwhile, so that a store in
+ * The worker's store. It makes one commit at a time, and opens no partition again before it is closed: a task that is
+ * lost while it is being opened may return before that has ended, and then waits. A partition that is needed again soon
+ * (for a reopened task, or a task that becomes a warm copy or the reverse) stays open meanwhile, so that a store in
  * memory keeps its rows.
  */
 export class TaskStores {
   readonly #driver: StoreDriver
   /** By partition: resolves when its latest user has closed it. */
   readonly #taken = new Map<string, Promise<void>>()
-  /** Of open partitions that are in use. */
+  /** The turns of open partitions that are in use. */
   readonly #turns = new Map<StorePartition, Turn>()
-  /** Open but unused. */
+  /** Partitions that are open but unused. */
   readonly #parked = new Map<string, StorePartition>()
   #wanted: ReadonlySet<string> = new Set()
   #last: Promise<void> = Promise.resolve()
@@ -33,20 +33,20 @@ export class TaskStores {
     return this.#driver.capabilities.durable
   }
 
-  /** Of a partition, open or not. */
+  /** The checkpoint of a partition, open or not. */
   checkpoint(table: string, partition: number): Checkpoint | undefined {
     return this.#driver.checkpoint(table, partition)
   }
 
-  /** Whether a task or a warm copy has this partition, or will have it again. */
+  /** Whether a task or a warm copy uses this partition, or will use it again. */
   isInUse(table: string, partition: number): boolean {
     const key = partitionKey({ topic: table, partition })
     return this.#taken.has(key) || this.#parked.has(key)
   }
 
   /**
-   * Resolves when all that is in use now is closed. Tasks that are opening a store must know by then that they are
-   * lost, or they would not close it.
+   * Resolves when everything now in use is closed. Tasks that are opening a store must know by then that they are lost,
+   * or they would not close it.
    */
   async released(): Promise<void> {
     await Promise.all(this.#taken.values())
@@ -70,7 +70,7 @@ export class TaskStores {
 
   async close(partition: StorePartition): Promise<void> {
     try {
-      // A commit under way may still write to it.
+      // The commit under way may still write to the partition.
       await this.#last
       const key = keyOf(partition)
       if (this.#wanted.has(key)) this.#parked.set(key, partition)
@@ -81,12 +81,12 @@ export class TaskStores {
     }
   }
 
-  /** Partitions, as `partitionKey` names them, that will be opened again: closing them leaves them as they are. */
+  /** Sets the partitions (named by `partitionKey`) that will be opened again: closing them keeps them open. */
   async want(wanted: ReadonlySet<string>): Promise<void> {
     this.#wanted = wanted
     const left = [...this.#parked].filter(([key]) => !wanted.has(key))
     for (const [key] of left) this.#parked.delete(key)
-    // Whoever asks for one now has to wait for the end of it.
+    // A new user of one of these has to wait until it is closed.
     await Promise.all(left.map(([key, partition]) => this.#closeParked(key, partition)))
   }
 
@@ -129,5 +129,5 @@ function keyOf({ table, partition }: StorePartition): string {
   return partitionKey({ topic: table, partition })
 }
 
-/** For those who only wait until it is over. The caller gets the outcome. */
+/** For callers that only wait for the end; others get the outcome. */
 function settledQuietly(): void {}

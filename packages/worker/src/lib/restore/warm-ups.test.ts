@@ -31,7 +31,7 @@ const tasksOf = ({ worker }: TestWorker): string[] => worker.assignment().tasks.
 const restored = ({ worker }: TestWorker): number => worker.stats().states['counts']?.recovery.restoredRows ?? 0
 const copies = ({ worker }: TestWorker): number => worker.stats().states['counts']?.standbys.length ?? 0
 
-/** Its readers know how far changelogs are, and never get there. */
+/** Its readers report the ends of changelogs, but never reach them. */
 class WithoutChangelogs extends LeasedTransport {
   override reader(options: Parameters<LeasedTransport['reader']>[0]): Reader {
     const inner = super.reader(options)
@@ -59,7 +59,7 @@ async function oneWorker(settings: TestApp['settings'] = {}, store: HeapStore = 
 
 for (const exactlyOnce of [false, true])
   for (const standbys of [0, 1])
-    test(`a worker that joins under load has copies before tasks, reads only their ends then, and nothing counts twice; exactly once: ${exactlyOnce}, standbys: ${standbys}`, async () => {
+    test(`a worker that joins under load gets copies before tasks, then reads only their ends, and nothing counts twice; exactly once: ${exactlyOnce}, standbys: ${standbys}`, async () => {
       const settings = { exactlyOnce, standbys }
       const { log, outside, app, first } = await oneWorker(settings)
       let sent = KEYS
@@ -79,7 +79,7 @@ for (const exactlyOnce of [false, true])
       await load()
       expect(tasksOf(first).length).toBe(PARTITIONS / 2)
       expect(restored(second)).toBeLessThanOrEqual((PARTITIONS / 2) * ACCEPTABLE)
-      // At most one rebalance for each task; each of them has brought one.
+      // Each task needs at most one rebalance, and each of those has moved one.
       expect(taken.length).toBeLessThanOrEqual(PARTITIONS / 2)
       taken.forEach(({ tasks }, i) => expect(tasks).toBeGreaterThan(taken[i - 1]?.tasks ?? 0))
       expect(second.worker.stats().lastRebalance?.reason).toMatch(/moved to (its|their) warm/)
@@ -91,11 +91,11 @@ for (const exactlyOnce of [false, true])
       await Promise.all([first.worker.stop(), second.worker.stop()])
     })
 
-test('no more than two copies are under way at a time, and none is left in the end', async () => {
+test('at most two copies are under way at a time, and none is left at the end', async () => {
   const { log, first } = await oneWorker()
   const second = await runWorker(log, countingApp(), { id: 'second' })
   let most = 0
-  await until('three tasks each', () => {
+  await until('each worker to have three tasks', () => {
     most = Math.max(most, copies(second))
     return tasksOf(second).length === PARTITIONS / 2
   })
@@ -112,7 +112,7 @@ test('tasks without much state move at once', async () => {
   await Promise.all([first.worker.stop(), second.worker.stop()])
 })
 
-test('when the owner goes, what was warmed up is taken at once, and the rest too', async () => {
+test('when the owner leaves, warmed-up tasks are taken over at once, and so are the others', async () => {
   const { log, outside, first } = await oneWorker()
   const second = await runWorker(log, countingApp(), { id: 'second' })
   first.kill()
@@ -122,11 +122,11 @@ test('when the owner goes, what was warmed up is taken at once, and the rest too
   await second.worker.stop()
 })
 
-test('a worker that comes back with its rows on disk has its tasks at once', async () => {
+test('a worker that returns with its rows on disk gets its tasks at once', async () => {
   const { log, outside, first } = await oneWorker()
   const disk = new HeapStore()
   const second = await runWorker(log, countingApp(), { id: 'second', store: disk })
-  await until('three tasks each', () => tasksOf(second).length === PARTITIONS / 2)
+  await until('each worker to have three tasks', () => tasksOf(second).length === PARTITIONS / 2)
   const had = tasksOf(second).toSorted()
   await second.worker.stop()
   await until('all tasks', () => tasksOf(first).length === PARTITIONS && first.worker.status === 'running')
@@ -139,7 +139,7 @@ test('a worker that comes back with its rows on disk has its tasks at once', asy
   await Promise.all([first.worker.stop(), back.worker.stop()])
 })
 
-test('a copy that cannot catch up causes no rebalances, and its task stays where it is', async () => {
+test('a copy that cannot catch up causes no rebalance, and its task stays in place', async () => {
   const { log, outside, first } = await oneWorker()
   const second = await runWorker(log, countingApp(), {
     id: 'second',

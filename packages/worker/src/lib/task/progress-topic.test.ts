@@ -136,7 +136,7 @@ test.each([true, false])(
     const logger: Logger = { ...silentLog, error: (_, message) => void errors.push(message) }
     const app = gapsApp(Promise.resolve())
     const { worker } = testWorker(log, { ...app, settings: { ...app.settings, exactlyOnce } }, { log: logger })
-    const said = /finished of in\/0 beyond offset 0 is in the progress topic, and there is no such record/
+    const said = /progress of agents on in\/0 beyond offset 0 is in the progress topic, but there is no such record/
     const started = worker.start()
     if (exactlyOnce) {
       await expect(started).rejects.toMatchObject({

@@ -117,7 +117,7 @@ export class ProgressTopic {
         if (settings.exactlyOnce || !isMillraceError(thrown, 'PROGRESS_MISSING')) throw thrown
         log.error(
           { topic: one.topic, partition: one.partition },
-          `${thrown.detail} Events finished beyond it are handled again.`,
+          `${thrown.detail} Events finished beyond that offset are handled again.`,
         )
         found.push({ ...one, metadata: '' })
       }

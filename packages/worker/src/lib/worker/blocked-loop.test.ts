@@ -20,7 +20,7 @@ import {
 const SESSION_MS = 900
 const PARTITIONS = 4
 const COMPUTES_MS = 30_000
-/** By that; a machine with much else to do may stand still for a third of such a session. */
+/** A block of that length; a busy machine may stand still for a third of such a session. */
 const BLOCKED = /^The event loop was blocked for 3\d{4} ms/
 
 /** A clock on which computing takes no time of the test. */
@@ -48,7 +48,7 @@ interface Seen {
   readonly refused: unknown
 }
 
-/** A worker of a group, that is thrown out for every block, as a broker would throw it out. */
+/** A worker of a group that removes it after every block, as a broker would. */
 class Process {
   readonly seen: Seen[] = []
   readonly warnings: string[] = []
@@ -70,7 +70,7 @@ class Process {
     }
     const handler = async (event: HandedOutEvent): Promise<void> => {
       this.seen.push({ value: String(event.record.value), attempts: event.attempts, refused: event.refused })
-      // Streams make a dead letter of it.
+      // Streams would turn it into a dead letter.
       if (event.refused === undefined) await work(event, this)
     }
     this.#worker = await runWorker(
@@ -95,7 +95,7 @@ class Process {
     this.#time.compute()
   }
 
-  /** Is stopped for longer than the session. */
+  /** Suspends the process for longer than the session. */
   stand(): void {
     this.#leased[0]?.stopHeartbeats()
     this.#time.stand()
@@ -126,7 +126,7 @@ async function filled(count: number): Promise<MemoryLog> {
 const committed = (log: MemoryLog): number => log.committed('app').reduce((sum, { offset }) => sum + offset, 0)
 const POISON = '40'
 
-test('a handler that blocks whenever it is called has failed after the second time that it was seen to; it is named in the log', async () => {
+test('an event whose handler always blocks fails after its second observed block, and the log names it', async () => {
   const log = await filled(400)
   const one = new Process()
   await one.start(log, { name: 'a', topics: ['in'], instances: 1 }, (event, process) => {
@@ -134,7 +134,7 @@ test('a handler that blocks whenever it is called has failed after the second ti
   })
   await until('all committed', () => committed(log) === 400, 20_000)
   expect(one.times(POISON)).toMatchObject([
-    // One of many of that turn.
+    // One of many events of that turn.
     { attempts: 0, refused: undefined },
     { attempts: 0, refused: undefined },
     { attempts: 1, refused: undefined },
@@ -146,19 +146,19 @@ test('a handler that blocks whenever it is called has failed after the second ti
     expect.stringContaining('At work: in/0@10 of agent a.'),
     expect.stringContaining('At work: in/0@10 of agent a.'),
   ])
-  // Before it was handed out again, the other partitions had been handled to their ends.
+  // Before the event was handed out again, the other partitions had been finished.
   const again = one.seen
     .map(({ value }) => value)
     .indexOf(POISON, one.seen.findIndex(({ value }) => value === POISON) + 1)
   const between = one.seen.slice(0, again).map(({ value }) => Number(value))
   expect(new Set(between.filter((number) => number % PARTITIONS !== 0)).size).toBe(300)
   expect(one.seen.filter(({ refused }) => refused !== undefined).length).toBe(1)
-  // The others of that turn have failed in nothing.
+  // The other events of that turn have not failed.
   expect(one.seen.every(({ value, attempts }) => value === POISON || attempts === 0)).toBe(true)
   await one.stop()
 })
 
-test('so has one that blocks after it has waited for something, among others that wait', async () => {
+test('so does an event whose handler blocks after an await, among others that wait', async () => {
   const log = await filled(40)
   const one = new Process()
   await one.start(log, { name: 'a', topics: ['in'], instances: 8, ordering: 'none' }, async (event, process) => {
@@ -172,7 +172,7 @@ test('so has one that blocks after it has waited for something, among others tha
   await one.stop()
 })
 
-test('a handler that blocks once has its event handled again, and its output is there', async () => {
+test('an event whose handler blocks once is handled again, with its output', async () => {
   const log = await filled(40)
   await new Outside(log).topic('out', 1)
   const one = new Process()
@@ -191,7 +191,7 @@ test('a handler that blocks once has its event handled again, and its output is 
 })
 
 test.each(['alone', 'among others'])(
-  'an event that waits while something else blocks the event loop is not blamed, however often (%s)',
+  'an event that waits while other code blocks the event loop is never blamed (%s)',
   async (how) => {
     const log = createMemoryLog()
     const outside = new Outside(log)
@@ -205,16 +205,16 @@ test.each(['alone', 'among others'])(
     const count = how === 'alone' ? 1 : 8
     await outside.numbers('in', { count, partitions: PARTITIONS })
     for (let block = 1; block <= 3; block++) {
-      await until('all in flight', () => waiting.length === count)
+      await until('all events in flight', () => waiting.length === count)
       await new Promise((resolve) => setImmediate(resolve))
-      // As a job, a page or the garbage collector would.
+      // Blocks as a job, a page or the garbage collector would.
       one.compute()
       await until('named', () => one.warnings.filter((text) => BLOCKED.test(text)).length === block)
       expect(one.warnings.filter((text) => BLOCKED.test(text)).at(-1)).toContain('In flight, but waiting')
-      // They are lost, and come again.
+      // The events are lost, and delivered again.
       for (const { resolve } of waiting.splice(0)) resolve()
     }
-    await until('all in flight', () => waiting.length === count)
+    await until('all events in flight', () => waiting.length === count)
     for (const { resolve } of waiting) resolve()
     await until('all committed', () => committed(log) === count)
     expect(one.seen.every(({ refused, attempts }) => refused === undefined && attempts === 0)).toBe(true)
@@ -222,7 +222,7 @@ test.each(['alone', 'among others'])(
   },
 )
 
-test('an event that was handed out just before something else blocks is not blamed either', async () => {
+test('an event that was handed out just before other code blocks is not blamed either', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', PARTITIONS)
@@ -241,7 +241,7 @@ test('an event that was handed out just before something else blocks is not blam
   await one.stop()
 })
 
-test('a process that was stopped blames no event', async () => {
+test('a suspended process blames no event', async () => {
   const log = await filled(40)
   const one = new Process()
   let stood = false
@@ -256,7 +256,7 @@ test('a process that was stopped blames no event', async () => {
   await one.stop()
 })
 
-/** Its group tells each member of these. */
+/** A transport whose group tells each member of these events. */
 class TellingTransport extends LeasedTransport {
   blockingEvents: readonly BlockingEvent[] = []
 
@@ -277,7 +277,7 @@ class TellingTransport extends LeasedTransport {
   }
 }
 
-test('what the group tells of another worker counts here', async () => {
+test('blocks that the group reports from another worker count here', async () => {
   const log = await filled(40)
   const blockingEvent = { subscription: 'a', topic: 'in', rounds: 1, blockedMs: 12_000 }
   const seen: Seen[] = []
@@ -310,7 +310,7 @@ test('what the group tells of another worker counts here', async () => {
     { value: '9', attempts: 1, refused: { code: 'EVENT_BLOCKED', message: expect.stringContaining('12000 ms') } },
     { value: '14', attempts: 1, refused: undefined },
   ])
-  // The task with the one that is not sure came last.
+  // The task with the unconfirmed event came last.
   expect(seen.slice(-10).every(({ value }) => Number(value) % PARTITIONS === 2)).toBe(true)
   await worker.stop()
 })

@@ -27,9 +27,9 @@ import { brokenBatchesTopic } from './broken-batches.ts'
 const BROKEN = { from: 10, to: 15 }
 const DATA = Buffer.alloc(150_000, 'broken ')
 
-/** Offsets 10 to 14 of partition 0 of `in` cannot be read, and a time behind them is beyond any date. */
+/** Offsets 10 to 14 of partition 0 of `in` are unreadable, and a later record has a timestamp beyond any date. */
 class BrokenTransport extends LeasedTransport {
-  /** How often reading was stopped: what is left of a batch is then no longer given out. */
+  /** How often reading was stopped: the rest of a batch is then not given out. */
   stops = 0
 
   constructor(inner: Transport) {
@@ -46,7 +46,7 @@ class BrokenTransport extends LeasedTransport {
   }
 }
 
-/** Takes no bytes of a broken batch until a test says so. */
+/** Stores no bytes of a broken batch until a test lets it. */
 class SlowKeeping extends BrokenTransport {
   readonly go: Deferred<void> = deferred<void>()
   keeping = false
@@ -102,7 +102,7 @@ interface Setting {
   readonly run: (settings: Partial<WorkerSettings>) => Promise<TestWorker>
 }
 
-/** 30 numbers in partition 0, the offset of each its own, and some in the others. */
+/** Sends 30 numbers to partition 0, where each equals its offset, and some to the others. */
 async function setting(agents: readonly string[] = ['a']): Promise<Setting> {
   const log = createMemoryLog()
   const outside = new Outside(log)
@@ -131,7 +131,7 @@ const committed = ({ worker }: TestWorker): number | undefined =>
 const without = (from: number, to: number): readonly number[] =>
   Array.from({ length: 30 }, (_, offset) => offset).filter((offset) => offset < from || offset >= to)
 
-test("onBatchError 'stop' ends the worker and names topic, partition, offsets and the ways on", async () => {
+test("onBatchError 'stop' ends the worker and names topic, partition, offsets and the remedies", async () => {
   const { run, handled } = await setting()
   await expect(ended(run({}))).rejects.toMatchObject({
     code: 'BATCH_CORRUPT',
@@ -143,7 +143,7 @@ test("onBatchError 'stop' ends the worker and names topic, partition, offsets an
 })
 
 test.each([false, true])(
-  "onBatchError 'skip' goes on behind it and counts it, exactly once: %s",
+  "onBatchError 'skip' continues after the batch and counts it, exactly once: %s",
   async (exactlyOnce) => {
     const { run, handled } = await setting()
     const running = await run({ onBatchError: 'skip', exactlyOnce })
@@ -159,7 +159,7 @@ test.each([false, true])(
 )
 
 test.each([false, true])(
-  "onBatchError 'deadLetter' keeps its bytes in pieces that the broker takes, exactly once: %s",
+  "onBatchError 'deadLetter' keeps the bytes in pieces that the broker accepts, exactly once: %s",
   async (exactlyOnce) => {
     const { run, handled, log } = await setting()
     const running = await run({ onBatchError: 'deadLetter', exactlyOnce })
@@ -182,7 +182,7 @@ test.each([false, true])(
   },
 )
 
-test('a task that is lost while a batch is put away, and comes back, reads again from what is committed', async () => {
+test('a task that is lost while a batch is stored, and comes back, reads again from the committed offset', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 2)
@@ -213,7 +213,7 @@ test('a task that is lost while a batch is put away, and comes back, reads again
       },
     },
   )
-  await until('the batch to be put away', () => slow[0]?.keeping === true)
+  await until('the batch to be stored', () => slow[0]?.keeping === true)
   running.transport.expire()
   await until(
     'the task to be back',
@@ -226,7 +226,7 @@ test('a task that is lost while a batch is put away, and comes back, reads again
   await running.worker.stop()
 })
 
-test('a batch that cannot be kept ends the worker: nothing is committed past it', async () => {
+test('a batch that cannot be kept ends the worker, and nothing is committed past it', async () => {
   const { run, log, outside } = await setting()
   await outside.topic(brokenBatchesTopic('app'), 1, { 'max.message.bytes': '100' })
   await expect(ended(run({ onBatchError: 'deadLetter' }))).rejects.toMatchObject({
@@ -235,7 +235,7 @@ test('a batch that cannot be kept ends the worker: nothing is committed past it'
   expect(log.committed('app').find(({ partition }) => partition === 0)?.offset ?? 0).toBeLessThanOrEqual(BROKEN.from)
 })
 
-test('what all agents have finished by the commit is passed over, with each agent where it was', async () => {
+test('a broken batch that the commit marks as finished by all agents is skipped, and each agent keeps its position', async () => {
   const { run, handled, log } = await setting(['a', 'b'])
   const skipped = [{ from: BROKEN.from, to: BROKEN.to }]
   const progress = new Map([
@@ -250,7 +250,7 @@ test('what all agents have finished by the commit is passed over, with each agen
   await running.worker.stop()
 })
 
-test('what one agent has not finished by the commit still ends the worker', async () => {
+test('a broken batch that the commit does not mark as finished by every agent still ends the worker', async () => {
   const { run, log } = await setting(['a', 'b'])
   const progress = new Map([
     ['a', { position: 10, finished: [{ from: 10, to: 15 }] }],
@@ -261,7 +261,7 @@ test('what one agent has not finished by the commit still ends the worker', asyn
   await expect(ended(run({}))).rejects.toMatchObject({ code: 'BATCH_CORRUPT' })
 })
 
-/** It may fail while it starts as well as later. */
+/** The worker may fail during its start or later. */
 async function ended(running: Promise<TestWorker>): Promise<void> {
   await (
     await running

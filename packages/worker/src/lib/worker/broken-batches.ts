@@ -13,14 +13,14 @@ import type { TopicDeclaration, WorkerContext } from '../contracts/worker-contex
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
 import type { TaskSource } from '../task/source-offset.ts'
 
-/** Bytes of one dead letter. Smaller ones follow if the broker, or `maxRecordBytes`, takes less. */
+/** The sizes of one dead letter. Smaller ones are tried if the broker, or `maxRecordBytes`, refuses larger ones. */
 const PIECE_BYTES = [512 * 1024, 64 * 1024, 8 * 1024] as const
 /** How long storing a batch may take. Nothing else is fetched meanwhile, but the broker may be away for a while. */
 const SEND_LIMIT_MS = 120_000
 const RETENTION_DAYS = 30
 const MESSAGE_LENGTH = 2000
 
-/** Where bytes go that cannot be read, with `onBatchError: 'deadLetter'`. */
+/** The topic for unreadable bytes, with `onBatchError: 'deadLetter'`. */
 export function brokenBatchesTopic(appId: string): string {
   return `${appId}-__broken-batches`
 }
@@ -36,7 +36,7 @@ export function brokenBatchesDeclaration(appId: string): TopicDeclaration {
   }
 }
 
-/** Decides whether reading goes on behind a batch that the driver cannot decode (decisions/025-broken-batches.md). */
+/** Decides whether reading continues after a batch that the driver cannot decode (decisions/025-broken-batches.md). */
 export class BrokenBatchHandler {
   readonly #environment: WorkerEnvironment
   readonly #context: Pick<WorkerContext, 'send' | 'signal'>
@@ -47,12 +47,12 @@ export class BrokenBatchHandler {
     this.#context = context
   }
 
-  /** How many batches were passed over. */
+  /** How many batches were skipped. */
   get passed(): number {
     return this.#passed
   }
 
-  /** Resolves when reading may go on behind it. Throws what ends the worker. */
+  /** Resolves when reading may continue after the batch. Throws the error that ends the worker. */
   async pass(batch: RecordBatch, { cursors }: TaskSource): Promise<void> {
     const { broken, position, nextOffset } = batch
     if (broken === undefined) return
@@ -60,9 +60,9 @@ export class BrokenBatchHandler {
     const { onBatchError } = settings
     const at = { topic: batch.topic, partition: batch.partition, position, nextOffset, err: broken.error }
     const message = isMillraceError(broken.error) ? broken.error.detail : broken.error.message
-    // Every agent has finished it already, as the commit says: `millrace skip` does that.
+    // Every agent has finished the batch according to the commit, which `millrace skip` may have written.
     if (cursors.every((cursor) => cursor.hasFinished(position, nextOffset))) {
-      log.warn(at, `${message} It is passed over: the group's commit says that it is done with.`)
+      log.warn(at, `${message} It is skipped, because the group's commit marks it as finished.`)
       this.#passed++
       return
     }
@@ -103,13 +103,13 @@ export class BrokenBatchHandler {
     const topic = brokenBatchesTopic(appId)
     const sending = this.#context.send({ topic, partition: 0, key: null, value, headers, timestamp: clock.now() })
     const limited = withTimeout(sending, SEND_LIMIT_MS, clock, () => {
-      const what = `${topic} has not taken the bytes of ${partitionKey(batch)} for ${SEND_LIMIT_MS / 1000} s.`
+      const what = `${topic} has not accepted the bytes of ${partitionKey(batch)} for ${SEND_LIMIT_MS / 1000} s.`
       return new MillraceError('TIMEOUT', what)
     })
     await raceAbort(limited, this.#context.signal)
   }
 
-  /** Names as in the dead letters of agents, where they mean the same. */
+  /** The same header names as in the dead letters of agents, if they mean the same. */
   #headers(
     { topic, partition, position, nextOffset }: RecordBatch,
     { piece, pieces, error }: { readonly piece: number; readonly pieces: number; readonly error: Error },

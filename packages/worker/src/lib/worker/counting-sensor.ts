@@ -3,10 +3,10 @@ import type { ErrorStats, RebalanceStats } from '../contracts/stats.ts'
 
 const KEPT_ERRORS = 20
 const MESSAGE_LENGTH = 500
-/** Sources that are counted by name; errors of further ones count as those of `other`. */
+/** The most sources that are counted by name; errors of further ones count as those of `other`. */
 const MOST_SOURCES = 200
 
-/** Passes everything on, and keeps what `stats` shows of errors, commits, rebalances and records sent. */
+/** Forwards everything, and keeps what `stats` shows of errors, commits, rebalances and sent records. */
 export class CountingSensor implements Sensor {
   readonly #inner: Sensor
   readonly #clock: Pick<Clock, 'now'>
@@ -33,7 +33,7 @@ export class CountingSensor implements Sensor {
     return Object.fromEntries(this.#errorsBySource)
   }
 
-  /** Newest first. */
+  /** The latest errors, newest first. */
   get lastErrors(): readonly ErrorStats[] {
     return this.#lastErrors
   }

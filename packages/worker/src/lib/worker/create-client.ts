@@ -10,24 +10,24 @@ import { OpenReaders } from './open-readers.ts'
 import type { Client } from '../contracts/worker.ts'
 import { provideTopics } from '../topics/provide-topics.ts'
 
-/** After which the log names a partition that takes no records. */
+/** How long a partition may accept no records before the log names it. */
 const DELIVERY_TIMEOUT_MS = 120_000
 
 export interface ClientOptions {
   readonly appId: string
   /** Unique per process and run. Default: a random one. */
   readonly clientId?: string
-  /** Connected already; stays open. */
+  /** Already connected. The client leaves it open. */
   readonly transport: Transport
   readonly clock: Clock
   readonly log: Logger
   /** Default: `redactText`. */
   readonly redact?: Redact
-  /** Sends not yet acknowledged; beyond it `send` waits. Default 8 MB. */
+  /** The bytes of unacknowledged sends beyond which `send` waits. Default 8 MB. */
   readonly maxPendingSendBytes?: number
-  /** Largest record that `send` takes. Default 1 MB. */
+  /** The largest record that `send` accepts. Default 1 MB. */
   readonly maxRecordBytes?: number
-  /** Create topics, rather than name those that are missing. Default true. */
+  /** Whether to create missing topics, rather than report them. Default true. */
   readonly createTopics?: boolean
 }
 
@@ -83,7 +83,7 @@ class TransportClient implements Client, CollectorOwner {
     const sending = {
       clock,
       sensor: { sendCompleted: () => {} },
-      // No ownership stands behind these sends.
+      // These sends need no ownership.
       lease: { check: () => {}, whenBack: () => {} },
       budget: this.#budget,
       delays: this.#delays,

@@ -29,7 +29,7 @@ async function filled(
 
 const key = (event: HandedOutEvent): string => String(event.record.key)
 
-test('a record that the broker refuses stops the worker, and nothing from its event on is committed', async () => {
+test('a refused record stops the worker, and nothing from its event on is committed', async () => {
   const { log } = await filled(100)
   const { worker } = await runWorker(log, {
     agents: [
@@ -90,7 +90,7 @@ test('rows in a changelog whose source has no committed offsets stop the worker'
   expect(log.committed('app')).toEqual([])
 })
 
-test('a crash before the very first commit is not taken for missing offsets', async () => {
+test('a crash before the very first commit does not look like missing offsets', async () => {
   const { log } = await filled(10)
   const counts = countTable('counts')
   const app: TestApp = {
@@ -98,14 +98,14 @@ test('a crash before the very first commit is not taken for missing offsets', as
     tables: [counts],
   }
   const first = await runWorker(log, app)
-  await until('rows are out', () => log.records('counts-changelog').length > 0)
+  await until('rows to be sent', () => log.records('counts-changelog').length > 0)
   first.kill()
   const second = await runWorker(log, app)
   await until('committed', () => log.committed('app')[0]?.offset === 10)
   await second.worker.stop()
 })
 
-test('rows wait for the very first commit, also when it comes to nothing at first', async () => {
+test('rows wait for the very first commit, even if it fails at first', async () => {
   const { log } = await filled(10)
   const counts = countTable('counts')
   const early: number[] = []
@@ -139,7 +139,7 @@ test('rows wait for the very first commit, also when it comes to nothing at firs
   await worker.stop()
 })
 
-test('a store of another changelog, or ahead of it, is rebuilt and that is logged', async () => {
+test('a store of another changelog, or ahead of its changelog, is rebuilt, and the log says so', async () => {
   const { log } = await filled(100)
   const counts = countTable('counts')
   const app: TestApp = {
@@ -177,7 +177,7 @@ test('a broker that cannot be reached fails the worker after connectTimeout', as
   expect(made.worker.status).toBe('failed')
 })
 
-test('a topic that is missing and not declared fails the start', async () => {
+test('a missing topic that is not declared fails the start', async () => {
   const log = createMemoryLog()
   const { worker } = testWorker(log, { agents: [{ name: 'a', topics: ['in'], handler: () => {} }] })
   await expect(worker.start()).rejects.toMatchObject({
@@ -186,7 +186,7 @@ test('a topic that is missing and not declared fails the start', async () => {
   })
 })
 
-test('fail ends the worker: what is finished is committed, what is in flight is not', async () => {
+test('fail ends the worker: finished events are committed, events in flight are not', async () => {
   const { log } = await filled(10)
   const handled: number[] = []
   const made = await runWorker(log, {
@@ -209,7 +209,7 @@ test('fail ends the worker: what is finished is committed, what is in flight is 
   expect(log.group('app').members.size).toBe(0)
 })
 
-test('a hard stop commits nothing more and waits for nobody', async () => {
+test('a hard stop commits nothing more and waits for nothing', async () => {
   const { log } = await filled(10)
   const { worker } = await runWorker(log, {
     agents: [
@@ -224,12 +224,12 @@ test('a hard stop commits nothing more and waits for nobody', async () => {
   expect(aborted).toBe(true)
   await until('left', () => log.group('app').members.size === 0)
   expect(log.committed('app')[0]?.offset ?? 0).toBe(0)
-  // The agent never comes back: parts get the shutdown time, then the worker goes on without it.
+  // The agent never returns: parts get the shutdown time, and then the worker stops without it.
   void stopping
   void stopped
 })
 
-test('a topic that is made anew under the worker stops it', async () => {
+test('a topic that is recreated while the worker runs stops it', async () => {
   const clock = manualClock()
   const log = createMemoryLog()
   const outside = new Outside(log)
@@ -239,7 +239,7 @@ test('a topic that is made anew under the worker stops it', async () => {
   await createMemoryTransport(log, { clock, log: silentLog }).admin().deleteTopics(['counts-changelog'])
   await outside.topic('counts-changelog', 3, { 'cleanup.policy': 'compact' })
   await clock.advance(31_000)
-  // Looked at again before it counts.
+  // The check is repeated before it counts.
   for (let i = 0; i < 10; i++) await clock.advance(500)
   await expect(worker.finished).rejects.toMatchObject({
     code: 'PARTITIONS_CHANGED',
@@ -247,7 +247,7 @@ test('a topic that is made anew under the worker stops it', async () => {
   })
 })
 
-test('quiet tells whether anything goes on that does not wait for the clock', async () => {
+test('quiet says whether any work is under way that does not wait for the clock', async () => {
   const clock = manualClock()
   const { log } = await filled(10)
   let fail = true
@@ -278,7 +278,7 @@ test('quiet tells whether anything goes on that does not wait for the clock', as
   await worker.stop()
 })
 
-test('offsetReset latest begins at the end, and keeps to it', async () => {
+test('offsetReset latest begins at the end, and stays with that choice', async () => {
   const { log, outside } = await filled(10)
   const seen: number[] = []
   const app: TestApp = {
@@ -294,7 +294,7 @@ test('offsetReset latest begins at the end, and keeps to it', async () => {
   await second.worker.stop()
 })
 
-test('a row larger than the changelog takes stops the worker with the key', async () => {
+test('a row that is too large for the changelog stops the worker with the key', async () => {
   const { log, outside } = await filled(2)
   await outside.topic('counts-changelog', 1, { 'cleanup.policy': 'compact', 'max.message.bytes': '100' })
   const counts = countTable('counts')
@@ -309,7 +309,7 @@ test('a row larger than the changelog takes stops the worker with the key', asyn
   expect(log.committed('app')[0]?.offset ?? 0).toBe(0)
 })
 
-test('what is done about a refused record is not refused without end: the worker stops', async () => {
+test('if the records that report a refusal are refused too, the worker stops', async () => {
   const { log, outside } = await filled(10)
   await outside.topic('small', 1, { 'max.message.bytes': '1000' })
   const refusals: unknown[] = []
@@ -333,7 +333,7 @@ test('what is done about a refused record is not refused without end: the worker
   expect(log.committed('app')[0]?.offset ?? 0).toBeLessThanOrEqual(4)
 })
 
-test('a row that is refused stops the worker with the key', async () => {
+test('a refused row stops the worker with the key', async () => {
   const { log } = await filled(1)
   const part: StateDefinition = {
     name: 'big',

@@ -5,11 +5,11 @@ import { afterLoss } from '../task/start-position.ts'
 import type { BrokenBatchHandler } from './broken-batches.ts'
 import type { Tasks } from '../task/tasks.ts'
 
-/** Fetched batches on their way to the buffers of their partitions. */
+/** Brings fetched batches to the buffers of their partitions. */
 export class FetchLoop {
   readonly #tasks: Tasks
   readonly #brokenBatches: BrokenBatchHandler
-  /** Partitions of which the log says already that times in them are beyond any date. */
+  /** Partitions for which impossible timestamps were already logged. */
   readonly #clampedIn = new Set<string>()
 
   constructor(tasks: Tasks, brokenBatches: BrokenBatchHandler) {
@@ -17,7 +17,7 @@ export class FetchLoop {
     this.#brokenBatches = brokenBatches
   }
 
-  /** Runs until the consumer is closed. Throws what the consumer fails with. */
+  /** Runs until the consumer is closed. Throws the consumer's errors. */
   async run(): Promise<void> {
     for await (const batch of this.#tasks.consumer.batches()) {
       if (batch.broken !== undefined) await this.#passBroken(batch)
@@ -29,25 +29,27 @@ export class FetchLoop {
     const found = this.#tasks.sourceOf(batch)
     if (found === undefined) return
     await this.#brokenBatches.pass(batch, found)
-    // Its task may have been lost meanwhile, and opened again somewhere else in the partition.
+    // The task may have been lost meanwhile, and reopened at another position of the partition.
     if (this.#tasks.sourceOf(batch)?.source === found.source) this.#take(batch)
   }
 
-  /** Where reading goes on when a position is not in the topic any more. Throws what ends the worker. */
+  /** Continues reading if a position is no longer in the topic. Throws the error that ends the worker. */
   goOnAfterLoss(lost: LostPosition): void {
     const { environment, consumer, topics } = this.#tasks
     const { topic, partition, position, beginning, end } = lost
     if (this.#tasks.sourceOf(lost) === undefined) return
     const task = taskId(topics.partitions(topic) ?? 0, partition)
-    // Most likely another worker has read, committed and deleted it while this one slept and has not heard yet that the task is
-    // not its own any more. The group's offset says so, and the opening finds it if records are lost after all.
+    // Most likely another worker has read, committed and deleted the records while this one was suspended and does not
+    // yet know that it has lost the task. The group's offset shows that, and the opening of the task finds any real
+    // loss.
     if (position < beginning && topics.purged.has(topic))
-      return this.#tasks.reopen(task, `${topic}/${partition} begins at ${beginning} by now, behind ${position}`)
+      return this.#tasks.reopen(task, `${topic}/${partition} now begins at ${beginning}, after ${position}`)
     const { offset, again, message } = afterLoss(lost, environment.settings)
-    // Everything that the task has belongs to offsets that other records will get. Its opening decides where reading goes on.
-    if (again) return this.#tasks.reopen(task, `${topic}/${partition} ends at ${end} by now, before ${position}`, lost)
+    // Everything that the task has belongs to offsets that other records will get. Its opening decides where reading
+    // continues.
+    if (again) return this.#tasks.reopen(task, `${topic}/${partition} now ends at ${end}, before ${position}`, lost)
     environment.log.error({ topic, partition, offset }, message)
-    // A batch without records lets the commits pass the hole even when nothing follows it.
+    // A batch without records lets commits pass the hole even if no record follows.
     this.#take({ topic, partition, position, records: [], nextOffset: offset, bytes: 0, endOffset: end })
     consumer.seek(lost, offset)
   }
@@ -72,7 +74,7 @@ export class FetchLoop {
     handOut.wake(batch.topic)
   }
 
-  /** Logged once for each partition: a producer that writes such times writes many. */
+  /** Logs it once per partition, because a producer that writes such times writes many. */
   #warnOfClamped(batch: RecordBatch): void {
     const key = partitionKey(batch)
     if (this.#clampedIn.has(key)) return
@@ -80,7 +82,7 @@ export class FetchLoop {
     const { topic, partition, position, nextOffset, clampedTimestamps } = batch
     this.#tasks.environment.log.warn(
       { topic, partition, position, nextOffset },
-      `${clampedTimestamps} records of ${key} from offset ${position} to ${nextOffset - 1} have times that no date can be; they count as the nearest one that can. There may be more.`,
+      `${clampedTimestamps} records of ${key} from offset ${position} to ${nextOffset - 1} have timestamps beyond the range of dates; they get the nearest possible date. There may be more.`,
     )
   }
 }

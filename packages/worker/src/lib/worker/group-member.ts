@@ -15,15 +15,15 @@ import { BrokenBatchHandler } from './broken-batches.ts'
 import { FetchLoop } from './fetch-loop.ts'
 import type { Worker } from './worker.ts'
 
-/** One fetch per partition; more costs memory and gains nothing (reference: kafkajs.md §1). */
+/** The size of a fetch per partition; more costs memory and gains nothing (reference: kafkajs.md §1). */
 const MAX_PARTITION_BYTES = 256 * 1024
 
 /**
- * The worker as a member of its group, from the moment its topics are known: its tasks, and a loop that fetches for them. A
+ * The worker as a member of its group, once its topics are known: its tasks, and a loop that fetches for them. A
  * rebalance from beginning to end:
  *
  *     onRevoke   stop handing out → events in flight finish → commit   (still in the old generation)
- *     onAssign   lost: close  ·  kept: go on as they are  ·  gained: open in the background (`openTask`)
+ *     onAssign   lost: close  ·  kept: stay as they are  ·  gained: open in the background (`openTask`)
  *     onLost     everything is lost, nothing can be committed
  */
 export class GroupMember implements RebalanceListener {
@@ -38,13 +38,13 @@ export class GroupMember implements RebalanceListener {
   readonly elections: Elections
   readonly #worker: Worker
   #rebalancingSinceMs: number | undefined
-  /** How it stands with the group, and since when. */
+  /** The state of the membership, and since when. */
   #membership: { readonly state: GroupStats['state']; readonly sinceMs: number }
   /** The worker's last drain and commit. */
   #finishing: Promise<void> | undefined
-  /** Tasks that this worker has committed to the end while it stops: it claims them no longer. The list grows. */
+  /** Tasks that this worker has committed for the last time during its stop, and no longer claims. The list grows. */
   #handedOver: readonly Task[] = []
-  /** Of these, how many were there at the last hand-over. */
+  /** How many of these there were at the last hand-over. */
   #offered = 0
   readonly #handingOver: Deferred<void> = deferred<void>()
 
@@ -58,9 +58,9 @@ export class GroupMember implements RebalanceListener {
     if (!settings.leaveOnStop && instanceId === undefined)
       log.warn(
         {},
-        'leaveOnStop is off, but without an instanceId no worker can come back to its place: this one leaves.',
+        'leaveOnStop is off, but without an instanceId no worker can resume this membership: this worker leaves the group.',
       )
-    // It calls nothing before `start`; by then everything below is made.
+    // The consumer calls nothing before `start`, and by then everything below exists.
     this.consumer = transport.consumer({
       groupId: environment.appId,
       topics: topics.sources,
@@ -82,8 +82,8 @@ export class GroupMember implements RebalanceListener {
       onOutOfRange: (lost) => this.fetchLoop.goOnAfterLoss(lost),
     })
     lease.follow(this.consumer)
-    // A row in a transaction that was not committed is none. At least once has no transactions, but the app may have been run
-    // with exactly once before.
+    // Reads committed rows only. At least once has no transactions, but the app may have been run with exactly once
+    // before.
     const reader = (): ReturnType<typeof transport.reader> => transport.reader({ isolation: 'read-committed' })
     const fail = (error: Error): void => worker.fail(error)
     const restoring = { stores, topics, clock, log, sensor, reader, fail }
@@ -100,7 +100,7 @@ export class GroupMember implements RebalanceListener {
     this.fetchLoop = new FetchLoop(this.tasks, this.brokenBatches)
   }
 
-  /** Or it keeps its place in the group for when it is back. */
+  /** False if it keeps its membership for its return. */
   get leavesOnStop(): boolean {
     return this.#worker.environment.settings.leaveOnStop || this.#worker.instanceId === undefined
   }
@@ -110,14 +110,14 @@ export class GroupMember implements RebalanceListener {
     return { state, forMs: this.#worker.environment.clock.monotonic() - sinceMs }
   }
 
-  /** Between the news of a rebalance and its outcome. */
+  /** True between the news of a rebalance and its outcome. */
   get isRebalancing(): boolean {
     return this.#rebalancingSinceMs !== undefined
   }
 
   async onRevoke(): Promise<void> {
     const { clock, log, sensor, settings } = this.#worker.environment
-    // A worker that stops drains and commits by itself. The others wait for that in their rebalance, but not for long.
+    // A stopping worker drains and commits by itself. The rebalance of the others waits for that, but not for long.
     if (this.#finishing !== undefined) return Promise.race([this.#finishing, this.#handingOver.promise])
     this.#rebalancingSinceMs = clock.monotonic()
     this.#is('rebalancing')
@@ -130,7 +130,7 @@ export class GroupMember implements RebalanceListener {
         `Events were still in flight after ${settings.drainTimeoutMs} ms (drainTimeout); those of lost partitions are handled again by their new owner.`,
       )
     try {
-      // Tasks that wait for a partition that takes no records are left out: what they have not committed is handled
+      // Tasks that wait for a partition that accepts no records are left out: their uncommitted events are handled
       // again, here or by the next owner. Otherwise the whole group would wait too.
       const able = running.filter(({ blocked }) => (blocked & NOT_NOW.delayed) === 0)
       if (!(await withinLimit(clock, settings.rebalanceTimeoutMs / 2, committer.commit(able))))
@@ -139,25 +139,25 @@ export class GroupMember implements RebalanceListener {
           'The last commit before the rebalance took too long; events since the one before may be handled again.',
         )
     } catch (thrown) {
-      // If the worker was thrown out meanwhile, `onLost` follows. Anything else ends it.
+      // If the worker was removed from the group meanwhile, `onLost` follows. Any other error ends it.
       if (!isMillraceError(thrown, 'MEMBER_FENCED', 'NOT_ASSIGNED')) throw thrown
     }
   }
 
   /**
-   * The order in which an assignment is taken up, within one turn of the event loop:
+   * Takes up an assignment, in this order, within one turn of the event loop:
    *
-   *     1 the lease is renewed         joined is heard of
-   *     2 blocking events are learnt   before tasks are opened that have them
-   *     3 stores are kept open         those of kept and gained tasks and of copies; so before tasks are closed
-   *     4 lost tasks are closed        their stores are given back before a copy of the same task opens one
+   *     1 the lease is renewed         because joining is a sign of life
+   *     2 blocking events are noted    before tasks that have them are opened
+   *     3 stores are kept open         those of kept and gained tasks and of copies; before tasks are closed
+   *     4 lost tasks are closed        their stores are released before a copy of the same task opens one
    *     5 copies follow                none of a task that is here: a store is open once
-   *     6 gained tasks are made        on their way, blocked by `opening`
+   *     6 gained tasks are made        blocked by `opening`
    *     7 hand-out goes on             for kept tasks; after 4, so that nothing of a lost one goes out
-   *     8 the rebalance is over        sensors and listeners hear of it
+   *     8 the rebalance is over        sensors and listeners are notified
    *     9 gained tasks are opened      in the background; those with a blocking event after the others
    *
-   * A worker that stops gains nothing and keeps no copies.
+   * A stopping worker gains nothing and keeps no copies.
    */
   async onAssign(change: AssignmentChange): Promise<void> {
     const { clock } = this.#worker.environment
@@ -198,12 +198,12 @@ export class GroupMember implements RebalanceListener {
     this.#worker.rebalanced({ lost, kept: [], gained: [] })
   }
 
-  /** Waits until no event is in flight; false when the time ran out. Hand-out must be stopped. */
+  /** Waits until no event is in flight; returns false if the time ran out. Hand-out must be stopped. */
   drain(limitMs: number): Promise<boolean> {
     return this.#worker.drain.run(this.tasks.all.values(), limitMs)
   }
 
-  /** No task is taken any more; `finishing` is the worker's last drain and commit. */
+  /** Takes no more tasks. `finishing` is the worker's last drain and commit. */
   stop(finishing: Promise<void>): void {
     this.#finishing = finishing
     this.tasks.keepStores([], [])
@@ -211,9 +211,9 @@ export class GroupMember implements RebalanceListener {
   }
 
   /**
-   * After `stop`, while some task still waits for its events: rebalances of the group no longer wait for this worker, and
-   * the group may have `tasks`, a list that may grow. This worker claims the others only, and rejoins when there are more
-   * to give than at the last call.
+   * Called after `stop`, while some task still waits for its events. Rebalances of the group no longer wait for this
+   * worker, and the group may have `tasks`, a list that may grow. This worker claims only the others, and rejoins when
+   * there are more tasks to hand over than at the last call.
    */
   handOver(tasks: readonly Task[]): void {
     this.#handingOver.resolve()
@@ -225,10 +225,10 @@ export class GroupMember implements RebalanceListener {
 
   /** Closes all tasks, after `stop`. */
   async closeTasks(): Promise<void> {
-    this.tasks.lose([...this.tasks.all.keys()], 'the worker stops')
+    this.tasks.lose([...this.tasks.all.keys()], 'the worker is stopping')
     await this.standbys.close()
     await this.tasks.closed()
-    // Tasks that were being opened close theirs when they hear that they are lost.
+    // Tasks that were being opened close their stores when they learn that they are lost.
     await this.#worker.stores.released()
   }
 
@@ -243,14 +243,14 @@ export class GroupMember implements RebalanceListener {
   #askToBeNoted(): void {
     this.#worker.environment.log.info(
       { instanceId: this.member.instanceId },
-      'This worker is back in its place with another address or other topics: the group hears of it in a rebalance.',
+      'This worker has resumed its membership with another address or other topics: a rebalance informs the group.',
     )
     this.consumer.rejoin()
   }
 
   #open(gained: readonly Task[]): void {
     const later = gained.filter(({ assigned }) => this.#worker.blockingEvents.isUnclear(assigned))
-    // To have joined is to have been heard of.
+    // Joining is itself a sign of life from the group.
     void this.tasks.open(
       gained.filter((task) => !later.includes(task)),
       -Infinity,

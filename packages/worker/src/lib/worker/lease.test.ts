@@ -18,7 +18,7 @@ function leasedInto(transports: LeasedTransport[]): (inner: Transport) => Leased
 }
 
 test.each([false, true])(
-  'without heartbeats nothing is handed out, sent, committed or shown; with the next one all goes on (exactly once: %s)',
+  'without heartbeats nothing is handed out, sent, committed or shown; with the next one everything continues (exactly once: %s)',
   async (exactlyOnce) => {
     const log = createMemoryLog()
     const outside = new Outside(log)
@@ -54,7 +54,7 @@ test.each([false, true])(
     transports[0]?.stopHeartbeats()
     await clock.sleep(200)
     hanging.resolve()
-    await until('the event is finished', () => worker.stats().agents['a']?.processed === 6)
+    await until('the event to be finished', () => worker.stats().agents['a']?.processed === 6)
     await clock.sleep(60)
     const { state, heartbeatAgeMs = 0, leaseExpiredMs } = worker.stats().group
     expect([state, heartbeatAgeMs > 150, leaseExpiredMs > 0]).toEqual(['member', true, true])
@@ -71,7 +71,7 @@ test.each([false, true])(
 )
 
 test.each([false, true])(
-  'with neither sends nor rows it is the commit itself that waits for the lease (exactly once: %s)',
+  'without sends and rows the commit itself waits for the lease (exactly once: %s)',
   async (exactlyOnce) => {
     const log = createMemoryLog()
     const outside = new Outside(log)
@@ -94,7 +94,7 @@ test.each([false, true])(
     transports[0]?.stopHeartbeats()
     await clock.sleep(200)
     hanging.resolve()
-    await until('the event is finished', () => worker.stats().agents['a']?.processed === 6)
+    await until('the event to be finished', () => worker.stats().agents['a']?.processed === 6)
     await clock.sleep(100)
     expect(log.committed('app')[0]?.offset).toBe(5)
     transports[0]?.goOn()
@@ -104,7 +104,7 @@ test.each([false, true])(
 )
 
 test.each([false, true])(
-  'the last event before a topic falls silent is committed when the lease is back (exactly once: %s)',
+  'the last event of a topic is committed when the lease is back (exactly once: %s)',
   async (exactlyOnce) => {
     const log = createMemoryLog()
     const outside = new Outside(log)
@@ -123,11 +123,11 @@ test.each([false, true])(
       },
     )
     await worker.start()
-    await until('the event is in flight', () => worker.stats().agents['a']?.active === 1)
+    await until('the event to be in flight', () => worker.stats().agents['a']?.active === 1)
     transports[0]?.stopHeartbeats()
     await clock.sleep(200)
     hanging.resolve()
-    await until('the event is finished', () => worker.stats().agents['a']?.processed === 1)
+    await until('the event to be finished', () => worker.stats().agents['a']?.processed === 1)
     await clock.sleep(100)
     expect(log.committed('app')[0]?.offset ?? 0).toBe(0)
     transports[0]?.goOn()
@@ -136,7 +136,7 @@ test.each([false, true])(
   },
 )
 
-test('the first event waits for no heartbeat: to have joined is to have a lease', async () => {
+test('the first event waits for no heartbeat, because joining gives the lease', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 1)
@@ -151,7 +151,7 @@ test('the first event waits for no heartbeat: to have joined is to have a lease'
     { wrap: (inner) => new LeasedTransport(inner, () => clock.monotonic()) },
   )
   const started = worker.start()
-  // As an agent that is at work before the worker has joined.
+  // Like an agent that is at work before the worker has joined.
   await new Promise((resolve) => setImmediate(resolve))
   await started
   await until('the event', () => worker.stats().agents['a']?.processed === 1, 5000)
@@ -159,7 +159,7 @@ test('the first event waits for no heartbeat: to have joined is to have a lease'
   await worker.stop()
 })
 
-/** A member that is thrown out and whose next join takes until `release`. */
+/** A member that is removed from its group, and whose next join takes until `release`. */
 class SlowToJoin extends LeasedTransport {
   release: () => void = () => {}
   readonly #released = new Promise<void>((resolve) => (this.release = resolve))
@@ -177,7 +177,7 @@ class SlowToJoin extends LeasedTransport {
   }
 }
 
-test('whoever is thrown out sends nothing from that moment on, though its last heartbeat was just now, until it has joined again', async () => {
+test('a worker that is removed from the group sends nothing until it has rejoined, even right after a heartbeat', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 1)
@@ -200,13 +200,13 @@ test('whoever is thrown out sends nothing from that moment on, though its last h
   await worker.start()
   let thrownOut = false
   worker.on('rebalanceComplete', ({ lost }) => (thrownOut ||= lost.length > 0))
-  // Heartbeats are not asked for any more: the last one was just now.
+  // From here on heartbeats fail; the last one was just now.
   transports[0]?.stopHeartbeats()
   transport.expire()
   await until('thrown out', () => thrownOut)
   let sent = false
   const sending = worker.context.send(outgoing('out', 0, 'k', 'v')).then(() => (sent = true))
-  // It reaches the guard, and waits there.
+  // The request reaches the guard, and waits there.
   for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve))
   expect([sent, log.records('out').length]).toEqual([false, 0])
   expect(worker.stats().group).toMatchObject({ state: 'out', leaseExpiredMs: 0 })

@@ -20,7 +20,7 @@ import { OpenReaders } from './open-readers.ts'
 import type { Worker } from './worker.ts'
 import { provideTopics } from '../topics/provide-topics.ts'
 
-/** The worker as its parts see it; what needs the broker waits until it is reached. */
+/** The worker as its parts see it. Calls that need the broker wait until it is reached. */
 export class LiveContext implements WorkerContext {
   readonly id: string
   readonly appId: string
@@ -47,7 +47,7 @@ export class LiveContext implements WorkerContext {
     this.exactlyOnce = environment.settings.exactlyOnce
     this.signal = signal
     this.#readers = new OpenReaders(environment.transport)
-    // A rejection reaches whoever waits for it; perhaps nobody does.
+    // Callers that wait get the rejection; it is not unhandled if there are none.
     this.#connected.promise.catch(() => {})
   }
 
@@ -55,7 +55,7 @@ export class LiveContext implements WorkerContext {
     return this.#worker.drain.signal
   }
 
-  /** The broker is reached. */
+  /** Called when the broker is reached. */
   connect(member: GroupMember): void {
     this.#member = member
     this.#connected.resolve(member)
@@ -84,7 +84,7 @@ export class LiveContext implements WorkerContext {
 
   openState(state: StateDefinition, partition: number): OpenState | undefined {
     const count = this.partitionsOf(state)
-    // Without a lease another worker may have newer rows already.
+    // Without a lease another worker may already have newer rows.
     if (count === undefined || !this.#worker.lease.valid) return undefined
     return this.#member?.tasks.all.get(taskId(count, partition))?.open(state)
   }

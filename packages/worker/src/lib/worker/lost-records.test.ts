@@ -6,7 +6,7 @@ import { LeasedTransport } from '../fixtures/leased-transport.fixture.ts'
 import { Outside, outgoing, runWorker, silentLog, type TestWorker, until } from '../fixtures/test-worker.fixture.ts'
 import type { WorkerSettings } from '../environment/worker-environment.ts'
 
-/** More than one fetch of a partition holds. */
+/** More records than one fetch of a partition holds. */
 const RECORDS = 20
 const PADDING = 'x'.repeat(30_000)
 
@@ -42,7 +42,7 @@ async function overtaken(
   )
   await until('the buffer to be full', () => made.worker.stats().sources[0]?.paused === 'buffer')
   log.deleteRecords('in', 0, RECORDS - left)
-  // As a worker has done that has taken the task over.
+  // Acts like another worker that has taken over the task.
   if (purged.length > 0)
     await log.backend.write('groups', (writes) =>
       writes.putCommitted('app', { topic: 'in', partition: 0, offset: RECORDS - left, metadata: '' }),
@@ -52,7 +52,7 @@ async function overtaken(
 }
 
 describe.each([false, true])('records deleted ahead of a running worker, exactly once: %s', (exactlyOnce) => {
-  test("'earliest' goes on with what is left, and tells once what is lost", async () => {
+  test("'earliest' continues with the remaining records, and reports the loss once", async () => {
     const { worker, log, outside, handled, errors } = await overtaken(2, { onOffsetLost: 'earliest', exactlyOnce })
     await until('the last record', () => handled.at(-1) === RECORDS - 1)
     const first = handled.length - 2
@@ -66,7 +66,7 @@ describe.each([false, true])('records deleted ahead of a running worker, exactly
     expect(log.committed('app')).toMatchObject([{ offset: RECORDS + 1 }])
   })
 
-  test('a hole with nothing behind it is passed by the commits', async () => {
+  test('commits pass a hole at the end of the log', async () => {
     const { worker, log, errors } = await overtaken(0, { onOffsetLost: 'earliest', exactlyOnce })
     await until('the commit', () => log.committed('app')[0]?.offset === RECORDS)
     expect(errors.length).toBe(1)
@@ -84,7 +84,7 @@ describe.each([false, true])('records deleted ahead of a running worker, exactly
 })
 
 test.each([false, true])(
-  'what another worker has read and deleted of a repartition topic is no loss to one that has slept: exactly once %s',
+  'records of a repartition topic that another worker has read and deleted are no loss for a suspended worker: exactly once %s',
   async (exactlyOnce) => {
     const { worker, handled, errors } = await overtaken(
       2,
@@ -98,7 +98,7 @@ test.each([false, true])(
   },
 )
 
-test('records of a repartition topic that nobody has read are a loss all the same', async () => {
+test('deleted records of a repartition topic that nobody has read are a loss', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 1)
@@ -114,7 +114,7 @@ test('records of a repartition topic that nobody has read are a loss all the sam
   })
 })
 
-test('a hole that a start finds is passed by the commits too, and told of once', async () => {
+test('commits pass a hole that is found at the start too, and it is reported once', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 1)
@@ -138,7 +138,7 @@ test('a hole that a start finds is passed by the commits too, and told of once',
   }
 })
 
-/** Says of a position that the log ends before it, as a broker does that has lost its last records. */
+/** Reports that the log ends before a position, like a broker that has lost its last records. */
 class CutOffTransport extends LeasedTransport {
   cutOff: () => void = () => {}
 
@@ -148,7 +148,7 @@ class CutOffTransport extends LeasedTransport {
   }
 }
 
-test('a log that was cut off is read again from what is committed, at least once; exactly once stops', async () => {
+test('a truncated log is read again from the committed offset at least once, and exactly once stops', async () => {
   for (const exactlyOnce of [false, true]) {
     const log = createMemoryLog()
     const outside = new Outside(log)
@@ -175,7 +175,7 @@ test('a log that was cut off is read again from what is committed, at least once
   }
 })
 
-test('a log that was cut off and has grown past what is committed since is read from its beginning', async () => {
+test('a log that was truncated and has since grown past the committed offset is read from its beginning', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 1)
@@ -195,7 +195,8 @@ test('a log that was cut off and has grown past what is committed since is read 
     },
   )
   await until('the commit', () => log.committed('app')[0]?.offset === 10)
-  // Of a log that ended at 5; by now it has 10 again, of which 5 are others, and what is committed looks as if it were there.
+  // The log ended at 5. By now it has 10 records again, of which 5 are others, so that the committed offset seems to
+  // exist.
   transport?.cutOff()
   await until('all records again', () => handled.length === 20)
   expect(handled.slice(10)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
@@ -206,7 +207,7 @@ test('a log that was cut off and has grown past what is committed since is read 
   expect(log.committed('app')).toMatchObject([{ offset: 10 }])
 })
 
-/** Gives out some batches of a topic never, or twice, as a driver with a fault in it might. */
+/** Loses or repeats some batches of a topic, like a driver with a fault. */
 class FaultyTransport extends LeasedTransport {
   readonly #times: (nth: number) => number
 
@@ -229,7 +230,7 @@ class FaultyTransport extends LeasedTransport {
 test.each([
   ['left out', 0],
   ['given out twice', 2],
-])('a batch that is %s ends the worker, with nothing passed over or handled again', async (_what, times) => {
+])('a batch that is %s ends the worker, and nothing is skipped or repeated', async (_what, times) => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 1)

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { Outside, silentLog } from '../fixtures/test-worker.fixture.ts'
 import { OpenReaders } from './open-readers.ts'
 
-test('a reader that was closed is forgotten, and one that is open is closed with its worker', async () => {
+test('a closed reader is forgotten, and an open one is closed with its worker', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 1)

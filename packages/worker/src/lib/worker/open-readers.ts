@@ -1,7 +1,7 @@
 import type { RecordBatch, TopicPartition } from '@millrace/core'
 import type { Isolation, PartitionOffsets, Reader, Transport } from '@millrace/core/driver'
 
-/** Readers that parts of a worker or client have asked for. Those that are still open are closed with it. */
+/** The readers of the parts of a worker or client. Those that are still open are closed with it. */
 export class OpenReaders {
   readonly #transport: Pick<Transport, 'reader'>
   readonly #open = new Set<Reader>()
@@ -10,7 +10,7 @@ export class OpenReaders {
     this.#transport = transport
   }
 
-  /** Readers that nobody has closed. */
+  /** How many readers are not closed. */
   get size(): number {
     return this.#open.size
   }

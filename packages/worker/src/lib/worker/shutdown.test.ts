@@ -16,11 +16,11 @@ import {
 
 type Call = 'init' | 'send offsets' | 'commit' | 'abort' | 'close a producer' | 'commit offsets' | 'committed' | 'leave'
 
-/** A transport with one call that never gets an answer, until its part is closed. */
+/** A transport with one call that gets no answer until its part is closed. */
 class Unanswered extends LeasedTransport {
   readonly call: Call
   silent = false
-  /** Calls that wait. */
+  /** How many calls wait. */
   waiting = 0
 
   constructor(inner: ConstructorParameters<typeof LeasedTransport>[0], call: Call) {
@@ -71,7 +71,7 @@ const SHUTDOWN_MS = 5000
 /** How far the clock is moved at a time. */
 const STEP_MS = 100
 
-/** Moves the clock until then, but no further than that. */
+/** Moves the clock until the condition holds, within a limit. */
 async function moved(clock: ManualClock, what: string, isSo: () => boolean, mostMs = 10_000): Promise<void> {
   for (let passedMs = 0; !isSo() && passedMs < mostMs; passedMs += STEP_MS) await clock.advance(STEP_MS)
   await until(what, isSo, 2000)
@@ -91,10 +91,10 @@ const cases: readonly (readonly [Call, exactlyOnce: boolean, inFlight: boolean])
 ]
 
 test.each(cases)(
-  'a stop comes to its end in its time when this call is never answered: %s (exactly once: %s, an event in flight: %s)',
+  'a stop ends in time if this call is never answered: %s (exactly once: %s, an event in flight: %s)',
   async (call, exactlyOnce, inFlight) => {
     const clock = manualClock()
-    // Nothing is committed then: its transaction stays open.
+    // Nothing is committed then, so the transaction stays open.
     const hard = call === 'abort'
     let isInHand = false
     const log = createMemoryLog()
@@ -129,7 +129,7 @@ test.each(cases)(
     })
     const started = worker.start()
     started.catch(() => {})
-    if (opening) await until('the call waits', () => (transport?.waiting ?? 0) > 0)
+    if (opening) await until('the call to wait', () => (transport?.waiting ?? 0) > 0)
     else {
       await started
       await until('handled', () => (inFlight ? isInHand : worker.stats().agents['a']?.processed === 10))
@@ -143,7 +143,7 @@ test.each(cases)(
   },
 )
 
-/** A transport that cannot be closed, and whose group never answers from some moment on, neither commits nor who leaves. */
+/** A transport that cannot be closed, and whose group at some point stops answering commits and leaves. */
 class Hung extends LeasedTransport {
   hung = false
 
@@ -162,7 +162,7 @@ function never<T>(): Promise<T> {
 }
 
 test.each([false, true])(
-  'a stop takes no longer when all of them hang: a handler, commits, the group, the store, the transport (of a worker that has failed: %s)',
+  'a stop takes no longer if handler, commits, group, store and transport all hang (of a failed worker: %s)',
   async (fails) => {
     const clock = manualClock()
     const log = createMemoryLog()
@@ -203,7 +203,7 @@ test.each([false, true])(
 const tasksOf = ({ worker }: TestWorker): number =>
   worker.assignment().tasks.filter(({ state }) => state === 'running').length
 
-test('an event that takes long holds up no other task of a worker that stops: they are committed, and others go on with them', async () => {
+test('a slow event delays no other task of a stopping worker: those are committed and taken over', async () => {
   const clock = manualClock()
   const log = createMemoryLog()
   const outside = new Outside(log)
@@ -225,7 +225,7 @@ test('an event that takes long holds up no other task of a worker that stops: th
   })
   const first = await runWorker(log, app('first'), { clock, id: 'first' })
   const second = await runWorker(log, app('second'), { clock, id: 'second' })
-  await moved(clock, 'two tasks each', () => tasksOf(first) === 2 && tasksOf(second) === 2)
+  await moved(clock, 'each worker to have two tasks', () => tasksOf(first) === 2 && tasksOf(second) === 2)
   const [busy = 0, idle = 0] = first.worker.assignment().tasks.flatMap(({ sources }) => sources.map((s) => s.partition))
   for (const [partition, value] of [
     [idle, 'quick'],
@@ -236,20 +236,20 @@ test('an event that takes long holds up no other task of a worker that stops: th
   }
 
   const stopped = first.worker.stop()
-  await moved(clock, 'three tasks of the other', () => tasksOf(second) === 3)
+  await moved(clock, 'the other worker to have three tasks', () => tasksOf(second) === 3)
   await outside.send([outgoing('in', idle, 'k', 'next')])
-  await moved(clock, 'the next handled by the other', () => handled.includes(`second ${idle}@1`))
+  await moved(clock, 'the other worker to handle the next event', () => handled.includes(`second ${idle}@1`))
   expect(first.worker.assignment().tasks.map(({ sources }) => sources[0]?.partition)).toEqual([busy])
 
   hanging.resolve()
-  await moved(clock, 'all tasks of the other', () => tasksOf(second) === 4)
+  await moved(clock, 'the other worker to have all tasks', () => tasksOf(second) === 4)
   await stopped
   await second.worker.stop()
   expect(handled).toEqual([...new Set(handled)])
   expect(log.committed('app').find(({ partition }) => partition === busy)?.offset).toBe(1)
 })
 
-test('a worker that stops while each of its tasks has an event that takes long holds up no rebalance', async () => {
+test('a stopping worker with a slow event in each task delays no rebalance', async () => {
   const clock = manualClock()
   const log = createMemoryLog()
   const outside = new Outside(log)
@@ -273,29 +273,31 @@ test('a worker that stops while each of its tasks has an event that takes long h
   })
   const first = await runWorker(log, app('first'), { clock, id: 'first' })
   const second = await runWorker(log, app('second'), { clock, id: 'second' })
-  await moved(clock, 'two tasks each', () => tasksOf(first) === 2 && tasksOf(second) === 2)
+  await moved(clock, 'each worker to have two tasks', () => tasksOf(first) === 2 && tasksOf(second) === 2)
   const partitionsOf = ({ worker }: TestWorker): readonly number[] =>
     worker.assignment().tasks.flatMap(({ sources }) => sources.map(({ partition }) => partition))
   const busy = partitionsOf(first)
   for (const partition of busy) await outside.send([outgoing('in', partition, null, 'slow')])
-  await moved(clock, 'both at work', () => busy.every((partition) => handled.includes(`first ${partition}@0`)))
+  await moved(clock, 'both handlers to be at work', () =>
+    busy.every((partition) => handled.includes(`first ${partition}@0`)),
+  )
 
   const stopped = first.worker.stop()
-  // A third one makes the group rebalance: whoever waits in it handles nothing.
+  // A third worker makes the group rebalance: a member that waits in it handles nothing.
   const third = testWorker(log, app('third'), { clock, id: 'third' })
   const joined = third.worker.start()
-  await moved(clock, 'a task of the third', () => tasksOf(third) === 1, 3000)
+  await moved(clock, 'the third worker to have a task', () => tasksOf(third) === 1, 3000)
   for (const partition of [0, 1, 2, 3].filter((each) => !busy.includes(each)))
     await outside.send([outgoing('in', partition, null, 'next')])
   await moved(
     clock,
-    'the others handle what comes',
+    'the others to handle new records',
     () => handled.filter((one) => /^(second|third)/.test(one)).length === 2,
   )
-  // What it waits for stays with it until it is done, and nothing of it is handled twice.
+  // The tasks for which it waits stay with it until they are done, and none of their events is handled twice.
   expect(partitionsOf(first)).toEqual(busy)
   hanging.resolve()
-  await moved(clock, 'all tasks of the others', () => tasksOf(second) === 2 && tasksOf(third) === 2)
+  await moved(clock, 'the others to have all tasks', () => tasksOf(second) === 2 && tasksOf(third) === 2)
   await Promise.all([stopped, joined])
   await Promise.all([second.worker.stop(), third.worker.stop()])
   expect(handled).toEqual([...new Set(handled)])
@@ -303,7 +305,7 @@ test('a worker that stops while each of its tasks has an event that takes long h
     expect(log.committed('app').find((offset) => offset.partition === partition)?.offset).toBe(1)
 })
 
-test('a task that becomes free later goes with the next rebalance of the group', async () => {
+test('a task that becomes free later moves in the next rebalance of the group', async () => {
   const clock = manualClock()
   const log = createMemoryLog()
   const outside = new Outside(log)
@@ -327,14 +329,14 @@ test('a task that becomes free later goes with the next rebalance of the group',
   })
   const first = await runWorker(log, app('first'), { clock, id: 'first' })
   for (const partition of [0, 1]) await outside.send([outgoing('in', partition, null, 'slow')])
-  await moved(clock, 'both at work', () => handled.length === 2)
+  await moved(clock, 'both handlers to be at work', () => handled.length === 2)
   const stopped = first.worker.stop()
   const second = testWorker(log, app('second'), { clock, id: 'second' })
   const joined = second.worker.start()
-  await moved(clock, 'the second is a member', () => second.worker.stats().group.state === 'member')
+  await moved(clock, 'the second worker to be a member', () => second.worker.stats().group.state === 'member')
   expect(tasksOf(second)).toBe(0)
   waits[0]?.resolve()
-  await moved(clock, 'the free one at the second', () => tasksOf(second) === 1)
+  await moved(clock, 'the second worker to have the free task', () => tasksOf(second) === 1)
   await outside.send([outgoing('in', 0, null, 'next')])
   await moved(clock, 'handled there', () => handled.includes('second 0@1'))
   waits[1]?.resolve()

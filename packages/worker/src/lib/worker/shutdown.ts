@@ -3,34 +3,37 @@ import type { Task } from '../task/task.ts'
 import type { GroupMember } from './group-member.ts'
 import type { WorkerOptions } from './worker-options.ts'
 
-/** How long a worker that fails still tries to commit what is finished. */
+/** How long a failing worker tries to commit what is finished. */
 const LAST_COMMIT_MS = 5000
 /**
- * After which rebalances no longer wait for this worker, and the group may have the tasks in which nothing is in flight.
- * Tasks that become free later go in further rebalances, each after twice as long: there are few of them, however many
- * tasks there are.
+ * After this time rebalances no longer wait for this worker, and the group may have the tasks without events in flight.
+ * Tasks that become free later move in further rebalances, each after twice the time, so that there are few of them
+ * whatever the number of tasks.
  */
 const HAND_OVER_MS = 1000
-/** Of the time for a stop, what events in flight leave for what comes after them: this share, and no more than that. */
+/** The share of the stop time that is reserved for the steps after events in flight. */
 const RESERVED_SHARE = 0.4
 const MOST_RESERVED_MS = 8000
 
-/** How a worker comes to its end. */
+/** How a worker ends. */
 export type Ending = 'drained' | 'failed' | 'hard'
 
-/** When the steps of a stop are over, on the monotonic clock, whatever hangs. What one does not use, the next ones have. */
+/**
+ * Deadlines for the steps of a stop, on the monotonic clock, which hold whatever hangs. Time that one step does not use
+ * is left for the next ones.
+ */
 export interface Deadlines {
-  /** Events in flight, and jobs of the leader, are not waited for any longer. */
+  /** Until when events in flight, and jobs of the leader, are awaited. */
   readonly drainedMs: number
-  /** The last commit is given up. */
+  /** Until when the last commit may take. */
   readonly committedMs: number
-  /** The worker does not wait any longer for the group to let it go. */
+  /** Until when the worker waits for the group to confirm that it has left. */
   readonly leftMs: number
-  /** Everything is closed, or left to close in the background. */
+  /** By when everything is closed, or left to close in the background. */
   readonly closedMs: number
 }
 
-/** For a stop that begins now and takes `totalMs` at the most. */
+/** The deadlines of a stop that begins now and takes at most `totalMs`. */
 export function deadlinesOf(nowMs: number, totalMs: number): Deadlines {
   const reservedMs = Math.min(totalMs * RESERVED_SHARE, MOST_RESERVED_MS)
   const closedMs = nowMs + totalMs
@@ -41,12 +44,12 @@ export function deadlinesOf(nowMs: number, totalMs: number): Deadlines {
 export interface ShutdownOptions {
   readonly options: Pick<WorkerOptions, 'clock' | 'settings' | 'log' | 'parts'>
   readonly ending: Ending
-  /** Aborts when nothing more is waited for. */
+  /** Aborts when nothing more is awaited. */
   readonly signal: AbortSignal
 }
 
 /**
- * The last work of a worker, within `shutdownTimeout` altogether. The time begins when this is made; each step is given
+ * The last work of a worker, within `shutdownTimeout` in all. The time begins when this object is made; each step gets
  * what is left of it until its deadline.
  */
 export class Shutdown {
@@ -62,7 +65,7 @@ export class Shutdown {
     this.#deadlines = deadlinesOf(options.clock.monotonic(), options.settings.shutdownTimeoutMs)
   }
 
-  /** Lets events in flight finish, and commits what is finished. */
+  /** Waits for events in flight, and commits what is finished. */
   async finishWork(member: GroupMember): Promise<void> {
     if (this.#signal.aborted) return
     const aborted = whenAborted(this.#signal)
@@ -71,21 +74,21 @@ export class Shutdown {
   }
 
   async leave(member: GroupMember): Promise<void> {
-    // Whoever fails may fail again: others have its partitions meanwhile.
+    // A failed worker may fail again, so others should have its partitions meanwhile.
     const leave = member.leavesOnStop || this.#ending === 'failed'
     await this.#quietly('leaving the group', member.consumer.close({ leave }), this.#until('leftMs'))
   }
 
-  /** Stops them in reverse order. */
+  /** Stops parts in reverse order. */
   async stopParts(): Promise<void> {
     for (const part of this.#options.parts.toReversed())
       await this.close(`stopping ${part.name}`, (signal) => part.stop(signal))
   }
 
   /**
-   * What goes wrong, or does not come to an end, while the worker ends is reported and does not keep the rest from being
-   * closed: each is given half of the time that is left, so that there is always some for the next. `signal` aborts when
-   * it is not waited for any longer.
+   * Runs a step of the end. A failure is reported, and neither it nor a step that hangs keeps the others from running:
+   * each gets half of the time that is left, so that some is always left for the next. `signal` aborts when the step is
+   * no longer awaited.
    */
   async close(what: string, work: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
     const ending = new AbortController()
@@ -114,8 +117,8 @@ export class Shutdown {
   }
 
   /**
-   * Each task is committed when nothing of it is in flight any more. Tasks with an event that takes long hold up no
-   * others: those go to other workers meanwhile.
+   * Commits each task when nothing of it is in flight any more. Tasks with a slow event delay no others, which move to
+   * other workers meanwhile.
    */
   async #drain(member: GroupMember, aborted: Promise<void>): Promise<void> {
     const { elections, tasks } = member
@@ -128,7 +131,7 @@ export class Shutdown {
     const commit = (task: Task): void => {
       const done = tasks.committer.commit([task])
       commits.set(task, done)
-      // Waited for below. One that has failed goes to no other worker before this one has left.
+      // Awaited below. A failed task moves to no other worker before this one has left.
       void done.then(() => committed.push(task)).catch(() => undefined)
     }
     for (const task of running) {
@@ -157,7 +160,7 @@ export class Shutdown {
     const totalMs = settings.shutdownTimeoutMs
     const hadMs = Math.round(totalMs - (this.#deadlines.closedMs - this.#deadlines.drainedMs))
     const after = `after ${hadMs} ms of a stop that may take ${totalMs} ms (shutdownTimeout)`
-    if (!hasResigned) log.warn({}, `Jobs of the leader were still at work ${after}: they run again on the next leader.`)
+    if (!hasResigned) log.warn({}, `Jobs of the leader were still running ${after}: they run again on the next leader.`)
     if (!isDrained)
       log.warn(
         { inFlight: member.tasks.describeInFlight() },

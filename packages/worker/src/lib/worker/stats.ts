@@ -20,10 +20,10 @@ import type { Quiet } from '../contracts/worker.ts'
 import type { GroupMember } from './group-member.ts'
 import type { Worker } from './worker.ts'
 
-/** What statistics are made from. */
+/** The source of the statistics. */
 export interface WorkerView {
   readonly status: WorkerStatus
-  /** It has been running, once at least. */
+  /** Whether the worker has ever been running. */
   readonly hasRun: boolean
   readonly worker: Worker
   /** `undefined` before the worker is connected. */
@@ -100,7 +100,7 @@ export function quietOf({ status, worker, member }: WorkerView): Quiet {
   if (member?.tasks.committer.isBusy === true) inFlight.push('a commit')
   if (member?.tasks.changedRows.full === true) inFlight.push('changed rows that must be stored first')
   if (budget.bytes > 0) inFlight.push(`sends of ${budget.bytes} bytes`)
-  for (const delay of delays.stats) inFlight.push(`sends to ${partitionKey(delay)}, which takes none just now`)
+  for (const delay of delays.stats) inFlight.push(`sends to ${partitionKey(delay)}, which accepts none at present`)
   inFlight.push(...(member?.tasks.describeInFlight() ?? []))
   if (member?.tasks.running.some(({ isAligning }) => isAligning) === true) inFlight.push('a look for earlier events')
   for (const { spec, queues } of worker.subscriptions)
@@ -224,7 +224,7 @@ function sourceStats(member: GroupMember | undefined): readonly SourceStats[] {
     .toSorted((a, b) => (partitionKey(a) < partitionKey(b) ? -1 : 1))
 }
 
-/** Records up to the end of the partition that an agent has not finished, gaps of the log counted in. */
+/** Records up to the end of the partition that an agent has not finished, counting gaps of the log. */
 function lagOf({ tracker, source }: PartitionCursor): number {
   return Math.max((source.endOffset ?? 0) - tracker.position, 0)
 }

@@ -24,7 +24,7 @@ const committedOf = (log: MemoryLog, partition: number): number =>
 const isDone = (log: MemoryLog, count = EACH): boolean =>
   [0, 1, 3].every((partition) => committedOf(log, partition) === count)
 
-/** Counts keys, and copies each event into the partition that it came from. */
+/** Counts keys, and copies each event into the partition from which it came. */
 function copyingApp(
   settings: TestApp['settings'],
   bytes = 10,
@@ -47,7 +47,7 @@ function copyingApp(
 }
 
 for (const exactlyOnce of [false, true])
-  test(`a partition that takes no records holds up the task that needs it and no other, until it does (exactly once: ${exactlyOnce})`, async () => {
+  test(`a partition that accepts no records delays only the task that needs it, until it does (exactly once: ${exactlyOnce})`, async () => {
     const log = createMemoryLog()
     const outside = new Outside(log)
     await outside.topic('in', PARTITIONS)
@@ -55,7 +55,7 @@ for (const exactlyOnce of [false, true])
     let transport: StuckPartitions | undefined
     const errors: string[] = []
     const logger: Logger = { ...silentLog, error: (_, message) => void errors.push(message) }
-    // What waits for it alone would be more than may be on its way.
+    // The records that wait for it alone would exceed the bound of pending sends.
     const { app, counts } = copyingApp({ exactlyOnce, deliveryTimeoutMs: 100, maxPendingSendBytes: 20_000 }, 1000)
     const { worker } = await runWorker(log, app, {
       log: logger,
@@ -65,9 +65,9 @@ for (const exactlyOnce of [false, true])
         return transport
       },
     })
-    await until('all others are committed', () => isDone(log))
+    await until('all others to be committed', () => isDone(log))
     await outside.numbers('in', { first: COUNT, count: COUNT, partitions: PARTITIONS })
-    await until('all others are committed again', () => isDone(log, 2 * EACH))
+    await until('all others to be committed again', () => isDone(log, 2 * EACH))
     expect(committedOf(log, STUCK.partition)).toBe(0)
     expect(log.records('out').every(({ key }) => Number(String(key).slice(1)) % PARTITIONS !== STUCK.partition)).toBe(
       true,
@@ -92,7 +92,7 @@ for (const exactlyOnce of [false, true])
   })
 
 for (const exactlyOnce of [false, true])
-  test(`a rebalance does not wait for a task whose partition takes no records (exactly once: ${exactlyOnce})`, async () => {
+  test(`a rebalance does not wait for a task whose partition accepts no records (exactly once: ${exactlyOnce})`, async () => {
     const log = createMemoryLog()
     const outside = new Outside(log)
     await outside.topic('in', PARTITIONS)
@@ -104,19 +104,23 @@ for (const exactlyOnce of [false, true])
       return transport
     }
     const first = await runWorker(log, app, { id: 'first', wrap })
-    await until('all others are committed', () => isDone(log))
+    await until('all others to be committed', () => isDone(log))
     const second = testWorker(log, app, { id: 'second', wrap })
     const started = second.worker.start()
-    // Half of rebalanceTimeout is the longest that a commit may take, and the test would not see that it did.
-    await until('a share for each', () => second.worker.assignment().tasks.length === PARTITIONS / 2, 10_000)
+    // A commit may take half of rebalanceTimeout at most, and with this limit the test would not notice that it did.
+    await until(
+      'each worker to have its share',
+      () => second.worker.assignment().tasks.length === PARTITIONS / 2,
+      10_000,
+    )
     await started
     await outside.numbers('in', { first: COUNT, count: COUNT, partitions: PARTITIONS })
-    await until('all others are committed again', () => isDone(log, 2 * EACH))
+    await until('all others to be committed again', () => isDone(log, 2 * EACH))
     await Promise.all([first.worker.stop({ hard: true }), second.worker.stop({ hard: true })])
   })
 
 test.each([0, 1, 2, 3].flatMap((stuck) => [[stuck, false] as const, [stuck, true] as const]))(
-  'tasks that are due after one that stands still are committed, also when nothing more happens (partition %s, exactly once: %s)',
+  'tasks that are due after a waiting one are committed even without further events (partition %s, exactly once: %s)',
   async (stuck, exactlyOnce) => {
     const clock = manualClock()
     const log = createMemoryLog()
@@ -135,7 +139,7 @@ test.each([0, 1, 2, 3].flatMap((stuck) => [[stuck, false] as const, [stuck, true
     await until('handled', () => worker.stats().agents['copier']?.processed === PARTITIONS)
     for (let i = 0; i < 40; i++) await clock.advance(50)
     await until(
-      'the others are committed',
+      'the others to be committed',
       () => [0, 1, 2, 3].every((partition) => partition === stuck || committedOf(log, partition) === 1),
       2000,
     )
@@ -144,7 +148,7 @@ test.each([0, 1, 2, 3].flatMap((stuck) => [[stuck, false] as const, [stuck, true
   },
 )
 
-test('what events of a waiting task send meanwhile takes no room from the others (exactly once)', async () => {
+test('sends of a waiting task take no room from other tasks (exactly once)', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', PARTITIONS)
@@ -187,17 +191,17 @@ test('what events of a waiting task send meanwhile takes no room from the others
   )
   const send = (partition: number, count: number): Promise<void> =>
     outside.send(Array.from({ length: count }, (_, i) => outgoing('in', partition, `k${i}`, String(i))))
-  // What the first sends waits for its partition, and the commit with it; the others are in flight by then.
+  // The first event's send waits for its partition, and so does the commit; the others are in flight by then.
   await send(STUCK.partition, 100)
   await until(
     'its commit to wait',
     () => worker.stats().delays.length === 1 && worker.quiet().inFlight.includes('a commit'),
   )
   go.resolve()
-  await until('them to finish', () => worker.stats().agents['copier']?.active === 0)
+  await until('the events to finish', () => worker.stats().agents['copier']?.active === 0)
   for (const partition of [0, 1, 3]) await send(partition, 50)
-  await until('all others are committed', () => isDone(log, 50), 5000)
-  // What had been fetched is not handed out either.
+  await until('all others to be committed', () => isDone(log, 50), 5000)
+  // Fetched records are not handed out either.
   expect(worker.stats().agents['copier']?.processed).toBe(1 + waiting + 150)
   expect(waiting).toBeLessThan(40)
   expect(committedOf(log, STUCK.partition)).toBe(0)

@@ -7,6 +7,6 @@ export interface WorkerOptions extends WorkerEnvironment {
   readonly store: StoreDriver
   /** Called in this order; stopped in reverse. */
   readonly parts: readonly WorkerPart[]
-  /** Where other workers reach this one; asked at every join. */
+  /** The address at which other workers reach this one; called at every join. */
   readonly webAddress?: () => string | undefined
 }

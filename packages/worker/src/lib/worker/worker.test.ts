@@ -30,7 +30,7 @@ test('hands out every record in order per partition, and commits the end', async
   expect(worker.stats().agents['reader']).toMatchObject({ received: 1000, processed: 1000, active: 0, failed: 0 })
 })
 
-test('counts with a table survive a restart, without a store and with one', async () => {
+test('counts in a table survive a restart, with and without a store', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 4)
@@ -79,9 +79,9 @@ test('a stop while tasks are being opened closes their stores before it closes t
   const agents = [{ name: 'counter', topics: ['in'], handler: () => {} }]
   const { worker } = testWorker(log, { agents, tables: [countTable('counts')] }, { store })
   const starting = worker.start()
-  await until('stores are being opened', () => store.opening === 4)
+  await until('stores to be opened', () => store.opening === 4)
   const stopping = worker.stop()
-  await until('the group is left', () => log.group('app').members.size === 0)
+  await until('the worker to leave the group', () => log.group('app').members.size === 0)
   for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
   mayOpen.resolve()
   await expect(starting).rejects.toMatchObject({ code: 'CLOSED' })
@@ -95,7 +95,7 @@ class SlowToOpen extends HeapStore {
   readonly #mayOpen: Promise<void>
   #closed = false
   opening = 0
-  /** What was open when the driver was closed, or was opened later. */
+  /** Partitions that were open when the driver was closed, or were opened later. */
   readonly leftOpen: string[] = []
 
   constructor(mayOpen: Promise<void>) {
@@ -117,7 +117,7 @@ class SlowToOpen extends HeapStore {
   }
 }
 
-test('errors are counted by source, and so many sources at most that nobody can fill the memory with their names', () => {
+test('errors are counted by source, with a limit on sources so that their names cannot fill memory', () => {
   const sensor = new CountingSensor(silentSensor, manualClock())
   for (let i = 0; i < 300; i++) sensor.errorRaised({ source: `source ${i}`, error: new Error('no') })
   sensor.errorRaised({ source: 'source 0', error: new Error('no') })

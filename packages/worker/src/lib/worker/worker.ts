@@ -45,15 +45,15 @@ export function createWorker(options: WorkerOptions): WorkerContract {
 }
 
 /**
- * The life of a worker: declare, connect, join, run, drain, leave. What it does in between is in `GroupMember`; the users of
- * this package see no more of it than the contract.
+ * The life of a worker: declare, connect, join, run, drain, leave. `GroupMember` does the work in between. Users of
+ * this package see only the contract.
  */
 export class Worker implements WorkerContract {
   readonly environment: WorkerEnvironment
   readonly context: LiveContext
-  /** Where other workers reach this one; asked at every join. */
+  /** The address at which other workers reach this one; called at every join. */
   readonly webAddress: (() => string | undefined) | undefined
-  /** Of a static member. */
+  /** The instance id of a static member. */
   readonly instanceId: string | undefined
   readonly lease: Lease
   readonly handOut: HandOut
@@ -77,7 +77,7 @@ export class Worker implements WorkerContract {
   #hasRun = false
   #topics: TopicDirectory | undefined
   #member: GroupMember | undefined
-  /** In order of opening; closed in reverse. */
+  /** In the order of opening; closed in reverse. */
   readonly #closers: (() => Promise<void>)[] = []
   #failure: Error | undefined
   #ending: Promise<void> | undefined
@@ -88,7 +88,7 @@ export class Worker implements WorkerContract {
     this.#sensor = new CountingSensor(options.sensor, clock, options.redact)
     this.environment = { ...options, sensor: this.#sensor }
     this.webAddress = options.webAddress
-    // The id from the store is safe: it keeps other processes out, so no two running workers share it.
+    // The id from the store is safe, because the store admits only one process, so no two running workers share it.
     this.instanceId = settings.instanceId ?? store.capabilities.workerId
     const sessionTimeoutMs = transport.capabilities.sessions ? settings.sessionTimeoutMs : undefined
     this.lease = new Lease(clock, { sessionTimeoutMs, heartbeatIntervalMs: settings.heartbeatIntervalMs })
@@ -105,7 +105,7 @@ export class Worker implements WorkerContract {
     this.stores = new TaskStores(store)
     this.topology = new DeclaredTopology(options.appId, (spec) => this.#subscribe(spec))
     this.context = new LiveContext(this, this.#abort.signal)
-    // A rejection reaches whoever awaits them; nobody has to.
+    // Callers that await these get the rejection; it is not unhandled if there are none.
     this.#opened.promise.catch(() => {})
     this.#ended.promise.catch(() => {})
   }
@@ -158,7 +158,10 @@ export class Worker implements WorkerContract {
     return this.#listeners.on(event, fn)
   }
 
-  /** A rebalance is over. Agents have asked for events before the first join, and found no lease: they are woken by it. */
+  /**
+   * Called when a rebalance is over. Agents have asked for events before the first join, when there was no lease; this
+   * wakes them.
+   */
   rebalanced(change: RebalanceChange): void {
     this.lease.joined()
     if (change.lost.length > 0) this.#listeners.notify('partitionsLost', change.lost)
@@ -166,7 +169,7 @@ export class Worker implements WorkerContract {
     this.#listeners.notify('rebalanceComplete', change)
   }
 
-  /** No task is being opened any more. */
+  /** Called when no task is being opened any more. */
   opened(): void {
     this.#opened.resolve()
   }
