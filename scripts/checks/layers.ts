@@ -75,7 +75,10 @@ const FLOORS: ReadonlyMap<string, readonly string[]> = new Map([
     ['contracts', 'environment', 'topics', 'records', 'sending', 'restore', 'task', 'queue', 'group', 'worker'],
   ],
   ['state', ['memory', 'keys', 'rows', 'time', 'locating']],
-  ['streams', ['events', 'topics', 'asking', 'channels', 'dead-letters', 'errors', 'joins', 'streams', 'agents']],
+  [
+    'streams',
+    ['events', 'topics', 'asking', 'channels', 'dead-letters', 'errors', 'states', 'joins', 'streams', 'agents'],
+  ],
 ])
 
 const SCOPE = '@millrace/'

@@ -53,6 +53,8 @@ export type {
 } from './lib/streams/stream-options.ts'
 export type { StreamWindow, StreamWindowOptions, WindowResult } from './lib/stream-windows.ts'
 export type { StreamJoinKind } from './lib/joins/join-rules.ts'
+export { StreamStates } from './lib/states/stream-states.ts'
+export type { DedupeOptions, SuppressOptions } from './lib/streams/kept-steps.ts'
 export { JoinStates } from './lib/joins/join-states.ts'
 export type { LeftValue, RightValue, StreamJoinOptions } from './lib/streams/stream-join.ts'
 export type {

@@ -28,6 +28,7 @@ import {
   JoinStates,
   ReplyInboxes,
   type StreamsDeps,
+  StreamStates,
 } from '@millrace/streams'
 import { globalTablesPart, StreamWindows, type TablesDeps } from '@millrace/tables'
 import { createSite, type Site, type SiteApp, type SiteWorker, siteWorker, webPart, type WebPart } from '@millrace/web'
@@ -122,6 +123,7 @@ export class AppRuntime implements ClientApp, LocalApp, SiteApp {
       runningWorker: () => this.#running[0]?.worker.context,
       windows: new StreamWindows(this.tables, this.definitions),
       joins: new JoinStates(this.tables),
+      states: new StreamStates(this.tables),
       tracing: sensor.tracing,
     }
     sensor.tracing?.attach(() => currentTrace(this.contexts))

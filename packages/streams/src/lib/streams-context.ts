@@ -2,6 +2,7 @@ import type { Tracing } from '@millrace/core'
 import type { ClientContext, ContextStorage, WorkerContext } from '@millrace/worker'
 import type { ReplyInboxes } from './asking/reply-inbox.ts'
 import type { JoinStates } from './joins/join-states.ts'
+import type { StreamStates } from './states/stream-states.ts'
 import type { WindowStates } from './stream-windows.ts'
 
 /** The app to which topics, channels and agents belong, as they see it. */
@@ -20,6 +21,8 @@ export interface StreamsContext {
   readonly windows?: WindowStates | undefined
   /** For joins of two streams; an app without them has none. */
   readonly joins?: JoinStates | undefined
+  /** For what other operators keep; an app without them has none. */
+  readonly states?: StreamStates | undefined
   /** That of the app's sensor. */
   readonly tracing?: Tracing | undefined
 }

@@ -142,6 +142,14 @@ const appErrors = {
     title: 'A windowed table was written in a batch of events with different times',
     fix: 'Say which time counts: update(key, change, { at: event.timestamp }). Or handle the events one by one, without take.',
   },
+  DEDUPE_INVALID: {
+    title: 'What dedupe was given makes no sense',
+    fix: "Give by, a function that gives the id of a value, and within, a length of time above 0: dedupe({ by: (order) => order.id, within: '1h' }).",
+  },
+  SUPPRESS_INVALID: {
+    title: 'What suppress was given makes no sense',
+    fix: "Give every, a length of time above 0: suppress({ every: '10s' }).",
+  },
   TTL_INVALID: {
     title: 'The ttl of a table makes no sense',
     fix: "Give ttl as whole milliseconds above 0 or as text with a unit ('1h'), and clock, if at all, as 'wall' or 'event'. A table that is a topic has none.",

@@ -1,9 +1,10 @@
 import { type CodecSpec, mergedSubscription, MillraceError } from '@millrace/core'
-import type { DueSource } from '@millrace/worker'
+import type { DueSource, StateDefinition } from '@millrace/worker'
 import type { AgentContext } from '../events/agent-context.ts'
 import type { EventSource } from '../events/source.ts'
 import type { JoinSpec, JoinState } from '../joins/join-state.ts'
 import type { JoinedPartitions } from '../stream-joins.ts'
+import type { StreamStates } from '../states/stream-states.ts'
 import type { StreamWindowsSpec, WindowState } from '../stream-windows.ts'
 import type { StreamsContext } from '../streams-context.ts'
 import { createRepartitionTopic } from '../topics/create-topic.ts'
@@ -102,6 +103,17 @@ export class AgentSources {
     if (joins === undefined)
       throw new MillraceError('DEFINITION_INVALID', `Agent "${spec.agent}" belongs to no app, and so has no joins.`)
     const state = joins.open(spec)
+    topology.state(state)
+    return state
+  }
+
+  /** What else operators keep. */
+  state<S extends StateDefinition>(open: (states: StreamStates) => S): S {
+    const { app, topology, context } = this.#options
+    const { states } = app
+    if (states === undefined)
+      throw new MillraceError('DEFINITION_INVALID', `Agent "${context.agent}" belongs to no app, and so keeps nothing.`)
+    const state = open(states)
     topology.state(state)
     return state
   }

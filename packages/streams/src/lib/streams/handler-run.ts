@@ -9,11 +9,13 @@ import type { JoinSpec, JoinState } from '../joins/join-state.ts'
 import type { JoinedPartitions } from '../stream-joins.ts'
 import type { StreamWindowOptions, WindowKind, WindowState } from '../stream-windows.ts'
 import type { AnyTopic } from '../topics/topic.ts'
+import type { DedupeSpec, DedupeState } from '../states/dedupe-state.ts'
+import type { SuppressSpec, SuppressState } from '../states/suppress-state.ts'
 import type { AgentSources } from './agent-sources.ts'
 import { Branching, givesEvents, type Predicate, withoutEnd } from './branching.ts'
 import { StreamReader } from './stream-reader.ts'
 import { Loops, LoopTurns } from './loops.ts'
-import type { Branch } from './stream-step.ts'
+import type { Branch, StreamStep } from './stream-step.ts'
 import { type GroupSpec, repartitionStep } from './steps.ts'
 import type { StepsToTopics } from './steps-to-topics.ts'
 import { dropStep, keysOf } from './windowed-stream.ts'
@@ -150,6 +152,24 @@ export class HandlerRun {
       const isGiven = spec.rules.isGivenAlone('left') || spec.rules.isGivenAlone('right')
       return { state, alone: isGiven ? own.due(state.alone, index) : undefined }
     })
+  }
+
+  /** The ids that a stream has seen. */
+  dedupeState(spec: DedupeSpec): DedupeState {
+    this.#assertOnce(`dedupe "${spec.name}"`)
+    return this.#instance.sources.state((states) => states.dedupe(spec))
+  }
+
+  /** Keeps everything back in a state, and reads it when its time has come. */
+  suppressed(branches: readonly Branch[], spec: SuppressSpec, last: (state: SuppressState) => StreamStep): EventSource {
+    const step = `suppress "${spec.name}"`
+    this.#assertOnce(step)
+    for (const { source } of branches) this.#assertFree(source)
+    const { sources, index } = this.#instance
+    const state = sources.state((states) => states.suppress(spec))
+    const released = sources.due(state.released, index)
+    this.#sendOn(step, branches, last(state))
+    return released
   }
 
   /** Events are joined with a table: they must come from topics, in whose tasks its rows are. */

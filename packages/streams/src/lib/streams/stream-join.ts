@@ -146,7 +146,7 @@ function specOf(branches: readonly Branch[], given: CodecSpec | undefined): { sp
 }
 
 /** What waits is known by its record: each must have one value. */
-function assertOneValue(branch: Branch, where: string): void {
+export function assertOneValue(branch: Branch, where: string): void {
   const { source, steps } = branch
   const spreads = source.branch?.spreads === true || steps.some((step) => step.spreads)
   const what = steps.some((step) => step instanceof TakeStep)

@@ -49,6 +49,7 @@ import type {
   ValueIn,
 } from './stream-options.ts'
 import { joinStreams, type LeftValue, type RightValue, type StreamJoinOptions } from './stream-join.ts'
+import { dedupe, type DedupeOptions, suppress, type SuppressOptions } from './kept-steps.ts'
 import { joinTable } from './table-join.ts'
 import { WindowedStream } from './windowed-stream.ts'
 
@@ -253,6 +254,37 @@ export class Stream<K, V> implements AsyncIterable<V> {
     return new Stream(
       run,
       run.checked(() => joinStreams(run, { left, right, options, join: fn })),
+    )
+  }
+
+  /**
+   * Drops events whose id (`by`) was seen before, up to `within` later by the times of the events. What was seen is kept as a
+   * table is: over restarts, and on the worker that has the partition. Events of one id must have one key. Call it when the
+   * handler starts, before its first `await`.
+   *
+   * @throws `DEDUPE_INVALID`, `DEFINITION_INVALID`, `NAME_TAKEN`, `TOPOLOGY_LATE`
+   * @example
+   * for await (const order of orders.dedupe({ by: (order) => order.id, within: '1h' })) …
+   */
+  dedupe(options: DedupeOptions<V>): Stream<K, V> {
+    return new Stream(
+      this.#run,
+      this.#run.checked(() => dedupe(this.#run, this.#branches, options)),
+    )
+  }
+
+  /**
+   * The last value of each key, `every` after its first one, by the clock: many changes become one. Values wait in a state of
+   * their own, not in memory. Call it when the handler starts, before its first `await`.
+   *
+   * @throws `SUPPRESS_INVALID`, `DEFINITION_INVALID`, `NAME_TAKEN`, `CODEC_UNKNOWN`, `TOPOLOGY_LATE`
+   * @example
+   * for await (const price of prices.suppress({ every: '10s' })) …
+   */
+  suppress(options: SuppressOptions): Stream<K, V> {
+    return new Stream(
+      this.#run,
+      this.#run.checked(() => suppress(this.#run, this.#branches, options)),
     )
   }
 

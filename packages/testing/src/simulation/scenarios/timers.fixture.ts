@@ -1,6 +1,6 @@
 import { json } from '@millrace/app'
 import type { MemoryLog } from '@millrace/transport-embedded'
-import { checkCounts, checkSent, type Entry, type Scenario } from './scenario.fixture.ts'
+import { checkCounts, checkSent, type Entry, idOf, type Scenario } from './scenario.fixture.ts'
 
 const CHANGELOG = 'ledger-reminders-changelog'
 /** Rows with this first byte are not timers. */
@@ -12,12 +12,13 @@ const isCancelled = ({ number }: Entry): boolean => number % 7 === 6
 /** Its timer is set once more by the event that it fires. */
 const isRepeated = ({ number }: Entry): boolean => number % 3 === 0
 
-/** Each entry sets a timer; handlers of those that fire write, send, set further ones, and fail now and then. */
+/** What is seen once is there; each entry sets a timer; handlers of those that fire write, send, set further ones, and fail now and then. */
 export const timers: Scenario = ({ app, world, entries }) => {
   const fired = app.topic('fired', { key: 'string', value: json<Entry>() })
   const repeated = app.topic('repeated', { key: 'string', value: json<Entry>() })
   const counts = app.table('fired_counts', { key: 'string', value: 'number', default: () => 0 })
   const reminders = app.keyTimers('reminders', { key: 'string', value: json<Entry>(), clock: 'wall' })
+  const deduped = app.topic('deduped', { key: 'string', value: json<Entry>() })
   const early: string[] = []
   const onError = { retry: 1000, backoff: '20ms', maxBackoff: '100ms' } as const
   app.agent(
@@ -52,7 +53,20 @@ export const timers: Scenario = ({ app, world, entries }) => {
     },
     { concurrency: 3, onError },
   )
+  app.agent(
+    'dedupe',
+    entries,
+    async (stream) => {
+      for await (const entry of stream.dedupe({ by: idOf, within: '1h' })) {
+        await deduped.send({ key: entry.key, value: entry })
+        await world.pause()
+        if (world.fails(0.06)) throw new Error('a handler that fails now and then')
+      }
+    },
+    { concurrency: 2, onError },
+  )
   return ({ run, input }) => {
+    checkSent(deduped, { run, expected: input })
     if (early.length > 0) throw new Error(`Timers fired before their time: ${early.join(', ')}.`)
     const expected = input.filter((entry) => !isCancelled(entry))
     checkSent(fired, { run, expected })

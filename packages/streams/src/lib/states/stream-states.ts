@@ -1,0 +1,51 @@
+import { MillraceError } from '@millrace/core'
+import type { StateContext } from '@millrace/state'
+import { DedupeState, type DedupeSpec } from './dedupe-state.ts'
+import { SuppressState, type SuppressSpec } from './suppress-state.ts'
+
+/** A state of an agent's stream. */
+interface NamedSpec {
+  readonly agent: string
+  /** Of the state and its changelog. */
+  readonly name: string
+}
+
+/**
+ * What the operators of an app's streams keep. Agents declare it when their handlers start, in each worker and each run anew,
+ * so what is declared already is given back.
+ */
+export class StreamStates {
+  readonly #context: StateContext
+  readonly #agents = new Map<string, string>()
+  readonly #dedupes = new Map<string, DedupeState>()
+  readonly #suppresses = new Map<string, SuppressState>()
+
+  constructor(context: StateContext) {
+    this.#context = context
+  }
+
+  /** Throws `NAME_TAKEN`. */
+  dedupe(spec: DedupeSpec): DedupeState {
+    return this.#open(this.#dedupes, spec, () => new DedupeState(this.#context, spec))
+  }
+
+  /** Throws `NAME_TAKEN`, `CODEC_UNKNOWN`. */
+  suppress(spec: SuppressSpec): SuppressState {
+    return this.#open(this.#suppresses, spec, () => new SuppressState(this.#context, spec))
+  }
+
+  #open<S>(opened: Map<string, S>, { agent, name }: NamedSpec, make: () => S): S {
+    const known = opened.get(name)
+    const owner = this.#agents.get(name)
+    if (known !== undefined && owner === agent) return known
+    if (owner !== undefined)
+      throw new MillraceError(
+        'NAME_TAKEN',
+        `Agents "${owner}" and "${agent}" both keep something as "${name}": give one of the operators the option name.`,
+      )
+    const state = make()
+    this.#agents.set(name, agent)
+    opened.set(name, state)
+    return state
+  }
+}
