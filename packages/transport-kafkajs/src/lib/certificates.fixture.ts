@@ -15,18 +15,18 @@ export interface Identity {
 export interface Certificates {
   /** The authority that has signed `server` and `client`, as PEM. */
   readonly ca: string
-  /** Another one, which has signed nothing. */
+  /** Another authority, which has signed nothing. */
   readonly otherCa: string
   /** For the name `localhost`, and for no address. */
   readonly server: Identity
   readonly client: Identity
-  /** As Kafka reads them: the key and certificate of the server, and the authority that clients are signed by. */
+  /** In Kafka's form: the key and certificate of the server, and the authority that signs clients. */
   readonly keyStore: string
   readonly trustStore: string
   remove(): Promise<void>
 }
 
-/** Makes an authority, and what it signs, with openssl; valid for two days. */
+/** Makes an authority and the certificates that it signs with openssl, valid for two days. */
 export async function makeCertificates(): Promise<Certificates> {
   const directory = await mkdtemp(join(tmpdir(), 'millrace-certificates-'))
   const path = (name: string): string => join(directory, name)

@@ -46,17 +46,17 @@ describeKafka('on a real broker', (brokers) => {
   })
 })
 
-/** The connections over which members of a group speak with their broker. */
+/** The connections between members of a group and their broker. */
 class MemberSockets {
   readonly #sockets = new WeakMap<Transport, Set<Socket>>()
-  /** The transport whose member is at work. */
+  /** The transport whose member is running. */
   readonly #current = new AsyncLocalStorage<Transport>()
 
   constructor() {
     subscribe('net.client.socket', this.#opened)
   }
 
-  /** From now on the connections of this transport's members are known. */
+  /** Tracks the connections of this transport's members from now on. */
   follow(transport: Transport): void {
     const make = transport.consumer.bind(transport)
     transport.consumer = (options) => {
@@ -66,7 +66,7 @@ class MemberSockets {
     }
   }
 
-  /** Answers to its members are not read until the returned function is called. */
+  /** Stops reading answers to its members until the returned function is called. */
   deafen(transport: Transport): () => void {
     const sockets = [...(this.#sockets.get(transport) ?? [])]
     for (const socket of sockets) socket.pause()
@@ -89,7 +89,7 @@ class MemberSockets {
   }
 }
 
-/** Takes the members of one client out of their groups, as an administrator can, while the client lives on. */
+/** Removes the members of one client from their groups, as an administrator can, while the client lives on. */
 async function throwOutMembers(brokers: readonly string[], clientId: string): Promise<void> {
   const admin = new Kafka({ brokers: [...brokers], clientId: 'thrower', logLevel: logLevel.NOTHING }).admin()
   await admin.connect()

@@ -32,7 +32,7 @@ test('every setting of a Kafka connection reaches the driver, from the app file 
   })
 })
 
-test("without any they are the driver's own defaults", () => {
+test("without any settings the driver's own defaults apply", () => {
   expect(optionsFor(undefined)).toMatchObject({
     compression: 'none',
     connectionTimeoutMs: 5000,

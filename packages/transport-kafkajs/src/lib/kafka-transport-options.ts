@@ -2,7 +2,7 @@ import type { ConnectionOptions } from 'node:tls'
 import type { ResolvedSettings } from '@millrace/core'
 import type { CompressionName } from './compression/compression.ts'
 
-/** How to log in. `token` of oauthbearer is asked for a fresh token whenever a connection needs one. */
+/** How to log in. `token` of oauthbearer is called for a fresh token whenever a connection needs one. */
 export type KafkaSasl =
   | {
       readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'
@@ -12,37 +12,47 @@ export type KafkaSasl =
   | { readonly mechanism: 'oauthbearer'; readonly token: () => Promise<string> }
 
 export interface KafkaTransportOptions {
-  /** `host:port` of one broker or more; the others are found through them. */
+  /** `host:port` of one or more brokers; the others are discovered through them. */
   readonly brokers: readonly string[]
   /** Shown in the broker's logs and quotas. */
   readonly clientId: string
   /** `true` for TLS with the system's certificates, or Node's TLS options. Default: no TLS. */
   readonly ssl?: boolean | ConnectionOptions
   readonly sasl?: KafkaSasl
-  /** Of produced batches. Default 'none'. Consumed ones may use any whose codec is installed. */
+  /** Compression of produced batches. Default 'none'. Consumed batches may use any codec that is installed. */
   readonly compression?: CompressionName
-  /** A request without an answer for so long counts as lost with its connection. Default 30,000. */
+  /** A request without an answer for this long counts as lost, together with its connection. Default 30,000. */
   readonly requestTimeoutMs?: number
   /** Longest wait for a TCP or TLS connection. Default 5,000. */
   readonly connectionTimeoutMs?: number
-  /** Most bytes of one fetch over all partitions of a broker; the first batch comes whole even if larger. Default 4 MB. */
+  /**
+   * The most bytes of one fetch over all partitions of a broker. The first batch comes whole even if it is larger.
+   * Default 4 MB.
+   */
   readonly maxFetchBytes?: number
-  /** Longest wait of the broker for a first byte, which bounds how fast `resume` and `seek` take effect. 50 to 200 are sensible. Default 100. */
+  /**
+   * The longest time that a broker waits for a first byte, which bounds how fast `resume` and `seek` take effect.
+   * Values from 50 to 200 are sensible. Default 100.
+   */
   readonly maxFetchWaitMs?: number
   /**
-   * Compare what is fetched with its checksums; a batch that does not match is fetched again, and is `BATCH_CORRUPT` when
-   * that does not help. Costs 0.7 ms per MB: 75 ns for a record of 100 bytes, of 3,000 ns that an app takes to count it
-   * by key. A bare reader falls from 4.5 to 3.4 million such records a second. Default true.
+   * Whether to verify the checksums of fetched batches. A batch that does not match is fetched again, and is
+   * `BATCH_CORRUPT` if that does not help. Verification costs 0.7 ms per MB: 75 ns for a record of 100 bytes, of the
+   * 3,000 ns that an app takes to count it by key. A bare reader falls from 4.5 to 3.4 million such records a second.
+   * Default true.
    */
   readonly verifyChecksums?: boolean
   /**
-   * Most bytes that one fetched batch may unpack to. A larger one is `BATCH_TOO_LARGE`, found out before its bytes are
-   * allocated. Batches are unpacked one at a time, those of more than 1 MB off the event loop. Default 64 MB.
+   * The most bytes to which one fetched batch may unpack. A larger one is `BATCH_TOO_LARGE`, found before its bytes are
+   * allocated. Batches are unpacked one at a time, and off the event loop from 1 MB on. Default 64 MB.
    */
   readonly maxUnpackedBytes?: number
-  /** Most bytes of one Produce request over all partitions. Default 4 MB. */
+  /** The most bytes of one Produce request over all partitions. Default 4 MB. */
   readonly maxRequestBytes?: number
-  /** Most bytes of one batch of one partition before compression; larger records go alone. Default 900,000, for a broker's default limit of 1 MB. */
+  /**
+   * The most bytes of one partition's batch before compression; larger records go alone. Default 900,000, for a
+   * broker's default limit of 1 MB.
+   */
   readonly maxBatchBytes?: number
 }
 
@@ -67,7 +77,7 @@ export function kafkaSettings(options: KafkaTransportOptions): KafkaSettings {
   }
 }
 
-/** The settings as the driver takes them. `resolveSettings` has refused incomplete ones. */
+/** The settings in the form that the driver takes. `resolveSettings` has refused incomplete ones. */
 export function kafkaOptions(settings: ResolvedSettings, brokers: readonly string[]): KafkaTransportOptions {
   const { ssl, sasl: login, ...kafka } = settings.kafka
   const sasl = saslOf(login)

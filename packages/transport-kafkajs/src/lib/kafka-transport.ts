@@ -62,7 +62,10 @@ export function createKafkaTransport(options: KafkaTransportOptions, deps: Trans
   return new KafkaTransport(kafkaSettings(options), deps)
 }
 
-/** The transport that an app's settings describe. Warns of what anybody on the way to the broker could read, or pretend to be. */
+/**
+ * The transport that an app's settings describe. Warns if anybody on the network path could read the password, or
+ * impersonate the broker.
+ */
 export function transportOfSettings(
   settings: ResolvedSettings,
   brokers: readonly string[],
@@ -77,7 +80,7 @@ export function transportOfSettings(
   if (ssl.enabled && !ssl.rejectUnauthorized)
     deps.log.warn(
       {},
-      "Any certificate is taken for the broker's (kafka.ssl.rejectUnauthorized is false): set kafka.ssl.ca instead.",
+      "The broker's certificate is not verified (kafka.ssl.rejectUnauthorized is false): set kafka.ssl.ca instead.",
     )
   return createKafkaTransport(kafkaOptions(settings, brokers), deps)
 }
@@ -185,7 +188,7 @@ export class KafkaTransport implements Transport {
     return this.#closed
   }
 
-  /** Ends as `kill -9` would: no group is left, nothing is waited for. For tests of what others see then. */
+  /** Ends as `kill -9` would, without leaving groups or waiting for anything. For tests of what others then see. */
   kill(): void {
     for (const client of this.#clients) if (client instanceof KafkaConsumer) client.abandon()
     this.#control.close()

@@ -25,7 +25,7 @@ const tls = {
 const jaas = (module: string, options: string): string =>
   `org.apache.kafka.common.security.${module} required${options};`
 const plainUsers = ` username="ann" password="correct" user_ann="correct"`
-/** One broker for everything: in plain text with passwords, with TLS, with TLS on both sides, with TLS and all mechanisms. */
+/** One broker for all cases: plain text with passwords, TLS, mutual TLS, and TLS with all mechanisms. */
 const kafkaOptions = {
   sasl: USER,
   settings: {
@@ -145,13 +145,13 @@ describeOwnKafka('logging in, and rights', kafkaOptions, (kafka) => {
       })
     })
 
-    test('to a port without it does not connect, and says what may be wrong', async () => {
+    test('to a port without TLS fails, and the error suggests the cause', async () => {
       await expect(connect({ brokers: kafka.saslBrokers.split(','), ssl: true }, 500)).rejects.toMatchObject({
         detail: expect.stringContaining('kafka.ssl'),
       })
     })
 
-    test('none to a port with it does not connect, and says what may be wrong', async () => {
+    test('plain text to a port with TLS fails, and the error suggests the cause', async () => {
       await expect(connect({ brokers: kafka.brokersOf('TLS') }, 500)).rejects.toMatchObject({
         code: 'BROKER_UNREACHABLE',
         detail: expect.stringContaining('kafka.ssl'),
@@ -160,7 +160,7 @@ describeOwnKafka('logging in, and rights', kafkaOptions, (kafka) => {
   })
 
   describe('oauthbearer', () => {
-    test('a token that ends is followed by the next: nothing is noticed', async () => {
+    test('an expiring token is replaced without interruption', async () => {
       let given = 0
       const transport = await both({
         mechanism: 'oauthbearer',
@@ -183,7 +183,7 @@ describeOwnKafka('logging in, and rights', kafkaOptions, (kafka) => {
       expect(warnings).toEqual([])
     })
 
-    test('a token that has ended is refused', async () => {
+    test('an expired token is refused', async () => {
       await expect(both({ mechanism: 'oauthbearer', token: async () => token(-60) })).rejects.toMatchObject({
         code: 'AUTHENTICATION_FAILED',
         detail: expect.stringMatching(/kafka\.sasl\.token.*invalid_token/),
@@ -243,7 +243,7 @@ describeOwnKafka('logging in, and rights', kafkaOptions, (kafka) => {
     }
     const record = { partition: 0, key: null, value: Buffer.from('v'), headers: NO_HEADERS, timestamp: 0 }
 
-    test('says which topic, which group or which id, and what is missing', { timeout: 60_000 }, async () => {
+    test('names the topic, group or id, and the missing right', { timeout: 60_000 }, async () => {
       const topic = await begun('topic')
       expect(await refusal(() => topic.send([{ ...record, topic: 'shut' }], OPEN))).toMatch(
         /^NOT_AUTHORIZED: Transactional id "topic".*shut\/0.*TOPIC_AUTHORIZATION_FAILED.*right Write on the topic/,
@@ -262,7 +262,7 @@ describeOwnKafka('logging in, and rights', kafkaOptions, (kafka) => {
       )
     })
 
-    test('outside of transactions, says which topic, or that there is none', { timeout: 60_000 }, async () => {
+    test('outside of transactions, names the topic, or says that it does not exist', { timeout: 60_000 }, async () => {
       const send = async (topic: string): Promise<string> => {
         const [outcome] = await transport.producer().send([{ ...record, topic }], OPEN)
         return outcome?.ok === false && isMillraceError(outcome.error) ? outcome.error.detail : ''
@@ -297,14 +297,14 @@ describeOwnKafka('logging in, and rights', kafkaOptions, (kafka) => {
   })
 })
 
-/** An unsigned token, as Kafka's built-in validator takes it, for so many seconds from now. */
+/** An unsigned token, as Kafka's built-in validator accepts it, valid for so many seconds. */
 function token(seconds: number): string {
   const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
   const now = Date.now() / 1000
   return `${part({ alg: 'none' })}.${part({ sub: 'ann', iat: now - 120, exp: now + seconds })}.`
 }
 
-/** `TestCode: detail` of what is thrown. */
+/** `TestCode: detail` of the thrown error. */
 async function refusal(work: () => Promise<unknown>): Promise<string> {
   try {
     await work()

@@ -28,7 +28,7 @@ describeKafka('records deleted before they were read', (brokers) => {
       { guard: () => {} },
     )
   }
-  /** A consumer that stands at offset 10 of partition 0 while the topic begins at 15 there, and ends at 20. */
+  /** A consumer at offset 10 of partition 0, while the topic begins at 15 there, and ends at 20. */
   const overtaken = async (
     onOutOfRange?: (consumer: Consumer, lost: LostPosition) => void,
   ): Promise<{ readonly topic: string; readonly reading: Reading; readonly consumer: Consumer }> => {
@@ -47,20 +47,20 @@ describeKafka('records deleted before they were read', (brokers) => {
     for (const partition of [0, 1]) consumer.seek({ topic, partition }, 0)
     await eventually(() => reading.offsets(0).length === 10, { what: 'ten records' })
     consumer.pause([{ topic, partition: 0 }])
-    // After two answers without it no request that asks for the paused partition is under way.
+    // After two answers without that partition, no request for the paused partition is under way.
     for (const count of [1, 2]) {
       await send(topic, 1, 1)
       await eventually(() => reading.offsets(1).length === count, { what: 'the other partition' })
     }
     await send(topic, 0, 10)
-    // Makes kafkajs look at the topic, without which it deletes nothing.
+    // Makes kafkajs look up the topic; otherwise it deletes nothing.
     await admin.fetchTopicOffsets(topic)
     await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '15' }] })
     consumer.resume([{ topic, partition: 0 }])
     return { topic, reading, consumer }
   }
 
-  test('a client that is notified can continue with what is left', async () => {
+  test('a notified client can continue with the remaining records', async () => {
     const reported: LostPosition[] = []
     const { topic, reading, consumer } = await overtaken((self, lost) => {
       reported.push(lost)
@@ -82,7 +82,7 @@ describeKafka('records deleted before they were read', (brokers) => {
     await consumer.close()
   })
 
-  test('a topic that was made again meanwhile is missing, not shorter', async () => {
+  test('a topic that was recreated meanwhile counts as missing, not as shorter', async () => {
     const reported: LostPosition[] = []
     const { topic, reading, consumer } = await overtaken((_self, lost) => reported.push(lost))
     await eventually(() => reported.length === 1, { what: 'the loss' })

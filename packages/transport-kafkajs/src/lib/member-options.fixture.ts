@@ -1,6 +1,6 @@
 import type { ConsumerOptions, GroupAssignor } from '@millrace/core/driver'
 
-/** A dynamic member of a group of its topic's name, for which nothing happens in rebalances. */
+/** A dynamic member of a group named after its topic, which does nothing in rebalances. */
 export function memberOptions(topic: string, assign: GroupAssignor['assign']): ConsumerOptions {
   return {
     groupId: topic,

@@ -38,7 +38,7 @@ describeKafka('membership', (brokers) => {
   })
 
   test(
-    'a group that is larger than a record of the broker fails with its size, and not silently for ever',
+    "a group that exceeds a broker's record size fails with its size, rather than retrying silently for ever",
     { timeout: 30_000 },
     async () => {
       const transport = await connect()
@@ -55,7 +55,7 @@ describeKafka('membership', (brokers) => {
   )
 
   test(
-    'a client of another kind that joins under the same protocol is assigned nothing and does no harm',
+    'a foreign client that joins under the same protocol gets no partitions and does no harm',
     { timeout: 30_000 },
     async () => {
       const transport = await connect()
@@ -99,7 +99,7 @@ describeKafka('membership', (brokers) => {
       })
       await foreign.connect()
       await foreign.subscribe({ topic })
-      // It cannot know what to do with what it is given: nothing.
+      // The foreign client would not know what to do with partitions, but it gets none.
       void foreign.run({ eachBatch: async () => {} }).catch(() => {})
       await eventually(() => changes.length > 1 && views.at(-1) === 2, {
         what: 'a rebalance with the foreign',
@@ -114,7 +114,7 @@ describeKafka('membership', (brokers) => {
   )
 
   test(
-    '100,000 numbered records on 2 topics of 8 partitions: members join and leave, none is missing, none comes twice',
+    'while members join and leave, none of 100,000 numbered records on 2 topics of 8 partitions is missing or repeated',
     { timeout: 90_000 },
     async () => {
       const transport = await connect()
@@ -230,7 +230,10 @@ interface MemberOptions {
   readonly instanceId?: string
 }
 
-/** Handles at once, commits in `onRevoke` and when it leaves, and not in between: so a lost commit shows as duplicates. */
+/**
+ * Handles records at once, and commits only in `onRevoke` and when it leaves, so that a lost commit shows as
+ * duplicates.
+ */
 class Member {
   readonly consumer: Consumer
   readonly owned = new Map<string, TopicPartition>()
@@ -318,7 +321,7 @@ class Member {
   }
 }
 
-/** Sticky: members keep what they hold, up to an even share. */
+/** Sticky: members keep their partitions, up to an even share. */
 const evenly: GroupAssignor = {
   name: 'evenly',
   assign: ({ members, partitions }) => {

@@ -13,7 +13,7 @@ import { memberOptions } from './member-options.fixture.ts'
 const clock = systemClock()
 const OPEN = { guard: (): void => {} }
 
-/** `tries`: every one, also those that are not worth a warning. */
+/** `tries` has every attempt, even those that cause no warning. */
 function recorder(): { readonly log: Logger; readonly warnings: string[]; readonly tries: string[] } {
   const warnings: string[] = []
   const tries: string[] = []
@@ -25,7 +25,7 @@ function recorder(): { readonly log: Logger; readonly warnings: string[]; readon
 }
 
 describe('no broker', () => {
-  test('connect gives up after its time with BROKER_UNREACHABLE; each try is in the log, one of them as a warning', async () => {
+  test('connect gives up after its time-out with BROKER_UNREACHABLE; each attempt is logged, one of them as a warning', async () => {
     const { log, warnings, tries } = recorder()
     const transport = createKafkaTransport({ brokers: ['127.0.0.1:1'], clientId: 'nobody' }, { clock, log })
     const startedMs = clock.monotonic()
@@ -53,7 +53,7 @@ describeOwnKafka('a broker that dies and comes back', {}, (kafka) => {
     return transport
   }
 
-  test('sending, reading, commits and membership go on by themselves', { timeout: 90_000 }, async () => {
+  test('sending, reading, commits and membership resume by themselves', { timeout: 90_000 }, async () => {
     const { log, warnings, tries } = recorder()
     const transport = await connect(log)
     const topic = 'survives'
@@ -100,17 +100,17 @@ describeOwnKafka('a broker that dies and comes back', {}, (kafka) => {
     expect(read.filter((value) => value === 'before')).toEqual(['before'])
     const [gone, ...more] = warnings.filter((text) => text.includes('cannot be reached'))
     expect(gone).toMatch(/^Kafka broker 127\.0\.0\.1:\d+ cannot be reached: .* Waiting: .+\.$/)
-    // One in ten seconds, whatever number of loops waits for the broker: it was not gone for half a minute.
+    // One line in ten seconds, however many loops wait for the broker, which was gone for less than half a minute.
     expect(more.length).toBeLessThan(3)
     expect(warnings.filter((text) => /is back after [\d.]+ m?s\.$/.test(text)).length).toBeLessThan(3)
-    // It may have forgotten the member.
+    // The broker may have forgotten the member.
     const ofBrokers = warnings.filter((text) => !text.startsWith('The group has gone on'))
     expect(ofBrokers.at(-1)).toMatch(/^Kafka broker 127\.0\.0\.1:\d+ is back after [\d.]+ m?s\.$/)
     expect(transport.brokers().map(({ isReachable }) => isReachable)).toEqual([true])
     await transport.close()
   })
 
-  test('a broker that takes requests and does not answer: they time out, and go on when it does', async () => {
+  test('requests to a broker that does not answer time out, and resume when it does', async () => {
     const { log, tries } = recorder()
     const transport = await connect(log, { requestTimeoutMs: 1_000, connectionTimeoutMs: 1_000 })
     const topic = 'frozen'
@@ -127,7 +127,7 @@ describeOwnKafka('a broker that dies and comes back', {}, (kafka) => {
     process.kill(broker, 'SIGSTOP')
     try {
       const sending = producer.send([record(topic, 'during')], OPEN)
-      // All that wait share the tries: the first one is of a request, the next ones of new connections.
+      // All waiting operations share the attempts: the first one is a request, the next ones are new connections.
       await eventually(() => tries.filter((text) => text.includes('timed out')).length >= 2, {
         what: 'requests to time out',
         limitMs: 20_000,
@@ -141,7 +141,7 @@ describeOwnKafka('a broker that dies and comes back', {}, (kafka) => {
     await transport.close()
   })
 
-  test('records that are damaged on the disk are not handed out: fetched again, then the reason', async () => {
+  test('records damaged on disk are not delivered: they are fetched again, and then an error', async () => {
     const { log, tries } = recorder()
     const transport = await connect(log)
     const topic = 'damaged'
@@ -196,7 +196,7 @@ describeOwnKafka('a broker that dies and comes back', {}, (kafka) => {
   })
 
   test(
-    'closing while the broker is gone takes no longer than allowed, and leaves nothing that keeps the process alive',
+    'closing without a broker ends within its limit, and leaves nothing that keeps the process alive',
     { timeout: 60_000 },
     async () => {
       const child = spawn(

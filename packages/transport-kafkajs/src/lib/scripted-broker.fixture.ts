@@ -5,7 +5,7 @@ import { APIS, type Api } from './wire/wire-request.ts'
 import { WireReader } from './wire/wire-reader.ts'
 import { WireWriter } from './wire/wire-writer.ts'
 
-/** Reads the body of a request and writes that of its answer; `'lost'` cuts the connection instead. */
+/** Reads the body of a request and writes that of its answer; `'lost'` closes the connection instead. */
 export type Answering = (request: WireReader, answer: WireWriter) => void | 'lost'
 
 export interface ScriptedBroker extends AsyncDisposable {
@@ -16,7 +16,7 @@ export interface ScriptedBroker extends AsyncDisposable {
 
 const SIZE_BYTES = 4
 
-/** A broker on a port of its own that says what a test has it say, in the bytes of Kafka's protocol. */
+/** A broker on its own port that gives a test's answers, in the bytes of Kafka's protocol. */
 export async function scriptedBroker(
   nodeId: number,
   script: Partial<Record<keyof typeof APIS, Answering>>,
@@ -32,7 +32,7 @@ export async function scriptedBroker(
   const server = createServer((socket) => {
     sockets.add(socket)
     let waiting = Buffer.alloc(0)
-    // A connection that a test cuts, or that ends with it, is not a failure of the broker.
+    // A connection that a test closes, or that ends with it, is not a failure of the broker.
     socket.on('error', () => socket.destroy()).on('close', () => sockets.delete(socket))
     socket.on('data', (bytes: Buffer) => {
       waiting = Buffer.concat([waiting, bytes])
@@ -103,7 +103,7 @@ export function answerMetadata(
   answer.int32(0).noTags()
 }
 
-/** The clock of the machine, whose sleeps are a hundred times as short. */
+/** The machine's clock, with sleeps that are a hundred times shorter. */
 export function impatientClock(): Clock {
   const clock = systemClock()
   return {

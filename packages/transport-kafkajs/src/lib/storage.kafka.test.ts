@@ -60,7 +60,7 @@ describeKafka('what lies in the log', (brokers) => {
     await Promise.all(open.splice(0).map((transport) => transport.close()))
   })
 
-  test('a batch that unpacks to too much ends reading with its offsets, or is delivered as broken', async () => {
+  test('a batch that unpacks beyond the limit ends reading with its offsets, or is delivered as broken', async () => {
     const transport = await connect('gzip', 100_000)
     const topic = await newTopic(transport, {})
     const producer = transport.producer()
@@ -98,7 +98,7 @@ describeKafka('what lies in the log', (brokers) => {
     await Promise.all([reader.close(), lenient.close()])
   })
 
-  test('a topic that is deleted and made again is not read on as if it were the same', async () => {
+  test('reading does not continue in a topic that was deleted and recreated', async () => {
     const transport = await connect()
     const admin = transport.admin()
     const topic = await newTopic(transport, {})
@@ -131,7 +131,7 @@ describeKafka('what lies in the log', (brokers) => {
     expect(read).toEqual([0, 1, 2])
   })
 
-  test('a transaction to a topic that was deleted is refused, and does not wait for it for ever', async () => {
+  test('a transaction to a deleted topic is refused, and does not wait for it for ever', async () => {
     const transport = await connect()
     const topic = await newTopic(transport, {})
     const producer = transport.transactionalProducer({ id: topic, timeoutMs: 10_000 })
@@ -157,9 +157,10 @@ describeKafka('what lies in the log', (brokers) => {
   describe.each(['gzip', 'snappy', 'lz4', 'zstd'] as const)('%s', (compression) => {
     const values = Array.from({ length: 2_000 }, (_, i) => `value ${i} ${'abc'.repeat(i % 40)}`)
 
-    test('is written as the broker understands it, and read', async () => {
+    test("is written in the broker's format, and read", async () => {
       const transport = await connect(compression)
-      // A topic with another compression makes the broker unpack and pack again: it would refuse what it cannot read.
+      // A topic with another compression makes the broker unpack and pack again, so it would refuse what it cannot
+      // read.
       const topic = await newTopic(transport, { 'compression.type': compression === 'gzip' ? 'lz4' : 'gzip' })
       const outcomes = await transport.producer().send(
         values.map((value) => record(topic, null, value)),
@@ -169,7 +170,7 @@ describeKafka('what lies in the log', (brokers) => {
       expect((await readAll(transport, topic)).records.map(({ value }) => value?.toString())).toEqual(values)
     })
 
-    test('is read as the broker writes it', async () => {
+    test("is read in the broker's format", async () => {
       const transport = await connect()
       const topic = await newTopic(transport, { 'compression.type': compression })
       await transport.producer().send(
@@ -180,7 +181,7 @@ describeKafka('what lies in the log', (brokers) => {
     })
   })
 
-  test('what compaction has left out is read over, up to the end', { timeout: 60_000 }, async () => {
+  test('reading skips compacted offsets, up to the end', { timeout: 60_000 }, async () => {
     const transport = await connect()
     const topic = await newTopic(transport, {
       'cleanup.policy': 'compact',
@@ -219,7 +220,7 @@ describeKafka('what lies in the log', (brokers) => {
     )
   })
 
-  test('records that kafkajs itself has sent are read, headers and all', async () => {
+  test('records that kafkajs has sent are read, including headers', async () => {
     const transport = await connect()
     const topic = await newTopic(transport, {})
     const producer = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING }).producer({ idempotent: true })

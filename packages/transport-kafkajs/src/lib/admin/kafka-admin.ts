@@ -32,14 +32,14 @@ import {
 import { offsetCommitRequest } from '../wire/requests/offsets.ts'
 import { SETTING_NAMES, topicSettings } from './topic-settings.ts'
 
-/** How long the controller may take over a request about topics, before it answers and is asked again. */
+/** How long the controller may work on a request about topics before it must answer and is asked again. */
 const TOPICS_TIMEOUT_MS = 10_000
 /**
- * How long brokers may take until created topics have leaders, and deleted ones are gone: each partition costs a broker
- * several flushes to its disk, which may take a second each while the disk is busy. As long as Java clients wait.
+ * How long brokers may take until created topics have leaders and deleted ones are gone. Each partition costs a broker
+ * several disk flushes, which may take a second each on a busy disk. Java clients wait as long.
  */
 const APPLIED_TIMEOUT_MS = 60_000
-/** How long the leader of a partition waits for its followers to delete what it has deleted. */
+/** How long the leader of a partition waits for its followers to delete the same records. */
 const FOLLOWERS_TIMEOUT_MS = 2_000
 const POLL_MS = 20
 
@@ -63,7 +63,7 @@ export class KafkaAdmin implements Admin {
   async topicSettings(names: readonly string[]): Promise<readonly TopicSettings[]> {
     const { view } = this.#context
     return this.#retrying('settings of topics could not be looked up', async () => {
-      // Only those that are there: Kafka would say of the others that they may not be seen, if not everything may.
+      // Only existing topics: if the app may not see everything, Kafka would report the others as denied.
       const replicas = new Map((await view.describe(names)).map((topic) => [topic.name, topic.replicas]))
       if (replicas.size === 0) return []
       const link = await view.anyLink()
@@ -146,7 +146,7 @@ export class KafkaAdmin implements Admin {
       await toLeaders({ view, links: this.#links }, left, async (link, list) => {
         guard()
         for (const answer of await link.send(deleteRecordsRequest(list, FOLLOWERS_TIMEOUT_MS))) {
-          // The leader has deleted, and followers that are slow or away come to it by themselves.
+          // The leader has deleted the records; followers that are slow or away catch up by themselves.
           if (answer.errorCode !== KafkaCode.requestTimedOut)
             checkCode(
               answer.errorCode,
@@ -173,14 +173,14 @@ export class KafkaAdmin implements Admin {
     const coordinator = this.#coordinator(groupId)
     await this.#retrying(`offsets of group "${groupId}" could not be committed`, async () => {
       await view.ensure([...new Set(offsets.map(({ topic }) => topic))])
-      // Kafka would set those of the others.
+      // Kafka would commit the offsets of the others.
       for (const partition of offsets) requirePartition(view, partition)
       const nobody = { groupId, generation: -1, memberId: '', instanceId: undefined }
       for (const { topic, partition, errorCode } of await coordinator.send(offsetCommitRequest(nobody, offsets))) {
         if (isMembershipLost(errorCode))
           throw new MillraceError(
             'GROUP_NOT_EMPTY',
-            `Group "${groupId}" has members: its offsets are theirs to commit.`,
+            `Group "${groupId}" has members, and only they may commit its offsets.`,
           )
         coordinator.check(
           errorCode,
@@ -230,13 +230,13 @@ export class KafkaAdmin implements Admin {
     }
   }
 
-  /** Also says that it is closed. */
+  /** Retries until it succeeds, and reports if the client is closed. */
   #retrying<T>(what: string, attempt: () => Promise<T>): Promise<T> {
     return retrying(this.#context.reconnects, what, this.#closing.signal, attempt)
   }
 }
 
-/** What is permanent first: the rest is tried again, with those that are done, which changes nothing. */
+/** Checks permanent errors first. The others are retried together with topics that are done, which is harmless. */
 function checkTopics(
   results: readonly TopicResult[],
   { done, was, right }: { readonly done: number; readonly was: string; readonly right: Right },

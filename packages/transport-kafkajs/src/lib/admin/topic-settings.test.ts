@@ -15,7 +15,7 @@ test.each([
   expect(settings({ 'cleanup.policy': policy })).toMatchObject({ name: 't', compacted, expires, replicas: 3 })
 })
 
-test('no limit is said as -1, or as a number that is as good as none', () => {
+test('an unlimited setting may be -1, or a number so large that it means the same', () => {
   expect(settings({ 'retention.ms': '-1', 'retention.bytes': '9223372036854775807' })).toMatchObject({
     retentionMs: undefined,
     retentionBytes: undefined,
@@ -26,7 +26,7 @@ test('no limit is said as -1, or as a number that is as good as none', () => {
   })
 })
 
-test('what the broker keeps to itself counts as its default', () => {
+test('a value that the broker withholds counts as its default', () => {
   expect(settings({})).toMatchObject({
     compacted: false,
     expires: true,

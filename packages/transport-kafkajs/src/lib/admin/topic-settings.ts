@@ -1,6 +1,6 @@
 import type { TopicSettings } from '@millrace/core/driver'
 
-/** What is asked for. */
+/** The settings that are requested. */
 export const SETTING_NAMES: readonly string[] = Object.freeze([
   'cleanup.policy',
   'retention.ms',
@@ -10,7 +10,7 @@ export const SETTING_NAMES: readonly string[] = Object.freeze([
   'min.insync.replicas',
 ])
 
-/** A topic's settings from what Kafka says of it. `replicas` is of the partition that has fewest. */
+/** Makes a topic's settings from Kafka's description. `replicas` is that of the partition with the fewest. */
 export function topicSettings(
   name: string,
   config: ReadonlyMap<string, string | null>,
@@ -31,7 +31,7 @@ export function topicSettings(
   }
 }
 
-/** Kafka writes -1 where there is no limit; people write the largest number there is. */
+/** Kafka writes -1 for no limit; people often write the largest possible number. */
 function bounded(value: number): number | undefined {
   return value < 0 || value > Number.MAX_SAFE_INTEGER ? undefined : value
 }

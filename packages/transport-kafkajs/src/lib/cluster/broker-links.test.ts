@@ -13,17 +13,17 @@ const versionsWith = (name: keyof typeof APIS, minVersion: number, maxVersion: n
   [APIS[name].key]: { minVersion, maxVersion },
 })
 
-test('a broker must take every request in the version that is sent', () => {
+test('a broker must support every request in the version that is sent', () => {
   expect(unsupportedBroker(versionsWith('fetch', 0, 20))).toBeUndefined()
   expect(unsupportedBroker(versionsWith('metadata', 0, 9))).toMatch(
     /Metadata request of version 10: Kafka 2\.8 or later/,
   )
-  expect(unsupportedBroker(versionsWith('produce', 9, 20))).toMatch(/takes Produce requests from version 9 on/)
+  expect(unsupportedBroker(versionsWith('produce', 9, 20))).toMatch(/supports Produce requests only from version 9 on/)
   expect(unsupportedBroker(null)).toMatch(/Kafka 2\.8 or later/)
 })
 
-test('an old broker is an error at once, not one to try again', async () => {
-  // Answers whatever is asked with the requests of Kafka 2.7, which had no topic ids.
+test('an old broker is an error at once, without a retry', async () => {
+  // Answers every ApiVersions request with the versions of Kafka 2.7, which had no topic ids.
   const server = createServer((socket) =>
     socket.on('data', (request) => {
       const body = new WireWriter().int32(request.readInt32BE(8)).int16(0)

@@ -20,12 +20,15 @@ export class BrokerLinks {
     this.#deps = deps
   }
 
-  /** Longest wait for an answer that needs no work: one broker that hangs must not keep the others from being asked. */
+  /**
+   * The longest wait for an answer that needs no work, so that one hanging broker does not keep others from being
+   * asked.
+   */
   get questionLimitMs(): number {
     return Math.min(this.#settings.requestTimeoutMs, QUESTION_LIMIT_MS)
   }
 
-  /** The link if it is open and usable: spares loops a promise. */
+  /** The link if it is open and usable; saves loops a promise. */
   ready(address: BrokerAddress): BrokerLink | undefined {
     const link = this.#open.get(addressText(address))
     return link?.usable === true ? link : undefined
@@ -97,12 +100,12 @@ function closedError(): MillraceError {
   return new MillraceError('CLOSED', 'The connection to Kafka is closed.')
 }
 
-/** What a broker says that it takes, by the key of the request. */
+/** The versions that a broker supports, by the key of the request. */
 export type BrokerVersions = Readonly<
   Record<number, { readonly minVersion: number; readonly maxVersion: number } | undefined>
 >
 
-/** Why this driver cannot speak with a broker, to follow its address; `undefined` when it can. */
+/** Why this driver cannot talk to a broker, as a text that follows its address; `undefined` if it can. */
 export function unsupportedBroker(versions: BrokerVersions | null): string | undefined {
   const range = ({ key }: Api): { readonly minVersion: number; readonly maxVersion: number } =>
     versions?.[key] ?? { minVersion: 0, maxVersion: -1 }
@@ -111,6 +114,6 @@ export function unsupportedBroker(versions: BrokerVersions | null): string | und
     return `has no ${tooOld.name} request of version ${tooOld.version}: Kafka 2.8 or later is needed`
   const tooNew = Object.values(APIS).find((api) => range(api).minVersion > api.version)
   if (tooNew !== undefined)
-    return `takes ${tooNew.name} requests from version ${range(tooNew).minVersion} on, and this release sends ${tooNew.version}`
+    return `supports ${tooNew.name} requests only from version ${range(tooNew).minVersion} on, and this release sends ${tooNew.version}`
   return undefined
 }

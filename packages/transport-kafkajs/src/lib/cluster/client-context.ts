@@ -17,12 +17,12 @@ export interface KafkaClientContext {
   readonly log: Logger
   readonly view: ClusterView
   readonly reconnects: Reconnects
-  /** Connections for short questions: metadata, offsets, coordinators. Nothing that waits long goes over them. */
+  /** Connections for short questions: metadata, offsets, coordinators. No request that waits long uses them. */
   readonly control: BrokerLinks
-  /** Connections of a client's own. */
+  /** Opens connections for one client only. */
   readonly openLinks: () => BrokerLinks
   /** Known after `connect`. */
   readonly codecs: () => CompressionCodecs
-  /** Takes a closed client off the list of what `Transport.close` closes. */
+  /** Removes a closed client from the clients that `Transport.close` closes. */
   readonly onClosed: (client: KafkaClient) => void
 }

@@ -10,11 +10,11 @@ export interface TopicView {
   readonly id: string
   /** Node id of each partition's leader; -1 while there is none. */
   readonly leaders: readonly number[]
-  /** Copies of the partition that has fewest. */
+  /** The number of replicas of the partition with the fewest. */
   readonly replicas: number
 }
 
-/** The cluster as it is asked: what is known of it, and the connections to ask over. */
+/** The cluster view with the connections over which the cluster is asked. */
 export interface ClusterAccess {
   readonly view: ClusterView
   readonly links: BrokerLinks
@@ -82,7 +82,7 @@ export class ClusterView {
     return this.#clock.monotonic() - this.#refreshedMs > ageMs
   }
 
-  /** Asks anew. Rejects when no broker can be reached. */
+  /** Requests the metadata. Rejects if no broker can be reached. */
   refresh(): Promise<void> {
     if (this.#running === undefined) {
       const run = this.#load().finally(() => {
@@ -91,7 +91,7 @@ export class ClusterView {
       this.#running = run
       return run
     }
-    // The request under way may lack what the caller wants, or have been sent before what the caller saw.
+    // The request under way may lack the caller's topics, or have been sent before what the caller saw.
     this.#queued ??= this.#running
       .catch(() => undefined)
       .then(() => {
@@ -101,7 +101,7 @@ export class ClusterView {
     return this.#queued
   }
 
-  /** Topics by name, or all, asked now. Those that do not exist are absent. */
+  /** Describes topics by name, or all, with a new request. Topics that do not exist are absent. */
   async describe(names: readonly string[] | undefined): Promise<readonly TopicView[]> {
     const metadata = await this.ask(metadataRequest(names))
     return metadata.topics.flatMap((topic) => {
@@ -112,8 +112,9 @@ export class ClusterView {
   }
 
   /**
-   * Partition counts, asked now and not remembered; topics that cannot be looked up are absent. The names may be those of
-   * a stranger in the group: one that cannot be a topic's must not stop the others, and later requests must not grow.
+   * Partition counts, requested now and not remembered; topics that cannot be looked up are absent. The names may come
+   * from a foreign member of the group: an impossible name must not spoil the answer for the others, and later requests
+   * must not grow.
    */
   async partitionCounts(names: readonly string[]): Promise<ReadonlyMap<string, number>> {
     const { topics } = await this.ask(metadataRequest(names))
@@ -124,7 +125,7 @@ export class ClusterView {
     )
   }
 
-  /** Any broker that answers. */
+  /** A link to any broker that can be reached. */
   async anyLink(): Promise<BrokerLink> {
     let failure: unknown
     const candidates = [...this.#nodes.values(), ...this.#seeds]
@@ -139,10 +140,14 @@ export class ClusterView {
     throw failure ?? new MillraceError('BROKER_UNREACHABLE', 'No broker is known.')
   }
 
-  /** A question that any broker answers, and at once: one that has not after a few seconds hangs, and another is asked. */
+  /**
+   * Asks a question that any broker answers at once. A broker that has not answered after a few seconds hangs, and
+   * another one is asked.
+   */
   async ask<T>(request: WireRequest<T>): Promise<T> {
     let failure: unknown
-    // A connection that was lost unnoticed fails on its first use: then another broker, or a new connection, may do.
+    // A connection that was lost unnoticed fails on its first use; then another broker, or a new connection, may
+    // succeed.
     for (let attempt = 0; attempt <= this.#seeds.length + this.#nodes.size; attempt++) {
       const link = await this.anyLink()
       try {

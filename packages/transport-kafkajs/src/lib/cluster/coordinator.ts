@@ -18,7 +18,7 @@ export class CoordinatorLink {
     this.#cluster = cluster
   }
 
-  /** One try. After a rejection the next call looks the coordinator up again. */
+  /** Sends once. After a rejection the next call looks the coordinator up again. */
   async send<T>(request: WireRequest<T>, timeoutMs?: number): Promise<T> {
     try {
       const link = await this.#link()
@@ -40,7 +40,7 @@ export class CoordinatorLink {
     this.#address = undefined
   }
 
-  /** `checkCode` for answers of the coordinator: looks it up again when the code says that it has moved. */
+  /** `checkCode` for answers of the coordinator. If the code says that it has moved, it is looked up again. */
   check(code: number, what: string, right: Right = 'Read'): void {
     try {
       checkCode(code, what, 'WORKER_FAILED', right)

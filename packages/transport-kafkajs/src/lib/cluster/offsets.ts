@@ -14,7 +14,10 @@ import { toLeaders } from './to-leaders.ts'
 
 type OffsetsContext = Pick<KafkaClientContext, 'clock' | 'view' | 'control' | 'reconnects'>
 
-/** First offset and end of partitions, asked of their leaders, two questions each. Rejects with `TOPIC_MISSING` or `PARTITION_MISSING`. */
+/**
+ * First offset and end of partitions, requested from their leaders with two questions each. Rejects with
+ * `TOPIC_MISSING` or `PARTITION_MISSING`.
+ */
 export async function partitionOffsets(
   context: OffsetsContext,
   partitions: readonly TopicPartition[],
@@ -31,7 +34,10 @@ export async function partitionOffsets(
   })
 }
 
-/** Where the first record is that is not older than `timestampMs`; the end where there is none. Rejects as `partitionOffsets` does. */
+/**
+ * The offset of the first record that is not older than `timestampMs`, or the end if there is none. Rejects as
+ * `partitionOffsets` does.
+ */
 export async function offsetsAt(
   context: OffsetsContext,
   partitions: readonly TopicPartition[],
@@ -50,10 +56,10 @@ export async function offsetsAt(
   })
 }
 
-/** What Kafka answers where no record is young enough. */
+/** Kafka's answer if no record is young enough. */
 const NONE = -1
 
-/** Whether every partition's leader answers for it already: one try, no wait, no warning. */
+/** Whether the leader of every partition already answers for it. One attempt, without a wait or a warning. */
 export async function areLed(context: OffsetsContext, partitions: readonly TopicPartition[]): Promise<boolean> {
   try {
     await context.view.refresh()
@@ -109,17 +115,19 @@ async function askLeaders(
 
 export interface CommittedQuestion {
   readonly groupId: string
-  /** All that the group has committed for `undefined`. */
+  /** `undefined` for everything that the group has committed. */
   readonly partitions: readonly TopicPartition[] | undefined
-  /** Wait out offsets that an open transaction has pending. */
+  /** Whether to wait for offsets that are pending in an open transaction. */
   readonly stable: boolean
 }
 
-/** A transaction that has just ended shows its offsets a few milliseconds later: nothing to warn of, at first. */
+/**
+ * A transaction that has just ended shows its offsets a few milliseconds later, so the first wait causes no warning.
+ */
 const UNSTABLE_WAIT_MS = 10
 const QUIET_TRIES = 30
 
-/** Committed offsets of a group, asked of its coordinator until it answers. */
+/** Committed offsets of a group. Asks its coordinator until it answers. */
 export async function committedOffsets(
   context: OffsetsContext,
   { groupId, partitions, stable }: CommittedQuestion,

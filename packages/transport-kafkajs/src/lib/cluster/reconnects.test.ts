@@ -4,7 +4,7 @@ import { Reconnects } from './reconnects.ts'
 
 const silent = { trying: (): void => {} }
 
-test('all that fail at once share one wait, one refresh and one report per try', async () => {
+test('operations that fail together share one wait, one refresh and one report per attempt', async () => {
   const clock = manualClock()
   const tries: string[] = []
   const health = { trying: (what: string, reason: string): void => void tries.push(`${what}: ${reason}`) }
@@ -21,7 +21,7 @@ test('all that fail at once share one wait, one refresh and one report per try',
   expect(tries).toEqual(['fetch: it broke.', 'fetch: still down.', 'fetch: still down.'])
 })
 
-test('waits grow while failures keep coming, and begin anew after a calm', async () => {
+test('waits grow while failures continue, and start over after a calm period', async () => {
   const clock = manualClock()
   const reconnects = new Reconnects({ refresh: async () => {} }, { clock, health: silent })
   const { signal } = new AbortController()
@@ -45,7 +45,7 @@ test('waits grow while failures keep coming, and begin anew after a calm', async
   expect(afterCalm).toBeLessThan(60)
 })
 
-test('a client that is closed does not wait on', async () => {
+test('a closed client stops waiting', async () => {
   const clock = manualClock()
   const reconnects = new Reconnects({ refresh: () => Promise.reject(new Error('down')) }, { clock, health: silent })
   const closing = new AbortController()

@@ -2,14 +2,14 @@ import { backoffMs, isMillraceError, raceAbort, toError, type Backoff, type Cloc
 import type { BrokerHealth } from '../kafkajs/broker-health.ts'
 import type { ClusterView } from './cluster-view.ts'
 
-/** Of all that tries again in this driver. */
+/** The backoff of all retries in this driver. */
 export const RETRY_BACKOFF: Backoff = { firstMs: 50, mostMs: 1_000 }
 
-/** Without a failure for so long, the next one counts as the first again. */
+/** After this time without a failure, the next one counts as the first again. */
 const CALM_MS = 5_000
 
 /**
- * The one reconnect loop of a transport. Whatever fails for a reason that passes waits here: all that fail at the same
+ * The one reconnect loop of a transport. Every operation that fails temporarily waits here; those that fail at the same
  * time share one wait and one metadata request. Never gives up by itself.
  */
 export class Reconnects {
@@ -37,8 +37,8 @@ export class Reconnects {
   }
 
   /**
-   * Resolves when trying again makes sense: after a wait that grows while failures keep coming, once a broker can be
-   * reached. Rejects with the signal's reason when that aborts. `what` says what failed.
+   * Resolves when a retry makes sense: after a wait that grows while failures continue, and once a broker can be
+   * reached. Rejects with the signal's reason if it aborts. `what` names the failed operation.
    */
   async wait(what: string, cause: string, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()

@@ -2,24 +2,27 @@ import { isMillraceError, toError, type ErrorCode } from '@millrace/core'
 import { isRetriable, kafkaError, kafkaErrorName, type Right } from '../errors/kafka-errors.ts'
 import type { Reconnects } from './reconnects.ts'
 
-/** A temporary failure: the attempt is made again after `Reconnects.wait`. Never leaves the driver. */
+/** A temporary failure: the operation is retried after `Reconnects.wait`. Never leaves the driver. */
 export class PassingError extends Error {
   override readonly name: string = 'PassingError'
 }
 
-/** Throws for an error code: `PassingError` when it is temporary, else the Millrace error it stands for. */
+/** Throws for an error code: a `PassingError` if it is temporary, otherwise the Millrace error for it. */
 export function checkCode(code: number, what: string, fallback: ErrorCode = 'WORKER_FAILED', right?: Right): void {
   if (code === 0) return
   if (isRetriable(code)) throw new PassingError(`Kafka answered ${kafkaErrorName(code)}.`)
   throw kafkaError(code, what, fallback, right)
 }
 
-/** True for what may succeed when tried again: lost connections (refused credentials too, once running) and `PassingError`. */
+/**
+ * True for failures that a retry may get past: lost connections (refused credentials too, once running) and
+ * `PassingError`.
+ */
 export function isPassing(error: unknown): boolean {
   return error instanceof PassingError || isMillraceError(error, 'BROKER_UNREACHABLE', 'AUTHENTICATION_FAILED')
 }
 
-/** What happened, for a warning: without the advice that goes with an error that is thrown. */
+/** The reason of a failure for a warning, without the advice of a thrown error. */
 export function reasonOf(error: unknown): string {
   return isMillraceError(error) ? error.detail : toError(error).message
 }

@@ -4,8 +4,9 @@ import type { ClusterAccess, ClusterView } from './cluster-view.ts'
 import { PassingError } from './retrying.ts'
 
 /**
- * Gives each broker the partitions that it leads, all brokers at once: one try. The view must know the topics. Rejects
- * with `TOPIC_MISSING`, `PARTITION_MISSING`, `PassingError` for a partition without a leader, and what `ask` rejects with.
+ * Gives each broker the partitions that it leads, all brokers concurrently, in one attempt. The view must know the
+ * topics. Rejects with `TOPIC_MISSING`, `PARTITION_MISSING`, with `PassingError` for a partition without a leader, and
+ * with the errors of `ask`.
  */
 export async function toLeaders<P extends TopicPartition>(
   { view, links }: ClusterAccess,
@@ -23,7 +24,7 @@ export async function toLeaders<P extends TopicPartition>(
   )
 }
 
-/** Throws `TOPIC_MISSING` or `PARTITION_MISSING` for a partition that the view says is not there. */
+/** Throws `TOPIC_MISSING` or `PARTITION_MISSING` for a partition that does not exist according to the view. */
 export function requirePartition(view: ClusterView, { topic, partition }: TopicPartition): void {
   const refusal = view.refusal(topic)
   if (refusal !== undefined) throw refusal

@@ -7,9 +7,12 @@ export type CompressionName = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
 /** Compresses and decompresses the record section of a batch, in the form Kafka expects (lz4: frames; snappy: raw blocks, framed by us). */
 export interface CompressionCodec {
   compress(data: Buffer): Buffer
-  /** Synchronous. `undefined` when it would unpack to more than `maxBytes`, which is found out before they are allocated. */
+  /**
+   * Synchronous. Returns `undefined` if the data would unpack to more than `maxBytes`, which is found before they are
+   * allocated.
+   */
   decompress(data: Buffer, maxBytes: number): Buffer | undefined
-  /** The same, off the event loop: for what is large. */
+  /** The same off the event loop, for large data. */
   decompressAside(data: Buffer, maxBytes: number): Promise<Buffer | undefined>
 }
 
@@ -45,7 +48,7 @@ export const gzipCodec: CompressionCodec = {
     }),
 }
 
-/** What zlib throws at `maxOutputLength`. */
+/** Recognizes zlib's error for `maxOutputLength`. */
 function isOverLimit(error: unknown): boolean {
   return error instanceof RangeError && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE'
 }

@@ -6,17 +6,17 @@ import { lz4Size, snappySize, type UnpackedSize, zstdSize } from './unpacked-siz
 
 const ZSTD_LEVEL = 3
 
-/** What a package offers, of which nothing can say how much it may unpack. */
+/** A codec as a package offers it, without a limit on what it unpacks. */
 export interface BareCodec {
   readonly compress: (data: Buffer) => unknown
   readonly decompress: (data: Buffer) => unknown
-  /** In a thread of the package. */
+  /** Decompresses in a thread of the package. */
   readonly decompressAside: (data: Buffer) => unknown
 }
 
 /**
- * The codecs that can be used here: gzip always, zstd where Node has it (22.15 and later), the others when the user has
- * installed their packages. A package that is not there is no error before a batch needs it.
+ * The codecs that can be used here: gzip always, zstd if Node has it (22.15 and later), the others if the user has
+ * installed their packages. A missing package is an error only when a batch needs it.
  */
 export async function installedCodecs(log: Logger): Promise<CompressionCodecs> {
   const nodeZstd = functionsOf(zlib, ['zstdCompressSync', 'zstdDecompressSync'])
@@ -35,11 +35,11 @@ export async function installedCodecs(log: Logger): Promise<CompressionCodecs> {
   }
 }
 
-/** Unpacks only what its frames show to be within the limit. */
+/** Unpacks only data whose frames show a size within the limit. */
 export function boundedCodec(bare: BareCodec, sizeOf: UnpackedSize): CompressionCodec {
   const fits = (data: Buffer, maxBytes: number): boolean => {
     const size = sizeOf(data)
-    if (size === undefined) throw new TypeError('The compressed data is not framed as its codec says.')
+    if (size === undefined) throw new TypeError('The compressed data does not have the frame format of its codec.')
     return size <= maxBytes
   }
   return {
@@ -64,7 +64,7 @@ async function load(
   }
 }
 
-/** Names of the functions that compress, decompress, and decompress with a promise; the last where there is one. */
+/** Names of the functions that compress, decompress, and decompress with a promise, if there is one. */
 function functionsOf(
   found: unknown,
   [compress, decompress, aside]: readonly [string, string, string?],

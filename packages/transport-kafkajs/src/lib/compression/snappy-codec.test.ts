@@ -16,7 +16,7 @@ const blocks = boundedCodec(
 )
 const codec = snappyCodec(blocks)
 
-test('gives back what went in, over several blocks too', async () => {
+test('decompresses to the original data, even over several blocks', async () => {
   await fc.assert(
     fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), fc.integer({ min: 0, max: 600 }), async (bytes, times) => {
       const data = Buffer.concat(Array.from({ length: times }, () => bytes))

@@ -13,14 +13,14 @@ const data = fc
   .map(([part, times, rest]) => Buffer.concat([...Array.from({ length: times }, () => part), rest]))
 
 const MB = 1 << 20
-/** The largest block of each codec: so much too large the answer may be. */
+/** The largest block of each codec, by which the answer may be too large. */
 const codecs: readonly (readonly [string, (data: Buffer) => Buffer, UnpackedSize, number])[] = [
   ['snappy', (bytes) => snappy.compressSync(bytes), snappySize, 0],
   ['lz4', (bytes) => Buffer.from(lz4.compressFrameSync(bytes)), lz4Size, 4 * MB],
   ['zstd', (bytes) => new Encoder(3).encodeSync(bytes), zstdSize, MB / 8],
 ]
 
-test.each(codecs)('%s: never less than what it unpacks to, and hardly more', (_name, compress, sizeOf, slack) => {
+test.each(codecs)('%s: never less than the unpacked size, and hardly more', (_name, compress, sizeOf, slack) => {
   fc.assert(
     fc.property(data, (bytes) => {
       const size = sizeOf(compress(bytes))
@@ -31,25 +31,28 @@ test.each(codecs)('%s: never less than what it unpacks to, and hardly more', (_n
   )
 })
 
-test.each(codecs)('%s: never more than that of a frame that was cut off, and no error', (_name, compress, sizeOf) => {
-  fc.assert(
-    fc.property(data, fc.double({ min: 0, max: 1, noNaN: true }), (bytes, share) => {
-      const packed = compress(bytes)
-      const size = sizeOf(packed.subarray(0, Math.floor(packed.length * share)))
-      if (size !== undefined) expect(size).toBeLessThanOrEqual(sizeOf(packed) ?? 0)
-    }),
-    { numRuns: 50 },
-  )
-})
+test.each(codecs)(
+  '%s: a truncated frame causes no error, and its size is never more than that of the whole frame',
+  (_name, compress, sizeOf) => {
+    fc.assert(
+      fc.property(data, fc.double({ min: 0, max: 1, noNaN: true }), (bytes, share) => {
+        const packed = compress(bytes)
+        const size = sizeOf(packed.subarray(0, Math.floor(packed.length * share)))
+        if (size !== undefined) expect(size).toBeLessThanOrEqual(sizeOf(packed) ?? 0)
+      }),
+      { numRuns: 50 },
+    )
+  },
+)
 
-test('two zstd frames and what may be skipped between them are counted together', () => {
+test('two zstd frames with a skippable frame between them are counted together', () => {
   const frame = new Encoder(3).encodeSync(Buffer.alloc(1000))
   const skipped = Buffer.from([0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3])
   const size = zstdSize(frame) ?? 0
   expect(zstdSize(Buffer.concat([frame, skipped, frame]))).toBe(2 * size)
 })
 
-test('a size that is claimed to be too large is refused before anything is unpacked', () => {
+test('a claimed size beyond the limit is refused before anything is unpacked', () => {
   const calls: number[] = []
   const bare = {
     compress: (bytes: Buffer) => bytes,
@@ -59,7 +62,7 @@ test('a size that is claimed to be too large is refused before anything is unpac
     },
     decompressAside: (bytes: Buffer) => bytes,
   }
-  // 4 GB in five bytes.
+  // A claim of 4 GB in five bytes.
   const bomb = Buffer.from([0xff, 0xff, 0xff, 0xff, 0x0f])
   expect(boundedCodec(bare, snappySize).decompress(bomb, 64 * MB)).toBeUndefined()
   expect(() => boundedCodec(bare, lz4Size).decompress(bomb, 64 * MB)).toThrow(/not framed/)

@@ -1,10 +1,10 @@
 /**
- * The most bytes that compressed data can unpack to, read from its frames without unpacking anything: for codecs that
- * allocate what a frame claims. `undefined` when the data is not framed as it should be.
+ * The most bytes to which compressed data can unpack, read from its frames without unpacking: for codecs that allocate
+ * what a frame claims. `undefined` if the data does not have the expected frames.
  */
 export type UnpackedSize = (data: Buffer) => number | undefined
 
-/** Of a raw snappy block: it begins with its length. */
+/** The size of a raw snappy block, which begins with its length. */
 export function snappySize(data: Buffer): number | undefined {
   let length = 0
   for (let at = 0; at < 5; at++) {
@@ -22,10 +22,10 @@ const LZ4_CONTENT_SIZE = 0x08
 const LZ4_CONTENT_CHECKSUM = 0x04
 const LZ4_DICTIONARY = 0x01
 const LZ4_RAW = 0x8000_0000
-/** A byte of a block says at most "255 more". */
+/** A byte of a block extends a match by at most 255 bytes. */
 const LZ4_BEST_RATIO = 255
 
-/** Of LZ4 frames: their blocks, each as large as the frame allows. */
+/** The size of LZ4 frames: the sum of their blocks, each as large as the frame allows. */
 export function lz4Size(data: Buffer): number | undefined {
   let size = 0
   let at = 0
@@ -59,7 +59,9 @@ const RLE = 1
 const RESERVED = 3
 const COMPRESSED = 2
 
-/** Of Zstandard frames: the size that they claim, else their blocks, each as large as it can be. */
+/**
+ * The size of Zstandard frames: the size that they claim, or otherwise the sum of their blocks, each at its largest.
+ */
 export function zstdSize(data: Buffer): number | undefined {
   let size = 0
   let at = 0
@@ -96,7 +98,7 @@ export function zstdSize(data: Buffer): number | undefined {
   return size
 }
 
-/** Two bytes count from 256. Of eight, what no number holds exactly is too large anyway. */
+/** A claim of two bytes counts from 256. A claim of eight bytes beyond the safe integers is too large anyway. */
 function readClaim(data: Buffer, at: number, bytes: number): number {
   if (bytes === 8) return data.readUInt32LE(at) + data.readUInt32LE(at + 4) * 2 ** 32
   return data.readUIntLE(at, bytes) + (bytes === 2 ? 256 : 0)

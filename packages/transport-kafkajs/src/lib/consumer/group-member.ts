@@ -8,7 +8,10 @@ import { GroupSession, type SessionEnd } from './group-session.ts'
 import { joinGroup, leaveGroup, type JoinResult, type MemberContext } from './join-leave.ts'
 import { OwnedPartitions } from './owned-partitions.ts'
 
-/** Refusals in a row before the group counts as too large: members send less data when joins fail. */
+/**
+ * How many refusals in a row mean that the group is too large. Members send less data when joins fail, so the first
+ * ones do not count.
+ */
 const MOST_REFUSALS = 6
 
 type Joined = Extract<JoinResult, { readonly kind: 'joined' }>
@@ -28,19 +31,19 @@ export class KafkaMember {
   #memberId = ''
   #joinNumber = 0
   #session: GroupSession | undefined
-  /** The same, or the last one while there is none. */
+  /** The current session, or the last one if there is none. */
   #latestSession: GroupSession | undefined
-  /** While the member is between two generations; commits wait for it. */
+  /** Set while the member is between two generations; commits wait for it. */
   #joining: Deferred<void> | undefined
 
   constructor(context: MemberContext, fetcher: PartitionFetcher) {
     this.#context = context
     this.#fetcher = fetcher
-    // Nobody may be waiting for it when it fails; `batches` throws too.
+    // Handled here, because nobody may be waiting when it fails; `batches` throws too.
     this.#started.promise.catch(() => undefined)
   }
 
-  /** Settles when the first `onAssign` has, or when that can never be. */
+  /** Settles when the first `onAssign` has, or when there can be none any more. */
   get started(): Promise<void> {
     return this.#started.promise
   }
@@ -50,7 +53,7 @@ export class KafkaMember {
     return this.#latestSession?.lastHeartbeatMs ?? -Infinity
   }
 
-  /** Runs until the signal aborts or an error is permanent; the fetcher's batches throw that one. */
+  /** Runs until the signal aborts or an error is permanent, which the fetcher's batches then throw. */
   async run(): Promise<void> {
     const { signal } = this.#context
     try {
@@ -72,7 +75,7 @@ export class KafkaMember {
     }
   }
 
-  /** The generation it is in, waited for while it is between two; `undefined` when it is in none. */
+  /** The current generation, awaited while the member is between two; `undefined` if it is in none. */
   async session(): Promise<GroupSession | undefined> {
     while (this.#joining !== undefined) await raceAbort(this.#joining.promise, this.#context.signal)
     return this.#session
@@ -90,7 +93,7 @@ export class KafkaMember {
     await this.#sayGoodbye()
   }
 
-  /** Forgets that it has something to leave. */
+  /** Forgets the membership, so that `leave` does nothing. */
   forget(): void {
     this.#memberId = ''
   }
@@ -134,11 +137,11 @@ export class KafkaMember {
       signal.throwIfAborted()
       try {
         const result = await joinGroup(this.#context, this.#memberId, this.#joinNumber)
-        // A member that is closed has left, and its join is refused for that.
+        // The join of a closed member is refused, because it has left.
         signal.throwIfAborted()
         if (result.kind === 'joined') return result
         if (result.kind === 'again') {
-          // A first id changes nothing; a round that ended without us may have.
+          // Getting a first member id changes nothing, but a round may have ended without this member.
           if (this.#memberId === result.memberId) this.owned.mayHaveMissed()
           this.#memberId = result.memberId
         } else if (result.kind === 'refused') {
@@ -180,7 +183,7 @@ export class KafkaMember {
     )
   }
 
-  /** Lets the worker finish its events in flight while heartbeats go on. */
+  /** Lets the worker finish its events in flight while heartbeats continue. */
   async #drain(session: GroupSession): Promise<Lost | undefined> {
     const { clock, log, signal } = this.#context
     const { rebalanceTimeoutMs, groupId, listener } = this.#context.options
@@ -195,11 +198,12 @@ export class KafkaMember {
     return undefined
   }
 
-  /** Membership is gone: everything is lost, and the next join is that of a new member. */
+  /** The membership is gone: everything is lost, and the next join is that of a new member. */
   async #lose({ code }: Lost): Promise<void> {
     const { clock, log, options } = this.#context
     const wasMember = this.owned.isMember
-    // Silence of more than a session means that this process or the broker stood still; less, that the broker forgot.
+    // A silence longer than the session means that this process or the broker was suspended; a shorter one, that the
+    // broker has forgotten the member.
     const silentMs = Math.round(clock.monotonic() - this.lastHeartbeatMs)
     const { groupId, sessionTimeoutMs } = options
     if (wasMember)
@@ -242,22 +246,22 @@ function tooLarge(groupId: string, bytes: number): MillraceError {
   )
 }
 
-/** Calls of a listener: one at a time, even when one of them is late, except for the news that all is lost. */
+/** Calls a listener one call at a time, even if a call is late, except for the news that everything is lost. */
 class ListenerCalls {
   #tail: Promise<unknown> = Promise.resolve()
 
-  /** Calls when the calls before are through; after one that was rejected it is rejected too, and does not call. */
+  /** Calls when earlier calls are done. If one of those was rejected, this one is rejected too, without a call. */
   notify(call: () => Promise<void>): Promise<void> {
     return this.#called(this.#tail.then(call))
   }
 
-  /** Calls now, also while the listener still drains: it must not go on with what it has lost. */
+  /** Calls now, even while the listener still drains, because it must not continue with lost partitions. */
   notifyAtOnce(call: () => Promise<void>): Promise<void> {
     return this.#called(call())
   }
 
   #called(called: Promise<void>): Promise<void> {
-    // The caller sees a rejection. When the consumer is closed, no caller is left.
+    // The caller sees a rejection; when the consumer is closed, there is no caller left.
     called.catch(() => undefined)
     this.#tail = Promise.all([this.#tail, called])
     this.#tail.catch(() => undefined)

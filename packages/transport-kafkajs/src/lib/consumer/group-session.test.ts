@@ -14,7 +14,7 @@ import { GroupSession } from './group-session.ts'
 const NOT_COORDINATOR = 16
 const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 
-test('a coordinator that says it is none is looked up again: the next heartbeat goes to the new one', async () => {
+test('a coordinator that denies being one is looked up again, and the next heartbeat goes to the new one', async () => {
   const brokers: ScriptedBroker[] = []
   const heard = { old: 0, new: 0 }
   let moved = false
@@ -66,7 +66,7 @@ test('a coordinator that says it is none is looked up again: the next heartbeat 
     const { lastHeartbeatMs } = session
     await eventually(() => heard.new > 0, { what: 'a heartbeat at the new coordinator', limitMs: 5_000 })
     await eventually(() => session.lastHeartbeatMs > lastHeartbeatMs, { what: 'it to count' })
-    // One that was under way, and the one that was told.
+    // One heartbeat that was under way, and the one that got the answer.
     expect(heard.old - before).toBeLessThanOrEqual(2)
   } finally {
     closing.abort(new Error('The test is over.'))

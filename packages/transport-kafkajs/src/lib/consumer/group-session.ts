@@ -8,16 +8,17 @@ import { fencedInstance, type MemberContext } from './join-leave.ts'
 export type SessionEnd =
   /** The group rebalances: drain and join again. */
   | { readonly kind: 'rebalance' }
-  /** The group has gone on without this member, as the coordinator said with this code. */
+  /** The group has gone on without this member; the coordinator answered with this code. */
   | { readonly kind: 'lost'; readonly code: number }
-  /** It will not recover. */
+  /** The session cannot recover. */
   | { readonly kind: 'failed'; readonly error: Error }
 
 const REBALANCE = KafkaCode.rebalanceInProgress
 
 /**
- * A member in one generation: heartbeats on a timer of their own, also while the member drains, until `stop`. The first
- * heartbeat that says so ends it; heartbeats continue after a rebalance was announced, because they still count.
+ * A member in one generation. Heartbeats run on their own timer, also while the member drains, until `stop`. The first
+ * heartbeat answer that ends the generation ends the session; after a rebalance was announced heartbeats continue,
+ * because they still count.
  */
 export class GroupSession {
   readonly membership: MemberGeneration
@@ -27,7 +28,7 @@ export class GroupSession {
   readonly #stopping = new AbortController()
   #lastHeartbeatMs: number
 
-  /** Counts as heard at `joinedMs`. */
+  /** Joining at `joinedMs` counts as the first heartbeat. */
   constructor(membership: MemberGeneration, joinedMs: number, context: MemberContext) {
     this.membership = membership
     this.#lastHeartbeatMs = joinedMs
@@ -35,12 +36,12 @@ export class GroupSession {
     void this.#beat()
   }
 
-  /** Resolves when the generation is over for this member, in whatever way. */
+  /** Resolves when the generation is over for this member, for any reason. */
   get ended(): Promise<SessionEnd> {
     return this.#end.promise
   }
 
-  /** Resolves only when membership is gone: what still matters while the member drains. */
+  /** Resolves only when membership is gone, which still matters while the member drains. */
   get lost(): Promise<SessionEnd> {
     return this.#lost.promise
   }
@@ -50,12 +51,12 @@ export class GroupSession {
     return this.#lastHeartbeatMs
   }
 
-  /** Asks for a rebalance from this side. */
+  /** Requests a rebalance. */
   rejoin(): void {
     this.#end.resolve({ kind: 'rebalance' })
   }
 
-  /** Ends the session for a code that a commit was answered with. */
+  /** Ends the session because a commit was answered with this code. */
   endFor(code: number): void {
     if (code === REBALANCE) this.#end.resolve({ kind: 'rebalance' })
     else if (code === KafkaCode.fencedInstanceId) this.#over({ kind: 'failed', error: fencedInstance(this.membership) })
@@ -67,7 +68,7 @@ export class GroupSession {
       })
   }
 
-  /** No more heartbeats. */
+  /** Stops heartbeats. */
   stop(): void {
     this.#stopping.abort()
   }
@@ -109,7 +110,10 @@ export class GroupSession {
     }
   }
 
-  /** Gives the answer's code, or in words why there is none: the connection was lost, or the broker silent for a whole session. */
+  /**
+   * Returns the code of the answer, or says why there is none: the connection was lost, or the broker was silent for a
+   * whole session.
+   */
   async #send(): Promise<number | string> {
     const { clock, coordinator, options } = this.#context
     const limit = clock.schedule(options.sessionTimeoutMs, () => coordinator.drop())

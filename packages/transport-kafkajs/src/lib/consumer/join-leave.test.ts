@@ -10,7 +10,7 @@ const partitions = [
 ]
 const ASSIGNMENT = encodeAssignment({ partitions, groupData: Buffer.from('group'), ownData: Buffer.from('own') })
 
-test('an assignment that another client has made of other bytes is read, or an error that names the group', () => {
+test('an assignment with bytes of another client is either decoded, or an error that names the group', () => {
   expect(readAssignment(ASSIGNMENT, 'shop')).toMatchObject({ partitions })
   const byte = fc.tuple(fc.nat(ASSIGNMENT.length - 1), fc.nat(255))
   fc.assert(

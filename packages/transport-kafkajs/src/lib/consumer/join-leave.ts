@@ -32,19 +32,19 @@ export type JoinResult =
       readonly assignment: MemberAssignment
       readonly syncSentMs: number
     }
-  /** Try at once with this member id: the broker gave us one, or wants another round. */
+  /** Join again at once with this member id: the broker has assigned it, or wants another round. */
   | { readonly kind: 'again'; readonly memberId: string }
-  /** The broker could not keep what this leader gave out: so many bytes for all members together. */
+  /** The broker could not store the assignments of this leader: their size in bytes for all members together. */
   | { readonly kind: 'refused'; readonly memberId: string; readonly bytes: number }
-  /** The broker does not know the member any more, and says so with this code. */
+  /** The broker no longer knows the member, and answers with this code. */
   | { readonly kind: 'lost'; readonly code: number }
 
-/** The answer comes when every member has joined; a little more than the longest drain. */
+/** The answer arrives when every member has joined, so the limit is a little more than the longest drain. */
 const ANSWER_SLACK_MS = 5_000
 
 /**
- * One round of JoinGroup and SyncGroup. The member that the broker makes the leader runs the assignor for all. Throws
- * `PassingError` for what is worth another try, and Millrace's errors for the rest.
+ * One round of JoinGroup and SyncGroup. The leader that the broker chooses runs the assignor for all members. Throws
+ * `PassingError` if a retry makes sense, and Millrace errors otherwise.
  */
 export async function joinGroup(context: MemberContext, memberId: string, joinNumber: number): Promise<JoinResult> {
   const { options, coordinator } = context
@@ -62,9 +62,9 @@ export async function joinGroup(context: MemberContext, memberId: string, joinNu
   const assignments = joined.leaderId === joined.memberId ? await assignAll(joined, context) : []
   const syncSentMs = context.clock.monotonic()
   const synced = await coordinator.send(syncGroupRequest(membership, assignments))
-  // Yet another member came or went before this round was through.
+  // Another member joined or left before this round was complete.
   if (synced.errorCode === KafkaCode.rebalanceInProgress) return { kind: 'again', memberId: joined.memberId }
-  // That is how brokers answer when the record of a group is larger than they take.
+  // Brokers answer like this if the record of a group exceeds their limit.
   if (synced.errorCode === KafkaCode.unknownServerError && assignments.length > 0)
     return { kind: 'refused', memberId: joined.memberId, bytes: bytesOf(joined, assignments) }
   const syncRefusal = refused(synced.errorCode, membership, context)
@@ -102,7 +102,7 @@ async function assignAll(
   ])
 }
 
-/** Any client may join a group under the name of its protocol: one that does not speak it subscribes to nothing. */
+/** Any client may join a group under its protocol name: one with unreadable data subscribes to nothing. */
 function subscriptionOf(metadata: Buffer): MemberSubscription {
   try {
     return decodeSubscription(metadata)
@@ -111,7 +111,7 @@ function subscriptionOf(metadata: Buffer): MemberSubscription {
   }
 }
 
-/** Whoever leads the group has made it, also a client that does not speak the protocol. */
+/** The leader of the group has made it, which may be a client that does not know the protocol. */
 export function readAssignment(bytes: Buffer, groupId: string): MemberAssignment {
   try {
     return decodeAssignment(bytes)
@@ -124,7 +124,7 @@ export function readAssignment(bytes: Buffer, groupId: string): MemberAssignment
   }
 }
 
-/** What a broker keeps of a group in one record. */
+/** The size of what a broker stores of a group in one record. */
 function bytesOf({ members }: JoinedGroup, assignments: readonly (readonly [string, Buffer])[]): number {
   return (
     members.reduce((sum, { memberId, metadata }) => sum + memberId.length + metadata.length, 0) +
@@ -145,7 +145,7 @@ function runAssignor<T>(assign: () => T, groupId: string): T {
 const LEAVE_LIMIT_MS = 3_000
 
 /**
- * Leaves over a connection of its own: on the member's, the request would wait behind a JoinGroup. A static member
+ * Leaves over a separate connection, because on the member's the request would wait behind a JoinGroup. A static member
  * leaves too, unless it is closed with `leave: false`.
  */
 export async function leaveGroup(
@@ -156,12 +156,17 @@ export async function leaveGroup(
   const left = coordinator.send(leaveGroupRequest({ groupId, generation: -1, memberId, instanceId })).then(
     () => undefined,
     (error: unknown) =>
-      log.debug({ groupId, error: toError(error).message }, 'The group could not be left: it will notice by itself.'),
+      log.debug(
+        { groupId, error: toError(error).message },
+        'The group could not be left; it will remove the member after the session time-out.',
+      ),
   )
   await withinLimit(clock, LEAVE_LIMIT_MS, left)
 }
 
-/** Two running processes with one instance id would fence each other for ever: the earlier one gives up for good. */
+/**
+ * Two running processes with one instance id would fence each other for ever, so the earlier one gives up permanently.
+ */
 export function fencedInstance({ groupId, instanceId }: MemberGeneration): MillraceError {
   return new MillraceError(
     'INSTANCE_TAKEN',

@@ -14,7 +14,7 @@ const OFFSET = { topic: 't', partition: 0, offset: 5, metadata: '' }
 
 test.each([
   {
-    what: 'is refused when the partition was lost meanwhile and is back two generations later',
+    what: 'is refused if the partition was lost meanwhile and is back two generations later',
     rounds: [
       [2, 1],
       [3, 0, 1],
@@ -22,7 +22,7 @@ test.each([
     outcome: 'NOT_ASSIGNED',
   },
   {
-    what: 'is refused when a generation was missed, though the partition is there',
+    what: 'is refused if a generation was missed, although the partition is still assigned',
     rounds: [[3, 0, 1]],
     outcome: 'NOT_ASSIGNED',
   },
@@ -58,7 +58,7 @@ test.each([
   },
 )
 
-test('a member that is thrown out while it drains hears of it at once, and of the next generation when it has drained', async () => {
+test('a member that is removed while it drains is notified at once, and of the next generation after the drain', async () => {
   const draining = deferred<void>()
   const { broker, consumer, told } = await follow(
     [
@@ -90,7 +90,7 @@ test('a member that is thrown out while it drains hears of it at once, and of th
   await consumer.close()
 })
 
-test('a member counts as heard of from when its join or heartbeat was sent, not from when the answer came', async () => {
+test('the session of a member counts from when its join or heartbeat was sent, not from the answer', async () => {
   const { broker, consumer, round } = await follow([
     [1, 0],
     [2, 0],
@@ -113,7 +113,7 @@ test('a member counts as heard of from when its join or heartbeat was sent, not 
   const beats: number[] = []
   broker.on('Heartbeat', async () => {
     beats.push(clock.monotonic())
-    // Only the first one is answered.
+    // Only the first heartbeat is answered.
     await (beats.length === 1 ? beaten.promise : deferred<void>().promise)
     return code(0)
   })

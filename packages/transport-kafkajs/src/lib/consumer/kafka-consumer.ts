@@ -12,8 +12,8 @@ import { isMembershipLost, KafkaCode } from '../errors/kafka-errors.ts'
 import { offsetCommitRequest } from '../wire/requests/offsets.ts'
 
 /**
- * A consumer with membership of its own (`KafkaMember`) instead of kafkajs's runner, and fetches of its own
- * (`PartitionFetcher`), which run over other connections than the group's requests.
+ * A consumer with its own membership (`KafkaMember`) instead of kafkajs's runner, and its own fetches
+ * (`PartitionFetcher`), which use other connections than the group's requests.
  */
 export class KafkaConsumer implements Consumer {
   readonly #options: ConsumerOptions
@@ -96,7 +96,7 @@ export class KafkaConsumer implements Consumer {
     this.#member.rejoin()
   }
 
-  /** Closes without leaving the group, as a process does that dies. */
+  /** Closes without leaving the group, like a process that dies. */
   abandon(): void {
     this.#member.forget()
     this.#groupLinks.close()
@@ -104,7 +104,7 @@ export class KafkaConsumer implements Consumer {
   }
 
   close({ leave = true }: { readonly leave?: boolean } = {}): Promise<void> {
-    // Nobody could come back for a dynamic member.
+    // No process could resume the membership of a dynamic member.
     if (!leave && this.#options.instanceId !== undefined) this.#member.forget()
     this.#closed ??= this.#close()
     return this.#closed
@@ -119,9 +119,10 @@ export class KafkaConsumer implements Consumer {
   }
 
   /**
-   * Commits in whatever generation the member is when its turn comes, as long as it has owned the partitions throughout:
-   * a commit that waited for a rebalance holds for partitions that were kept, and not for those that were lost and are
-   * back. Kafka accepts commits of partitions that the member does not own, so that is checked here.
+   * Commits in the generation that is current when the commit is sent, if the member has owned the partitions
+   * throughout. A commit that waited for a rebalance is valid for partitions that were kept, and not for those that
+   * were lost and are back. This is checked here, because Kafka accepts commits of partitions that the member does not
+   * own.
    */
   async #commit(offsets: readonly CommitOffset[]): Promise<void> {
     const { groupId } = this.#options
@@ -138,7 +139,7 @@ export class KafkaConsumer implements Consumer {
       if (foreign !== undefined)
         throw new MillraceError(
           'NOT_ASSIGNED',
-          `${partitionKey(foreign)} is not assigned to this member of group "${groupId}", or was not all the time since the commit began.`,
+          `${partitionKey(foreign)} is not assigned to this member of group "${groupId}", or was not throughout the commit.`,
         )
       const results = await coordinator.send(offsetCommitRequest(session.membership, offsets))
       const failed = results.find(({ errorCode }) => errorCode !== KafkaCode.ok)

@@ -9,7 +9,7 @@ const at = (...numbers: readonly number[]): { readonly topic: string; readonly p
 const epochs = (owned: OwnedPartitions): readonly (number | undefined)[] =>
   [0, 1, 2].map((partition) => owned.epochOf({ topic: 't', partition }))
 
-test('from one generation to the next what stays is kept in its epoch, and what comes back begins another one', () => {
+test('partitions that stay over a generation keep their epoch, and those that return begin another one', () => {
   const owned = new OwnedPartitions()
   expect(owned.assign(1, at(0, 1))).toEqual({ lost: [], kept: [], gained: at(0, 1) })
   const before = epochs(owned)
@@ -29,7 +29,7 @@ test.each([
       return 2
     },
   ],
-] as const)('%s: nothing is kept, and every partition is in another epoch', (_what, next) => {
+] as const)('%s: nothing is kept, and every partition begins another epoch', (_what, next) => {
   const owned = new OwnedPartitions()
   owned.assign(1, at(0, 1))
   const [first, second] = epochs(owned)
@@ -38,7 +38,7 @@ test.each([
   expect(epochs(owned)).not.toContain(second)
 })
 
-test('a member that was thrown out owns nothing, and begins anew', () => {
+test('a member that was removed from the group owns nothing, and starts over', () => {
   const owned = new OwnedPartitions()
   owned.assign(7, at(0))
   const [epoch] = epochs(owned)

@@ -3,38 +3,38 @@ import { assignmentChange, type PartitionChange } from '@millrace/core/driver'
 
 const NOTHING: readonly TopicPartition[] = []
 
-/** What a member owns, over its generations, and since when without a break. */
+/** The partitions that a member owns over its generations, and since when without a break. */
 export class OwnedPartitions {
   #partitions = NOTHING
   #epochs: ReadonlyMap<string, number> = new Map()
-  /** Of the last gain. */
+  /** The epoch of the last gain. */
   #epoch = 0
   #generation: number | undefined
   /** False when a generation may have passed without this member. */
   #continuous = true
   #isMember = false
 
-  /** From the first assignment until `drop`. */
+  /** True from the first assignment until `drop`. */
   get isMember(): boolean {
     return this.#isMember
   }
 
   /**
-   * Tells one time of owning a partition from another: another number after each loss, however soon it is back.
-   * `undefined` while it is not owned.
+   * Distinguishes periods of owning a partition: the number changes after each loss, even a short one. `undefined`
+   * while the partition is not owned.
    */
   epochOf(partition: TopicPartition): number | undefined {
     return this.#epochs.get(partitionKey(partition))
   }
 
-  /** A generation may have passed without this member: in the next one nothing counts as kept. */
+  /** Notes that a generation may have passed without this member: in the next one nothing counts as kept. */
   mayHaveMissed(): void {
     this.#continuous = false
   }
 
-  /** The member has joined. */
+  /** Called when the member has joined. */
   assign(generation: number, partitions: readonly TopicPartition[]): PartitionChange {
-    // A static member is not thrown out of a round that it misses: another may have had its partitions in between.
+    // A static member stays in a round that it misses, and another member may have had its partitions in between.
     if (this.#generation !== undefined && generation > this.#generation + 1) this.#continuous = false
     this.#generation = generation
     const change = this.#continuous
@@ -47,7 +47,10 @@ export class OwnedPartitions {
     return change
   }
 
-  /** MemberGeneration is gone: everything is lost, and the next assignment is that of a new member. Gives what was owned. */
+  /**
+   * Called when the membership is gone: everything is lost, and the next assignment is that of a new member. Returns
+   * what was owned.
+   */
   drop(): readonly TopicPartition[] {
     const lost = this.#partitions
     this.#generation = undefined

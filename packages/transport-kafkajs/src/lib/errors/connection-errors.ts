@@ -1,10 +1,10 @@
 import { MillraceError, toError } from '@millrace/core'
 
-/** Why TLS fails, by the codes of Node and OpenSSL, with the setting to check. The first match counts. */
+/** Why TLS fails, by the error codes of Node and OpenSSL, with the setting to check. The first match counts. */
 const TLS_TROUBLE: readonly (readonly [code: RegExp, what: string])[] = [
   [
     /^ERR_TLS_CERT_ALTNAME_INVALID|HOSTNAME_MISMATCH/,
-    'its certificate is for other names; connect by one of them, or give one as kafka.ssl.servername',
+    'its certificate has other names; connect by one of them, or set kafka.ssl.servername to one',
   ],
   [/^CERT_(HAS_EXPIRED|NOT_YET_VALID)/, 'its certificate is not valid today'],
   [
@@ -13,14 +13,14 @@ const TLS_TROUBLE: readonly (readonly [code: RegExp, what: string])[] = [
   ],
   [
     /^ERR_SSL_.*(CERTIFICATE_REQUIRED|BAD_CERTIFICATE|UNKNOWN_CA|CERTIFICATE_UNKNOWN|HANDSHAKE_FAILURE)/,
-    'it asks for a certificate of this client that it knows: kafka.ssl.cert and kafka.ssl.key',
+    'it requires a client certificate that it trusts: kafka.ssl.cert and kafka.ssl.key',
   ],
   [/^ERR_SSL_|^ERR_TLS_|^ERR_OSSL_|^EPROTO$/, 'TLS failed; see kafka.ssl, and whether that port speaks TLS at all'],
 ]
 
 /**
- * An error of kafkajs or of a socket as the error the driver throws: `AUTHENTICATION_FAILED` when credentials or
- * certificates were refused, else `BROKER_UNREACHABLE`, which the driver's loops take for a reason to try again.
+ * Converts an error of kafkajs or of a socket: to `AUTHENTICATION_FAILED` if credentials or certificates were refused,
+ * otherwise to `BROKER_UNREACHABLE`, after which the driver's loops retry.
  */
 export function connectionError(thrown: unknown, address: string): MillraceError {
   if (thrown instanceof MillraceError) return thrown
@@ -42,7 +42,10 @@ export function connectionError(thrown: unknown, address: string): MillraceError
   return new MillraceError('BROKER_UNREACHABLE', `${address}: ${said}.`, { cause: error })
 }
 
-/** The same for a connection that was being opened: one that ends before it was any use may be of the wrong kind. */
+/**
+ * The same for a connection that was being opened: if it ends before it could be used, the address may be of the wrong
+ * kind.
+ */
 export function openingError(thrown: unknown, address: string, tls: boolean): MillraceError {
   const error = connectionError(thrown, address)
   if (error.code !== 'BROKER_UNREACHABLE' || !wasClosedByPeer(error.cause)) return error
@@ -52,7 +55,7 @@ export function openingError(thrown: unknown, address: string, tls: boolean): Mi
   return new MillraceError('BROKER_UNREACHABLE', `${error.detail} ${advice}`, { cause: error.cause })
 }
 
-/** True when a peer accepted the connection and closed it; false when none answered, or it stays silent. */
+/** True if a peer accepted the connection and closed it; false if none answered, or it stays silent. */
 function wasClosedByPeer(error: unknown): boolean {
   const isSilent = error instanceof Error && error.name === 'KafkaJSRequestTimeoutError'
   return !isSilent && !/^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT)$/.test(codeOf(error))

@@ -17,14 +17,14 @@ test('permanent codes become errors of Millrace that name what Kafka answered', 
   })
 })
 
-test('what passes and what loses membership', () => {
+test('codes that are temporary, and codes that lose membership', () => {
   expect([5, 6, 14, 15, 16, 51, 88].every(isRetriable)).toBe(true)
   expect([0, 10, 22, 47, 9999].some(isRetriable)).toBe(false)
   expect([22, 25, 82].every(isMembershipLost)).toBe(true)
   expect(isMembershipLost(27)).toBe(false)
 })
 
-test('connections: credentials and certificates are another error than a broker that is away', () => {
+test('refused credentials and certificates give another error than an unreachable broker', () => {
   const coded = (code: string): Error => Object.assign(new Error(`failed with ${code}`), { code })
   expect(connectionError(coded('ECONNREFUSED'), 'a:1')).toMatchObject({
     code: 'BROKER_UNREACHABLE',
@@ -49,7 +49,7 @@ test('connections: credentials and certificates are another error than a broker 
   ).toMatchObject({ code: 'AUTHENTICATION_FAILED', detail: 'a:1 refused the login (kafka.sasl): no.' })
 })
 
-test('a connection that ends while it is opened may be of the wrong kind; one that was refused is not', () => {
+test('a connection that ends while it is opened suggests the wrong kind of port; a refused one does not', () => {
   expect(openingError(new Error('Closed connection'), 'a:1', false).detail).toContain('turn kafka.ssl on')
   expect(openingError(new Error('Closed connection'), 'a:1', true).detail).toContain('turn kafka.ssl off')
   const refused = Object.assign(new Error('no'), { code: 'ECONNREFUSED' })
@@ -58,7 +58,7 @@ test('a connection that ends while it is opened may be of the wrong kind; one th
   expect(openingError(silent, 'a:1', false).detail).toBe('a:1: timed out.')
 })
 
-test('a refusal for a missing right names it, and on what', () => {
+test('a refusal for a missing right names the right and the resource', () => {
   const detail = (code: number): string => kafkaError(code, 'No.', 'WORKER_FAILED', 'Read').detail
   expect(detail(29)).toBe(
     'No. Kafka answered TOPIC_AUTHORIZATION_FAILED. The user of the app needs the right Read on the topic.',

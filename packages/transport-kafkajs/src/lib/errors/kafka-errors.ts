@@ -2,7 +2,7 @@ import { MillraceError, type ErrorCode } from '@millrace/core'
 
 /**
  * What to do about an error code of Kafka:
- * - `retry`: passes by itself, or once the metadata is refreshed;
+ * - `retry`: temporary, or solved by refreshed metadata;
  * - `lost`: the group has gone on without this member;
  * - any other: a permanent error of Millrace.
  */
@@ -13,7 +13,7 @@ interface KafkaError {
   readonly remedy: Remedy
 }
 
-/** Every code the driver can meet, in one place. Codes that are absent are permanent. */
+/** Every code that the driver can meet, in one place. Codes that are absent are permanent. */
 const KAFKA_ERRORS: ReadonlyMap<number, KafkaError> = new Map<number, KafkaError>([
   [-1, { name: 'UNKNOWN_SERVER_ERROR', remedy: 'retry' }],
   [1, { name: 'OFFSET_OUT_OF_RANGE', remedy: 'OFFSET_OUT_OF_RANGE' }],
@@ -121,7 +121,7 @@ export function isMembershipLost(code: number): boolean {
 /** OUT_OF_ORDER_SEQUENCE_NUMBER, DUPLICATE_SEQUENCE_NUMBER, INVALID_TXN_STATE, TRANSACTION_COORDINATOR_FENCED, UNKNOWN_PRODUCER_ID, TRANSACTION_ABORTABLE. */
 const LOST_TRANSACTION: ReadonlySet<number> = new Set([45, 46, 48, 52, 59, 120])
 
-/** Its transactional producer cannot go on. */
+/** Whether a transactional producer cannot continue after this code. */
 export function endsTransactions(code: number): boolean {
   return KAFKA_ERRORS.get(code)?.remedy === 'PRODUCER_FENCED' || LOST_TRANSACTION.has(code)
 }
@@ -129,7 +129,7 @@ export function endsTransactions(code: number): boolean {
 /** OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH, INVALID_PRODUCER_ID_MAPPING, UNKNOWN_PRODUCER_ID. */
 const END_OF_NUMBERS: ReadonlySet<number> = new Set([45, 47, 49, 59])
 
-/** Outside of transactions: the partition takes the batch when the producer numbers its batches anew. */
+/** Whether the partition accepts a batch again once the producer numbers its batches anew, outside of transactions. */
 export function endsNumbers(code: number): boolean {
   return END_OF_NUMBERS.has(code)
 }
@@ -137,7 +137,7 @@ export function endsNumbers(code: number): boolean {
 /** A right of Kafka's authorizer, as `kafka-acls` names it. */
 export type Right = 'Read' | 'Write' | 'Describe' | 'Create' | 'Delete' | 'DescribeConfigs'
 
-/** On what the right is missing. */
+/** The kind of resource on which the right is missing. */
 const REFUSED_ON: ReadonlyMap<number, string> = new Map([
   [29, 'topic'],
   [30, 'group'],
@@ -145,8 +145,8 @@ const REFUSED_ON: ReadonlyMap<number, string> = new Map([
 ])
 
 /**
- * A permanent code, as an error; `fallback` for codes without an entry. `what` says what was tried, as a sentence, and
- * `right` what that takes where an authorizer is on.
+ * Converts a permanent code to an error; `fallback` is for codes without an entry. `what` says what was tried, as a
+ * sentence. `right` is the right that it needs if the broker has an authorizer.
  */
 export function kafkaError(
   code: number,
@@ -157,7 +157,7 @@ export function kafkaError(
   const remedy = KAFKA_ERRORS.get(code)?.remedy ?? fallback
   const known = remedy === 'retry' ? fallback : remedy === 'lost' ? 'MEMBER_FENCED' : remedy
   const on = REFUSED_ON.get(code)
-  const also = right === 'Describe' ? ', which Read and Write give too' : ''
+  const also = right === 'Describe' ? ', which Read and Write imply' : ''
   const advice =
     right === undefined || on === undefined ? '' : ` The user of the app needs the right ${right} on the ${on}${also}.`
   return new MillraceError(known, `${what} Kafka answered ${kafkaErrorName(code)}.${advice}`)

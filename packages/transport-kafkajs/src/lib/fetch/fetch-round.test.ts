@@ -40,7 +40,7 @@ const given: fc.Arbitrary<readonly Given[]> = fc
     }),
   )
 
-test('every partition that can be fetched is, from its leader, unless that is busy or something of it waits', () => {
+test('every partition that can be fetched is fetched from its leader, unless the leader is busy or its last answer waits', () => {
   fc.assert(
     fc.property(given, fc.uniqueArray(fc.integer({ min: -1, max: 3 })), (list, busy) => {
       const fetching = new Set(busy)
@@ -65,7 +65,7 @@ test('every partition that can be fetched is, from its leader, unless that is bu
   )
 })
 
-test('with brokers that answer in turn, each partition comes first on its broker, also when others come and go', () => {
+test('if brokers answer in turn, each partition comes first on its broker at some point, even when others come and go', () => {
   const partitions = Array.from({ length: 8 }, (_, partition) => newPosition({ topic: 't', partition }))
   for (const position of partitions) position.active = true
   const firsts = new Map<number, number[]>([0, 1].map((leader) => [leader, []]))
@@ -106,20 +106,20 @@ describe('an answer without records', () => {
 })
 
 describe('an answer with records', () => {
-  test('ends at the last stable offset for those who read committed records, else at the high watermark', () => {
+  test('ends at the last stable offset for read-committed, otherwise at the high watermark', () => {
     const data = batch('a', 'b')
     const ends = { highWatermark: 9, lastStableOffset: 4 }
     expect(read({ data, ...ends }, { isolation: 'read-committed' })).toMatchObject({ kind: 'data', endOffset: 4 })
     expect(read({ data, ...ends }, { isolation: 'read-uncommitted' })).toMatchObject({ kind: 'data', endOffset: 9 })
   })
 
-  test('is decoded from the position on, without what its transactions have aborted', () => {
+  test('is decoded from the position on, without aborted records', () => {
     const answer = read({ data: batch('a', 'b') }, { position: 1 })
     if (answer.kind !== 'data') throw new Error('There is no data.')
     expect(answer.set.next()).toMatchObject({ nextOffset: 2, bytes: 1, records: [{ offset: 1 }] })
     const aborted = read({ data: batch('a', 'b'), aborted: [{ producerId: -1, firstOffset: 0 }] })
     if (aborted.kind !== 'data') throw new Error('There is no data.')
-    // Not in a transaction, so not aborted with one.
+    // This batch is outside of transactions, so it is not aborted with one.
     expect(aborted.set.next()).toMatchObject({ nextOffset: 2, bytes: 2 })
   })
 })

@@ -6,12 +6,13 @@ import { RecordSet, type RecordSetOptions } from '../wire/record-set.ts'
 import type { FetchedPartition } from '../wire/requests/fetch.ts'
 
 /**
- * Which brokers to ask now, and for which partitions. A broker is left alone while it has not answered, and while
+ * Plans which brokers to ask now, and for which partitions. A broker is skipped while its answer is pending, and while
  * anything of its last answer waits to be taken. So at most one answer per broker is held, and fetching continues while
- * the last batch is being processed. Partitions without a leader come under the leader that they have, -1.
+ * the last batch is processed. Partitions without a leader are listed under leader -1.
  *
- * A broker fills its answer in the order of the request. So what has gone without records for longest comes first, by
- * each partition's own mark: a rotation shared by brokers that answer in turn would show each of them every other turn.
+ * A broker fills its answer in the order of the request. So the partition that has had no records for longest comes
+ * first, by a mark of its own. A rotation shared by brokers that answer in turn would show each of them only every
+ * other turn.
  */
 export function planFetches(
   positions: Iterable<Position>,
@@ -38,7 +39,7 @@ export function planFetches(
   return wanted
 }
 
-/** What a broker's answer for a partition means to its reader. */
+/** The meaning of a broker's answer about a partition for its reader. */
 export type Answer =
   /** Something to decode, and the end of the log under this isolation. */
   | { readonly kind: 'data'; readonly set: RecordSet; readonly endOffset: number }
@@ -47,14 +48,14 @@ export type Answer =
   | { readonly kind: 'out of range' }
   /** The broker does not know the partition. */
   | { readonly kind: 'unknown' }
-  /** Passes by itself, or once the metadata is refreshed. */
+  /** A temporary failure, or one that refreshed metadata solves. */
   | { readonly kind: 'trouble'; readonly why: string }
 
 export interface ReadAnswerOptions extends Omit<RecordSetOptions, 'position' | 'aborted'> {
   readonly isolation: Isolation
 }
 
-/** Throws a permanent error, naming topic, partition and offset. Nothing is decoded yet. */
+/** Throws a permanent error that names topic, partition and offset. Nothing is decoded yet. */
 export function readAnswer(answer: FetchedPartition, position: number, options: ReadAnswerOptions): Answer {
   const { topic, partition, errorCode } = answer
   if (errorCode === KafkaCode.offsetOutOfRange) return { kind: 'out of range' }
@@ -71,12 +72,13 @@ export function readAnswer(answer: FetchedPartition, position: number, options: 
 }
 
 /**
- * The bytes of one partition, without the rest of the answer that they came in: a few unfinished records of a slow
- * partition would keep the memory of all others that were fetched with them. Copied only where they are less than half.
+ * The bytes of one partition, without the rest of their answer: otherwise a few unfinished records of a slow partition
+ * would keep the memory of everything fetched with them. Copied only if they are less than half of the answer.
  */
 export function ownBytes(data: Buffer): Buffer {
   if (data.length * 2 >= data.buffer.byteLength) return data
-  // Of its own: Node takes small buffers from a pool, of which one would keep all (64 kB since Node 24).
+  // Allocated outside of Node's pool for small buffers, because one of those would keep the whole pool (64 kB since
+  // Node 24).
   const own = Buffer.allocUnsafeSlow(data.length)
   data.copy(own)
   return own

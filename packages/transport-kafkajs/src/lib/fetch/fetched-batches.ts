@@ -3,28 +3,28 @@ import type { BrokenBatches } from '@millrace/core/driver'
 import type { Decoded, UnreadableBatch } from '../wire/record-set.ts'
 import type { FetchedSet, Position } from './position.ts'
 
-/** What the batches need of the fetcher. */
+/** The fetcher, as the batches see it. */
 interface Fetching {
-  /** A batch is waited for, or was taken: it is time to fetch more. */
+  /** Called when a reader waits for a batch or has taken one, and more should be fetched. */
   fetchMore(): void
-  /** What came does not match its checksum, and may be whole when it is fetched again. */
+  /** Called when fetched data does not match its checksum. It may be intact when it is fetched again. */
   fetchAgain(position: Position, why: string): void
 }
 
-/** A batch that is damaged in so many fetches is damaged on the broker. */
+/** A batch that is damaged in this many fetches is damaged on the broker. */
 const DAMAGED_UNTIL_FAILED = 3
 
 /**
- * What was fetched, as an async iterable of batches, to be iterated once. Nothing is fetched before a batch is asked for, and
- * only what is delivered next is decoded: of one partition at a time, a stretch at a time, so that what a fetch unpacks
- * to is never in memory all at once.
+ * Fetched data as an async iterable of batches, to be iterated once. Nothing is fetched before a batch is asked for,
+ * and only the batches that are delivered next are decoded, of one partition at a time and a part at a time. So the
+ * unpacked contents of a fetch are never in memory all at once.
  */
 export class FetchedBatches implements AsyncIterable<RecordBatch>, AsyncIterator<RecordBatch, undefined> {
   readonly #fetching: Fetching
   readonly #brokenBatches: BrokenBatches
-  /** Positions with something to deliver, the next one first. */
+  /** Positions with data to deliver, the next one first. */
   readonly #ready: Position[] = []
-  /** Something large is being unpacked: what comes next waits for it. */
+  /** A large batch is being unpacked, and later ones wait for it. */
   #unpacking = false
   #waiting: Deferred<IteratorResult<RecordBatch, undefined>> | undefined
   #failure: Error | undefined
@@ -66,7 +66,7 @@ export class FetchedBatches implements AsyncIterable<RecordBatch>, AsyncIterator
     return Promise.resolve({ value: undefined, done: true })
   }
 
-  /** Something has come, or may be fetched now: delivers a batch to the waiting reader. */
+  /** Called when data has arrived, or may be fetched now. Delivers a batch to the waiting reader. */
   wake(): void {
     if (this.#waiting === undefined) return
     const batch = this.#take()
@@ -93,18 +93,18 @@ export class FetchedBatches implements AsyncIterable<RecordBatch>, AsyncIterator
     this.#waiting = undefined
   }
 
-  /** Something of it can be delivered. */
+  /** Called when data of a position can be delivered. */
   add(position: Position): void {
     if (!this.#ready.includes(position)) this.#ready.push(position)
   }
 
-  /** The next batch that is there. What cannot be read ends reading, unless broken batches are delivered. */
+  /** The next available batch. An unreadable one ends reading, unless broken batches are delivered. */
   #take(): RecordBatch | undefined {
     if (this.#unpacking) return undefined
     try {
       for (let position = this.#ready.shift(); position !== undefined; position = this.#ready.shift()) {
         const { fetched } = position
-        // Paused, sought or given away since: `add` puts a paused one back.
+        // The position may have been paused, moved or removed since. `add` puts a paused one back.
         if (fetched === undefined || position.paused || position.removed) continue
         const decoded = fetched.decoded ?? fetched.set.next()
         if (decoded instanceof Promise) {
@@ -136,7 +136,10 @@ export class FetchedBatches implements AsyncIterable<RecordBatch>, AsyncIterator
     this.wake()
   }
 
-  /** Moves the position on. `undefined` when there is nothing new, or it must be fetched again. Throws a permanent error. */
+  /**
+   * Moves the position on. `undefined` if there is nothing new, or the data must be fetched again. Throws a permanent
+   * error.
+   */
   #batchOf(position: Position, decoded: Decoded, endOffset: number): RecordBatch | undefined {
     const { topic, partition, offset } = position
     if (decoded.kind === 'records') {
@@ -162,7 +165,7 @@ export class FetchedBatches implements AsyncIterable<RecordBatch>, AsyncIterator
   }
 }
 
-/** The error with the place that it is about. */
+/** Adds the location to the error. */
 function located({ topic, partition }: TopicPartition, { error, firstOffset, nextOffset }: UnreadableBatch): Error {
   const last = (nextOffset ?? firstOffset) - 1
   const where = last > firstOffset ? `offsets ${firstOffset} to ${last}` : `offset ${firstOffset}`

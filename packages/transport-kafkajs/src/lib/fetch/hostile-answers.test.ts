@@ -9,7 +9,7 @@ import { readStrictly } from '../wire/strict-batches.fixture.ts'
 import { WireWriter } from '../wire/wire-writer.ts'
 
 const ATTACKS = Number(process.env['MILLRACE_ATTACK'] ?? 60)
-/** With `MILLRACE_ATTACK_SEED` the same once more. */
+/** `MILLRACE_ATTACK_SEED` repeats a run. */
 const SEED = Number(process.env['MILLRACE_ATTACK_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
 const TOPIC = 't'
 const END = 16
@@ -30,7 +30,7 @@ function answerOf({ data, aborted }: Omit<HostileFetch, 'position'>): Buffer {
   return answer.bytes()
 }
 
-/** A broker of one partition, and a reader of it. What is in `hostile` is answered first; from then on what is right. */
+/** A broker of one partition, and a reader of it. The answers in `hostile` come first; all later ones are right. */
 async function setUp() {
   const codecs = await installedCodecs(log)
   const hostile: Buffer[] = []
@@ -68,7 +68,7 @@ async function setUp() {
 
 type Site = Awaited<ReturnType<typeof setUp>>
 
-/** Offsets and values up to the end of the log, or what ended reading. */
+/** Offsets and values up to the end of the log, or the error that ended reading. */
 async function readAll({ transport }: Site, position: number): Promise<readonly string[] | Error> {
   const reader = transport.reader({ isolation: 'read-committed' })
   const limit = setTimeout(() => void reader.close(), 10_000)
@@ -94,7 +94,7 @@ function valuesOf(fetched: HostileFetch, codecs: Site['codecs']): readonly strin
 }
 
 test(
-  `${ATTACKS} answers with hostile batches: each is read as it is, or the error names topic, partition and offset; seed ${SEED}`,
+  `each of ${ATTACKS} answers with hostile batches is read correctly, or the error names topic, partition and offset; seed ${SEED}`,
   { timeout: 300_000 },
   async () => {
     await using site = await setUp()
@@ -123,7 +123,7 @@ test(
         continue
       }
       if (right.wrong === undefined) continue
-      // What was damaged was fetched again, and what was whole before it is not read twice.
+      // Damaged data was fetched again, and intact records before it are not read twice.
       mended++
       const before = valuesOf(fetched, site.codecs)
       expect(read.slice(0, before.length), what).toEqual(before)
@@ -144,7 +144,7 @@ test('batches that stay damaged end reading after three fetches, and name topic,
   })
 })
 
-test('a broker that answers again and again with what is before the position ends reading', async () => {
+test('a broker that keeps answering with records before the position ends reading', async () => {
   await using site = await setUp()
   const stale = peacefulFetch(0, site.codecs)
   for (let i = 0; i < 9; i++) site.hostile.push(answerOf({ ...stale, data: stale.data.subarray(0, 100) }))
@@ -157,7 +157,7 @@ test('a broker that answers again and again with what is before the position end
 })
 
 test(
-  `${ATTACKS} answers of which any byte may differ: reading goes on over another connection, or names what it cannot read`,
+  `after each of ${ATTACKS} answers with a changed byte, reading continues over another connection or names what it cannot read`,
   { timeout: 300_000 },
   async () => {
     await using site = await setUp()
@@ -181,7 +181,7 @@ test(
         expect(isMillraceError(read), what).toBe(true)
         expect(read.message, what).toMatch(/(?:Partition |Topic ")t"?(?:\/0| partition 0)/)
       }
-      // The list of aborted transactions is under no checksum.
+      // No checksum covers the list of aborted transactions.
       else expect(right, what).toEqual(expect.arrayContaining(read.filter((one) => !/^[67]=/.test(one))))
     }
   },

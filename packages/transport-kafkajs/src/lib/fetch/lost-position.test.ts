@@ -8,13 +8,13 @@ const view = (id: string | undefined, refusal?: MillraceError): Parameters<typeo
   refusal: () => refusal,
 })
 
-test('a topic with another id is another topic; one that is out of sight for a moment is not', () => {
+test('a topic with another id is another topic; one that is missing for a moment is not', () => {
   const position = newPosition({ topic: 't', partition: 0 })
   for (const id of [undefined, 'a', 'a', undefined, 'a']) requireSameTopic(position, view(id))
   expect(() => requireSameTopic(position, view('b'))).toThrow(/TOPIC_MISSING.*"t" was deleted and created again/)
 })
 
-test('a topic that stays away is missing, one that may not be looked at is refused at once', () => {
+test('a topic that stays absent is missing, and one without access is refused at once', () => {
   const position = newPosition({ topic: 't', partition: 0 })
   for (let look = 0; look < 10; look++) countMissing([position], view(undefined))
   countMissing([position], view('a'))

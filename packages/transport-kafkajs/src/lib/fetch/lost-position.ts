@@ -7,10 +7,10 @@ import type { Position } from './position.ts'
 import type { ClusterView } from '../cluster/cluster-view.ts'
 
 /**
- * What the topic has instead of a position that its leader would not read at. A leader has all that was ever given out to
- * readers, unless records were lost: so a position that is in range again, when it is asked, has other records behind it
- * now, and all that is known of the end is that it was before. A topic that was created again has other offsets too: that is
- * `TOPIC_MISSING`.
+ * The bounds that the topic has when its leader refuses to read at a position. A leader has everything that readers
+ * ever got, unless records were lost. So if the position is in range again when the bounds are requested, it now has
+ * other records, and all that is known of the log's end is that it was before the position. A topic that was created
+ * again also has other offsets: that is `TOPIC_MISSING`.
  */
 export async function findRange(
   position: Position,
@@ -29,7 +29,7 @@ export async function findRange(
   return { topic, partition, position: offset, beginning, end: isGrown ? offset - 1 : end }
 }
 
-/** For clients that cannot go on elsewhere. */
+/** Throws for clients that cannot continue elsewhere. */
 export function throwOutOfRange({ topic, partition, position, beginning, end }: LostPosition): never {
   throw new MillraceError(
     'OFFSET_OUT_OF_RANGE',
@@ -42,7 +42,7 @@ const LOOKUPS_UNTIL_MISSING = 10
 
 type TopicLookup = Pick<ClusterView, 'topic' | 'refusal'>
 
-/** Throws `TOPIC_MISSING` for a topic that was created again: its offsets are those of other records. */
+/** Throws `TOPIC_MISSING` for a topic that was created again, because its offsets belong to other records. */
 export function requireSameTopic(position: Position, view: TopicLookup): void {
   const id = view.topic(position.topic)?.id
   position.topicId ??= id
@@ -53,7 +53,10 @@ export function requireSameTopic(position: Position, view: TopicLookup): void {
     )
 }
 
-/** Counts a lookup that did not show where to read these. Throws when their topic stays away, or access is refused. */
+/**
+ * Counts a lookup that did not show where to read these positions. Throws if their topic stays absent, or access is
+ * refused.
+ */
 export function countMissing(positions: readonly Position[], view: TopicLookup): void {
   for (const position of positions) {
     if (view.topic(position.topic) !== undefined) continue

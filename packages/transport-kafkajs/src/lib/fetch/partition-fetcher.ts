@@ -13,7 +13,10 @@ export interface FetcherOptions {
   readonly isolation: Isolation
   readonly maxPartitionBytes: number
   readonly brokenBatches: BrokenBatches
-  /** A position is not in its topic. Nothing of the partition is fetched until `seek`; what this throws is permanent. */
+  /**
+   * Called if a position is not in its topic. The partition is not fetched until `seek`. An error thrown here is
+   * permanent.
+   */
   readonly onOutOfRange: (lost: LostPosition) => void
 }
 
@@ -26,9 +29,9 @@ interface Trouble {
 }
 
 /**
- * Fetches any number of partitions and delivers what came, batch by batch: `planFetches` says what to ask which broker,
- * `readAnswer` what the answer means, `FetchedBatches` decodes and delivers it. A paused partition keeps what
- * was fetched of it and is left out of requests.
+ * Fetches any number of partitions and delivers their batches: `planFetches` decides what to ask of which broker,
+ * `readAnswer` interprets the answer, `FetchedBatches` decodes and delivers. A paused partition keeps its fetched data
+ * and is left out of requests.
  */
 export class PartitionFetcher {
   readonly #options: FetcherOptions
@@ -71,7 +74,7 @@ export class PartitionFetcher {
     return this.#positions.has(partitionKey(partition))
   }
 
-  /** Drops what was fetched and continues at `offset`. Ignored for partitions that are not known. */
+  /** Drops fetched data and continues at `offset`. Ignored for unknown partitions. */
   seek(partition: TopicPartition, offset: number): void {
     const position = this.#positions.get(partitionKey(partition))
     if (position === undefined) return
@@ -82,7 +85,7 @@ export class PartitionFetcher {
     this.#batches.wake()
   }
 
-  /** Silent until `seek`, and not paused then. */
+  /** Stops partitions until `seek`, which also resumes them. */
   stop(partitions: readonly TopicPartition[]): void {
     for (const position of this.#known(partitions)) {
       position.active = false
@@ -90,7 +93,7 @@ export class PartitionFetcher {
       position.version++
       position.fetched = undefined
     }
-    // What it held may have been all that kept its broker from being asked.
+    // The dropped data may have been the only reason why its broker was not asked.
     this.#batches.wake()
   }
 
@@ -123,7 +126,7 @@ export class PartitionFetcher {
     this.#links.close()
   }
 
-  /** After a while: what was damaged on its way is whole then. */
+  /** Fetches again after a while, because data that was damaged in transit is intact then. */
   async fetchAgain(position: Position, why: string): Promise<void> {
     const { version } = position
     const { reconnects } = this.#context
@@ -149,7 +152,7 @@ export class PartitionFetcher {
     return partitions.flatMap((partition) => this.#positions.get(partitionKey(partition)) ?? [])
   }
 
-  /** One request and its answer, and a wait when there was trouble. */
+  /** One request and its answer, followed by a wait if it failed temporarily. */
   async #fetch(leader: number, positions: readonly Position[]): Promise<void> {
     const { reconnects } = this.#context
     const signal = this.#signal
@@ -179,7 +182,7 @@ export class PartitionFetcher {
     let trouble: Trouble | undefined
     for (const answer of answers) {
       const position = this.#positions.get(partitionKey(answer))
-      // Sought or given away since.
+      // The position may have been moved or removed since.
       if (position === undefined || versions.get(position) !== position.version) continue
       trouble = this.#absorb(position, answer) ?? trouble
     }
@@ -228,7 +231,7 @@ export class PartitionFetcher {
     this.#batches.wake()
   }
 
-  /** Partitions without a leader are mostly those of topics that have not been looked up yet. */
+  /** Partitions without a leader mostly belong to topics that have not been looked up yet. */
   async #lookUp(positions: readonly Position[]): Promise<Trouble | undefined> {
     const { view } = this.#context
     try {

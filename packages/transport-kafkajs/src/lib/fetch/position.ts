@@ -1,38 +1,38 @@
 import type { TopicPartition } from '@millrace/core'
 import type { Decoded, RecordSet } from '../wire/record-set.ts'
 
-/** What was fetched of a partition and has not all been delivered. */
+/** Fetched data of a partition that is not completely delivered. */
 export interface FetchedSet {
   readonly set: RecordSet
   readonly endOffset: number
-  /** The next stretch of it, where that had to be waited for. */
+  /** The next part of it, if it had to be unpacked asynchronously. */
   decoded: Decoded | undefined
 }
 
-/** A partition being read, and how far. */
+/** A partition that is read, and how far. */
 export interface Position extends TopicPartition {
-  /** Next offset to fetch. */
+  /** The next offset to fetch. */
   offset: number
-  /** False until the first `seek`, and again when the position turned out to be out of range. */
+  /** False until the first `seek`, and again if the position turns out to be out of range. */
   active: boolean
   paused: boolean
-  /** Given away since; a partition that is given back gets another position. */
+  /** The partition was given up; if it is assigned again it gets another position. */
   removed: boolean
-  /** Counts seeks, so that the answer to an earlier request is not taken for the answer to a later one. */
+  /** Counts seeks, so that an answer to an earlier request is not used for a later one. */
   version: number
-  /** While there is one, the partition is left out of fetches. */
+  /** While it is set, the partition is left out of fetches. */
   fetched: FetchedSet | undefined
-  /** When records of it came last, in answers of the fetcher; 0 before. */
+  /** The number of the answer in which its last records came; 0 if there was none. */
   servedAt: number
-  /** Metadata lookups in a row that did not show the topic. */
+  /** Successive metadata lookups that did not show the topic. */
   lookupsMissing: number
-  /** Answers in a row that were damaged. */
+  /** Successive answers that were damaged. */
   damaged: number
-  /** Of the topic when it was first read: in a topic that was created again, offsets mean other records. */
+  /** The topic's id when it was first read: in a topic that was created again, offsets belong to other records. */
   topicId: string | undefined
 }
 
-/** One that is silent until `seek`. */
+/** A position that is silent until `seek`. */
 export function newPosition({ topic, partition }: TopicPartition): Position {
   return {
     topic,

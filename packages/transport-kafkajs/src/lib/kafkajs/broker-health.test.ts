@@ -13,7 +13,7 @@ function observed(): { readonly clock: ManualClock; readonly health: BrokerHealt
   return { clock, health, lines }
 }
 
-test('an outage is one line for each broker every ten seconds, whatever is tried, and one when it is back', async () => {
+test('an outage logs one line per broker every ten seconds, whatever is tried, and one when the broker is back', async () => {
   const { clock, health, lines } = observed()
   for (const broker of [A, B]) health.answered(broker)
   for (let second = 0; second < 25; second++) {
@@ -37,7 +37,7 @@ test('an outage is one line for each broker every ten seconds, whatever is tried
   ])
 })
 
-test('a broker that answers and fails by turns is no more lines than one that is gone', async () => {
+test('a broker that alternately answers and fails logs no more lines than one that is gone', async () => {
   const { clock, health, lines } = observed()
   for (let second = 0; second < 20; second++) {
     health.failed(A, `${A}: closed.`)
@@ -50,7 +50,7 @@ test('a broker that answers and fails by turns is no more lines than one that is
   expect(lines.filter((line) => line.includes('is back'))).toHaveLength(2)
 })
 
-test('what brokers refuse for now is told as well, each reason once in ten seconds', async () => {
+test('temporary refusals of brokers are logged too, each reason once in ten seconds', async () => {
   const { clock, health, lines } = observed()
   health.answered(A)
   for (let second = 0; second < 11; second++) {
@@ -62,7 +62,7 @@ test('what brokers refuse for now is told as well, each reason once in ten secon
   expect(lines).toEqual([loading, 'Kafka: reading orders/0: The checksum is wrong. Trying again.', loading])
 })
 
-test('a broker that nobody has tried to reach for long is not counted as gone any more', async () => {
+test('a broker that no client has tried to reach for long no longer counts as gone', async () => {
   const { clock, health, lines } = observed()
   health.failed(A, `${A}: connect ECONNREFUSED.`)
   health.answered(B)

@@ -1,30 +1,30 @@
 import type { BrokerState, TransportDeps } from '@millrace/core/driver'
 
-/** From one line about a broker to the next one while it is gone. */
+/** The time between two log lines about a broker while it is gone. */
 const LINE_EVERY_MS = 10_000
-/** A broker that nobody has tried to reach for so long may have been taken away for good. */
+/** A broker that no client has tried to reach for this long may have been removed permanently. */
 const FORGOTTEN_AFTER_MS = 60_000
 
 interface Broker {
   isReachable: boolean
-  /** Since when, on the monotonic clock. */
+  /** Since when it is gone, on the monotonic clock. */
   sinceMs: number
-  /** When a connection has failed last. */
+  /** When a connection last failed. */
   failedMs: number
-  /** Why it is not. */
+  /** Why it cannot be reached. */
   reason: string
-  /** Whether the log has a line about it since it is gone. */
+  /** Whether the log has a line about this outage. */
   isReported: boolean
 }
 
 /**
- * Which brokers answer, as all connections of a transport have found out, and what the log says of it: in an outage one
- * line for each broker every ten seconds, and one when it is back. Every single try is logged as `debug`.
+ * Which brokers answer, as seen by all connections of a transport, and what is logged about it: in an outage one line
+ * per broker every ten seconds, and one when the broker is back. Every single attempt is logged at `debug`.
  */
 export class BrokerHealth {
   readonly #deps: TransportDeps
   readonly #brokers = new Map<string, Broker>()
-  /** When there was a line about a broker, or about another reason to try again. */
+  /** When a broker, or another reason to retry, last had a log line. */
   readonly #lines = new Map<string, number>()
 
   constructor(deps: TransportDeps) {
@@ -59,7 +59,10 @@ export class BrokerHealth {
     log.warn({ broker, goneMs }, `Kafka broker ${broker} is back after ${seconds(goneMs)}.`)
   }
 
-  /** Something has failed and is tried again. `reason` begins with the name of a broker if it is one that is to blame. */
+  /**
+   * Logs that something has failed and is retried. `reason` begins with the name of a broker if that broker is at
+   * fault.
+   */
   trying(what: string, reason: string): void {
     const { clock, log } = this.#deps
     const nowMs = clock.monotonic()
@@ -81,7 +84,7 @@ export class BrokerHealth {
     log[level]({}, `Kafka: ${what}: ${reason} Trying again.`)
   }
 
-  /** Whether there was no line about it for a while; if so there is one now. */
+  /** Whether a log line about this is due; if so, it counts as logged now. */
   #isDue(subject: string, nowMs: number): boolean {
     for (const [other, atMs] of this.#lines) if (nowMs - atMs >= LINE_EVERY_MS) this.#lines.delete(other)
     if (this.#lines.has(subject)) return false

@@ -16,13 +16,13 @@ import {
 } from './kafkajs-internals.ts'
 
 export interface LinkDeps extends TransportDeps {
-  /** Hears of connections that are lost. */
+  /** Notified of connections that are lost. */
   readonly health: BrokerHealth
 }
 
 /**
  * One connection to one broker. Kafka answers a connection in order, so clients that must not wait for one another each
- * have their own. After a failure a link is finished: throw it away and open another.
+ * have their own. After a failure a link is finished: discard it and open another.
  */
 export class BrokerLink {
   readonly address: BrokerAddress
@@ -54,12 +54,12 @@ export class BrokerLink {
   }
 
   /**
-   * Sends a request and gives what its `decode` makes of the answer. Rejects with `BROKER_UNREACHABLE` when the
-   * connection was lost, no answer came in time or the answer cannot be read, and with what `encode` throws.
+   * Sends a request and returns the decoded answer. Rejects with `BROKER_UNREACHABLE` if the connection was lost, no
+   * answer came in time or the answer cannot be read, and with any error of `encode`.
    */
   async send<T>(request: WireRequest<T>, timeoutMs: number = this.#requestTimeoutMs): Promise<T> {
     const { api } = request
-    // kafkajs takes no limit below its own.
+    // kafkajs accepts no time-out below its own.
     const answer = await (timeoutMs < this.#requestTimeoutMs
       ? withTimeout(this.#exchange(request, timeoutMs), timeoutMs, this.#clock, () => this.#silent(api, timeoutMs))
       : this.#exchange(request, timeoutMs))
@@ -68,7 +68,7 @@ export class BrokerLink {
       if (api.flexible === true) reader.skipTags()
       return request.decode(reader)
     } catch (thrown) {
-      // Nothing that comes over this connection is believed from here on.
+      // Nothing further from this connection is trusted.
       const what = `its answer to ${api.name} cannot be read: ${reasonOf(thrown)}`
       throw this.#lost(
         new MillraceError('BROKER_UNREACHABLE', `${addressText(this.address)}: ${what}`, { cause: thrown }),
@@ -98,7 +98,7 @@ export class BrokerLink {
           apiName: api.name,
           encode: async () => {
             const writer = new WireWriter(request.sizeHint)
-            // Flexible versions have a second request header, which differs by its tagged fields alone.
+            // Flexible versions have a second version of the request header, which differs only by its tagged fields.
             if (api.flexible === true) writer.noTags()
             try {
               request.encode(writer)
@@ -118,21 +118,24 @@ export class BrokerLink {
         logResponseError: false,
       })
     } catch (error) {
-      // Nothing has gone out: the connection is as it was.
+      // Nothing was sent, so the connection is still usable.
       if (refusal !== undefined) throw refusal
       throw this.#lost(connectionError(error, addressText(this.address)))
     }
   }
 
   #lost(error: MillraceError): MillraceError {
-    // Not if it was this side that has closed it.
+    // Not reported if this side has closed the connection.
     if (!this.#failed) this.#health.failed(addressText(this.address), error.detail)
     this.close()
     return error
   }
 }
 
-/** Connects and authenticates. Rejects with `BROKER_UNREACHABLE` or `AUTHENTICATION_FAILED`. `onOpening` is given a way to abort the attempt. */
+/**
+ * Connects and authenticates. Rejects with `BROKER_UNREACHABLE` or `AUTHENTICATION_FAILED`. `onOpening` receives a
+ * function that aborts the attempt.
+ */
 export async function openBrokerLink(
   address: BrokerAddress,
   settings: KafkaSettings,

@@ -15,18 +15,18 @@ import type { KafkaSasl, KafkaSettings } from '../kafka-transport-options.ts'
 import { requireInternals, type ClusterInternals } from './kafkajs-internals.ts'
 
 const KEEP_ALIVE_MS = 60_000
-/** So long before a session of SASL ends its connection logs in anew. Kafka lets it do so once a second. */
+/** How long before the end of a SASL session its connection logs in again. Kafka accepts that once a second. */
 const LOGIN_AHEAD_MS = 2_000
 
 export interface KafkajsClient {
   readonly cluster: ClusterInternals
-  /** Destroys every socket of this client, connecting ones too: requests waiting on them reject at once. */
+  /** Destroys every socket of this client, even while it connects, so that requests waiting on them reject at once. */
   destroySockets(): void
 }
 
 /**
- * A kafkajs client for one connection. It is given no retries of its own: those would pile up under ours, and they
- * cannot be aborted. The only public way to its `Cluster` is the factory of a consumer's assigner.
+ * A kafkajs client for one connection. It has no retries of its own, because those would multiply with ours and cannot
+ * be aborted. The only public access to its `Cluster` is the factory of a consumer's assigner.
  */
 export function kafkajsClient(address: string, settings: KafkaSettings, deps: TransportDeps): KafkajsClient {
   const sockets = new Set<Socket>()
@@ -42,7 +42,7 @@ export function kafkajsClient(address: string, settings: KafkaSettings, deps: Tr
     logCreator: () => (entry) => deps.log.debug(fieldsOf(entry), `kafkajs: ${entry.log.message}`),
     socketFactory: ({ host, port, ssl, onConnect }) => {
       const serverName = isIP(host) === 0 ? { servername: host } : {}
-      // kafkajs's types leave out that ssl is undefined or false without TLS.
+      // The types of kafkajs do not say that ssl is undefined or false without TLS.
       const useTls: unknown = ssl
       const options = useTls === true ? {} : ssl
       const socket = useTls
@@ -75,7 +75,7 @@ export function kafkajsClient(address: string, settings: KafkaSettings, deps: Tr
     cluster: requireInternals(cluster),
     destroySockets: () => {
       const closed = new Error('closed by the client')
-      // kafkajs puts the stack into its log: making it a text takes long where there are source maps, and it says nothing.
+      // kafkajs logs the stack, which is slow to format with source maps and holds no information here.
       closed.stack = closed.message
       for (const socket of sockets) socket.destroy(closed)
     },
@@ -98,10 +98,10 @@ function fieldsOf(entry: LogEntry): object {
 }
 
 /**
- * SASL OAUTHBEARER (RFC 7628) in place of kafkajs's own: that takes the broker's refusal, which comes as an answer
- * without an error code, for a success, and the next request is then answered with something that is no answer to it.
+ * SASL OAUTHBEARER (RFC 7628) in place of kafkajs's own. That one takes a refusal of the broker, which arrives as an
+ * answer without an error code, for a success, and then misreads the answer to the next request.
  *
- * A token is asked for with each connection, and on each connection again shortly before the last one ends.
+ * Each connection requests a token when it opens, and again shortly before its last token expires.
  */
 function oauthBearer(freshToken: () => Promise<string>): Mechanism {
   return {
@@ -123,11 +123,11 @@ function oauthBearer(freshToken: () => Promise<string>): Mechanism {
   }
 }
 
-/** One that is good for some time; `limitMs` is the longest wait for it. */
+/** A token that is valid for some time; `limitMs` is the longest wait for it. */
 async function freshToken(token: () => Promise<string>, limitMs: number, clock: Clock): Promise<string> {
   const failed = (how: string, cause?: unknown): MillraceError =>
     new MillraceError('AUTHENTICATION_FAILED', `The token provider (kafka.sasl.token) ${how}.`, { cause })
-  // A provider that is no async function may throw as well.
+  // A provider that is not an async function may also throw.
   const given = (async () => token())().catch((error: unknown) => {
     throw failed(`failed: ${toError(error).message}`, error)
   })

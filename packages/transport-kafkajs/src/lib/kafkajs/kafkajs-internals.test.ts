@@ -4,14 +4,14 @@ import { kafkaSettings } from '../kafka-transport-options.ts'
 import { kafkajsClient } from './kafkajs-client.ts'
 import { requireInternals } from './kafkajs-internals.ts'
 
-test('another kafkajs is refused by name', () => {
+test('another version of kafkajs is refused with its name', () => {
   expect(() => requireInternals(undefined)).toThrow(/Install kafkajs 2\.2\.4/)
   expect(() =>
     requireInternals({ rootLogger: {}, connectionPoolBuilder: {}, brokerPool: { createBroker: systemClock } }),
   ).toThrow(/works with kafkajs 2\.2\.4 only/)
 })
 
-test('the kafkajs that is installed is the one', () => {
+test('the installed kafkajs is the expected version', () => {
   const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
   expect(() =>
     kafkajsClient('localhost:9092', kafkaSettings({ brokers: ['localhost:9092'], clientId: 'x' }), {

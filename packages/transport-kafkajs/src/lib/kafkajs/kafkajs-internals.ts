@@ -1,9 +1,9 @@
 import { MillraceError } from '@millrace/core'
 
 /**
- * What the driver calls of kafkajs 2.2.4 outside its published types: connections, with TLS, SASL and the matching of
+ * What the driver uses of kafkajs 2.2.4 outside its published types: connections, with TLS, SASL and the matching of
  * answers to requests. All use of it is in this folder, and `requireInternals` checks the shape before anything is
- * sent, so that another version of kafkajs fails at start with a clear error and not somewhere in a loop.
+ * sent, so that another version of kafkajs fails at the start with a clear error.
  */
 export interface ClusterInternals {
   readonly connectionPoolBuilder: {
@@ -20,7 +20,7 @@ export interface ClusterInternals {
 }
 
 export interface ConnectionPoolInternals {
-  /** The first one serves; a second, which kafkajs keeps for Fetch requests, is left unused. */
+  /** The driver uses the first connection; the second, which kafkajs keeps for Fetch requests, stays unused. */
   readonly pool: readonly ConnectionInternals[]
 }
 
@@ -37,7 +37,7 @@ export interface BrokerInternals {
   > | null
 }
 
-/** A request in the form kafkajs sends; `buf` and `buffer` are what its own encoder offers. */
+/** A request in the form that kafkajs sends; `buf` and `buffer` are what its own encoder offers. */
 export interface ExchangeInternals<T> {
   readonly request: {
     readonly apiKey: number

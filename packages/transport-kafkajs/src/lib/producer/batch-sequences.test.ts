@@ -18,12 +18,12 @@ function counting(): BatchSequences {
   )
 }
 
-/** Only its length counts: no test can hold this many records. */
+/** A list of which only the length counts, because no test can hold so many records. */
 function endless(length: number): readonly OutgoingRecord[] {
   return new Proxy(batch(1), { get: (target, name) => (name === 'length' ? length : Reflect.get(target, name)) })
 }
 
-test('numbers follow on each other, partition by partition, and go round at 2^31', () => {
+test('numbers are consecutive in each partition, and wrap around at 2^31', () => {
   const sequences = counting()
   for (const [key, records, first] of [
     ['t/0', batch(3), 0],
@@ -38,12 +38,12 @@ test('numbers follow on each other, partition by partition, and go round at 2^31
   }
 })
 
-test('a batch keeps its numbers until its fate is certain, and others get none of them', () => {
+test('a batch keeps its numbers until its outcome is certain, and no other batch gets them', () => {
   const sequences = counting()
   const first = batch(2)
   sequences.numbers('t/0', first)
   expect(sequences.unsettled('t/0')).toBe(first)
-  // Equal records are others: only the same objects may be on the broker already.
+  // Equal records are different records: only the same objects may be on the broker already.
   expect(sequences.numbers('t/0', [...first])).toMatchObject({ epoch: 0, firstSequence: 0 })
   expect(sequences.numbers('t/0', batch(2))).toMatchObject({ epoch: 1, firstSequence: 0 })
   sequences.stored('t/0')
@@ -51,7 +51,7 @@ test('a batch keeps its numbers until its fate is certain, and others get none o
   expect(sequences.numbers('t/0', batch(1))).toMatchObject({ epoch: 1, firstSequence: 2 })
 })
 
-test('the numbers of a batch that was refused at once are free, those of one that was sent before are not', () => {
+test('a batch that was refused at its first request frees its numbers, one that was sent before does not', () => {
   const sequences = counting()
   sequences.numbers('t/0', batch(2))
   sequences.refused('t/0')
@@ -65,7 +65,7 @@ test('the numbers of a batch that was refused at once are free, those of one tha
   expect(sequences.numbers('t/0', batch(2))).toMatchObject({ epoch: 1, firstSequence: 0 })
 })
 
-test('what the leader has lost gets other numbers; answers for partitions that never sent change nothing', () => {
+test('a batch whose predecessors the leader has lost gets new numbers; answers for partitions that never sent change nothing', () => {
   const sequences = counting()
   for (const call of ['stored', 'refused', 'lost'] as const) sequences[call]('t/9')
   const records = batch(2)
@@ -76,7 +76,7 @@ test('what the leader has lost gets other numbers; answers for partitions that n
   expect(sequences.numbers('t/0', records)).toMatchObject({ epoch: 1, firstSequence: 0 })
 })
 
-test('after the last epoch the partition waits for a new producer id; the others keep theirs', async () => {
+test('after the last epoch a partition waits for a new producer id; the others keep theirs', async () => {
   let ids = 40
   const view = {
     ask: async <T>(): Promise<T> => ({ errorCode: 0, producerId: ids++, epoch: 0x7ffe }) as T,

@@ -1,27 +1,27 @@
 import type { OutgoingRecord } from '@millrace/core'
 import type { BatchProducer } from '../wire/encode-record-batch.ts'
 
-/** A producer as brokers know it. */
+/** A producer as brokers identify it. */
 export type BatchOwner = Omit<BatchProducer, 'firstSequence'>
 
-/** The numbers of one partition. Brokers keep them apart for each partition, so each may have an epoch of its own. */
+/** The sequence numbers of one partition. Brokers track each partition separately, so each may have its own epoch. */
 interface PartitionNumbers {
   owner: BatchOwner
   next: number
-  /** The batch that was sent last, until it is known to be stored or not to be. */
+  /** The batch that was sent last, until its outcome is known. */
   sent: readonly OutgoingRecord[] | undefined
-  /** An earlier request with that batch has had no certain answer. */
+  /** An earlier request with that batch has no certain answer. */
   unsure: boolean
 }
 
-/** Sequence numbers go round. */
+/** Sequence numbers wrap around here. */
 const SEQUENCES = 0x8000_0000
 
 /**
- * Numbers the batches of each partition, so that its leader stores none twice and none behind a newer one. It knows a
- * batch by its numbers alone: other records under the numbers of a batch that may be stored would count as that batch, and
- * get lost. Numbers are used for other records only where it is certain that nothing was stored under them; otherwise they
- * begin anew, under the owner that follows.
+ * Numbers the batches of each partition, so that its leader stores none twice and none after a newer one. The leader
+ * identifies a batch by its numbers alone: other records under the numbers of a batch that may be stored would count as
+ * that batch, and be lost. Numbers are reused for other records only if it is certain that nothing was stored under
+ * them; otherwise numbering starts over, under the next owner.
  */
 export class BatchSequences {
   readonly #current: () => BatchOwner
@@ -29,15 +29,15 @@ export class BatchSequences {
   readonly #partitions = new Map<string, PartitionNumbers>()
 
   /**
-   * `current` owns partitions that are new. `following` gives an owner whose batches the leader takes from the number 0 on,
-   * while it refuses what is left of the one before; it throws where there is none.
+   * `current` owns new partitions. `following` returns an owner whose batches the leader accepts from number 0 on,
+   * while it refuses remaining ones of the previous owner; it throws if there is none.
    */
   constructor(current: () => BatchOwner, following: (owner: BatchOwner) => BatchOwner) {
     this.#current = current
     this.#following = following
   }
 
-  /** The batch of a partition that may be stored or not, if there is one: it must be sent again as it was. */
+  /** The batch of a partition whose outcome is uncertain, if there is one: it must be sent again unchanged. */
   unsettled(key: string): readonly OutgoingRecord[] | undefined {
     return this.#partitions.get(key)?.sent
   }
@@ -57,7 +57,7 @@ export class BatchSequences {
     return { id: owner.id, epoch: owner.epoch, transactional: owner.transactional, firstSequence: next }
   }
 
-  /** The batch that was sent last is stored. */
+  /** Called when the last batch is stored. */
   stored(key: string): void {
     const numbers = this.#partitions.get(key)
     if (numbers?.sent === undefined) return
@@ -66,20 +66,23 @@ export class BatchSequences {
     numbers.unsure = false
   }
 
-  /** The leader has refused the last request. An earlier one with the same batch may have been stored all the same. */
+  /**
+   * Called when the leader has refused the last request. An earlier request with the same batch may still have been
+   * stored.
+   */
   refused(key: string): void {
     const numbers = this.#partitions.get(key)
     if (numbers !== undefined && !numbers.unsure) numbers.sent = undefined
   }
 
-  /** The leader does not have what came before the batch: it takes the batch under other numbers. */
+  /** Called when the leader lacks the batches before this one: it accepts the batch under new numbers. */
   lost(key: string): void {
     const numbers = this.#partitions.get(key)
     if (numbers !== undefined) this.#beginAnew(key, numbers)
   }
 
   #beginAnew(key: string, numbers: PartitionNumbers): void {
-    // Where no owner follows now, the partition is a new one when it is tried again.
+    // Without a next owner the partition counts as new at the next attempt.
     this.#partitions.delete(key)
     numbers.owner = this.#following(numbers.owner)
     numbers.next = 0

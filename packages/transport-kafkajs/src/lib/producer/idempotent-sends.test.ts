@@ -11,15 +11,15 @@ const TOPIC = 't'
 const PARTITIONS = 2
 const OPEN = { guard: (): void => {} }
 
-/** What becomes of a Produce request. */
+/** The fate of a Produce request. */
 type Fate =
   /** Stored and answered. */
   | 'fine'
-  /** Stored; the connection is cut before the answer. */
+  /** Stored, but the connection is closed before the answer. */
   | 'answer lost'
-  /** The connection is cut before the broker has it. */
+  /** The connection is closed before the broker has the request. */
   | 'request lost'
-  /** The same, and a few requests later the broker has it after all. */
+  /** The same, but a few requests later the broker receives it after all. */
   | 'late'
   /** Stored, but by too few replicas in time. */
   | 'timed out'
@@ -29,12 +29,12 @@ interface ProducerState {
   readonly batches: { readonly epoch: number; readonly first: number; readonly last: number; readonly offset: number }[]
 }
 
-/** A partition's log as Kafka's leaders keep it, with what they remember of each producer. */
+/** A partition's log as Kafka's leaders keep it, with their state of each producer. */
 class PartitionLog {
   readonly values: string[] = []
   readonly producers = new Map<number, ProducerState>()
 
-  /** Error code and offset. */
+  /** Returns error code and offset. */
   append({ producerId, epoch, first, values }: SentBatch): readonly [code: number, offset: number] {
     if (values.some((value) => value.endsWith('!'))) return [MESSAGE_TOO_LARGE, -1]
     const last = (first + values.length - 1) % SEQUENCES
@@ -61,7 +61,7 @@ const OUT_OF_ORDER = 45
 const INVALID_PRODUCER_EPOCH = 47
 const SEQUENCES = 2 ** 31
 
-/** A producer of ours, and a broker that does with its requests what `fates` says; the last one goes on for ever. */
+/** A producer of the driver, and a broker that treats its requests as `fates` say; the last one is repeated. */
 async function setUp(fates: Iterable<Fate> = []): Promise<Site> {
   const logs = Array.from({ length: PARTITIONS }, () => new PartitionLog())
   const fate = fates[Symbol.iterator]()
@@ -131,16 +131,16 @@ const fates = fc.array(fc.constantFrom<Fate>('fine', 'answer lost', 'request los
   maxLength: 12,
 })
 
-test('whatever gets lost, each record is stored once, at the offset that was said, and in order', async () => {
+test('whatever gets lost, each record is stored once, at the reported offset, and in order', async () => {
   await fc.assert(
     fc.asyncProperty(
       fates,
       fc.array(
         fc.record({
           sizes: fc.tuple(fc.nat(3), fc.nat(3)),
-          /** The place of a record that is too large for the topic. */
+          /** The index of a record that is too large for the topic. */
           bad: fc.option(fc.nat(5), { nil: undefined }),
-          /** Before which of its requests the lease is found to be over. */
+          /** The request before which the lease has run out. */
           interrupted: fc.option(fc.nat(2), { nil: undefined }),
         }),
         { minLength: 1, maxLength: 6 },
@@ -161,7 +161,7 @@ test('whatever gets lost, each record is stored once, at the offset that was sai
             waiting = []
             records.forEach((one, nth) => given[nth] !== undefined && outcomes.set(one, given[nth]))
           } catch {
-            // What was interrupted goes first when the next send follows.
+            // The interrupted records go first in the next send.
             waiting = records
           }
         }
@@ -201,8 +201,8 @@ test('a request without an answer is sent again byte by byte', async () => {
   expect(site.site.idsGiven).toBe(1)
 })
 
-describe('numbers of a batch that may be stored are not used for another', () => {
-  test('when it is not sent again, because its task is gone', async () => {
+describe('numbers of a batch that may be stored are not used for another one', () => {
+  test('if it is not sent again, because its task is gone', async () => {
     await using site = await setUp(['answer lost'])
     let requests = 0
     const guard = (): void => {
@@ -214,17 +214,17 @@ describe('numbers of a batch that may be stored are not used for another', () =>
     expect(site.seen.at(-1)).toMatchObject([{ epoch: 1, first: 0 }])
   })
 
-  test('when the broker refuses it as it is sent again', async () => {
+  test('if the broker refuses it when it is sent again', async () => {
     await using site = await setUp(['answer lost'])
     site.site.answers.push(0, MESSAGE_TOO_LARGE)
-    // Its first answer is lost: what it says is not heard.
+    // Its first answer is lost, so its outcome stays unknown.
     expect(await site.producer.send([record('a')], OPEN)).toMatchObject([{ ok: false }])
     expect(await site.producer.send([record('b')], OPEN)).toEqual([{ ok: true, offset: 0 }])
     expect(site.seen.at(-1)).toMatchObject([{ epoch: 1, first: 0 }])
   })
 })
 
-test('a batch that is refused leaves no gap in the numbers', async () => {
+test('a refused batch leaves no gap in the numbers', async () => {
   await using site = await setUp()
   const values = ['a', 'b!', 'c', 'd']
   const outcomes = await site.producer.send(
@@ -237,7 +237,7 @@ test('a batch that is refused leaves no gap in the numbers', async () => {
 })
 
 test.each([OUT_OF_ORDER, INVALID_PRODUCER_EPOCH, 59])(
-  'a broker that has lost what it knew of the producer (code %i) takes the batch in the next epoch, with a warning',
+  "a broker that has lost the producer's state (code %i) accepts the batch in the next epoch, with a warning",
   async (code) => {
     await using site = await setUp()
     await site.producer.send([record('a'), record('x', 1)], OPEN)
@@ -264,7 +264,7 @@ test.each([OUT_OF_ORDER, INVALID_PRODUCER_EPOCH, 59])(
   },
 )
 
-test('DUPLICATE_SEQUENCE_NUMBER counts as stored, at an offset that is not known', async () => {
+test('DUPLICATE_SEQUENCE_NUMBER counts as stored, at an unknown offset', async () => {
   await using site = await setUp()
   site.site.answers.push(46)
   expect(await site.producer.send([record('a'), record('b')], OPEN)).toEqual([

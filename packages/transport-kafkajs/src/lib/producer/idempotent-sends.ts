@@ -8,7 +8,7 @@ import { BatchSequences, type BatchOwner } from './batch-sequences.ts'
 import type { SendIdentity } from './send-identity.ts'
 
 const LAST_EPOCH = 0x7fff
-/** A broker that has run out of producer ids fetches more; only if that takes long there is something to warn of. */
+/** A broker that has run out of producer ids fetches more, and only a long wait for them is worth a warning. */
 const NEW_IDS_WAIT_MS = 10
 const QUIET_TRIES = 50
 
@@ -16,7 +16,7 @@ interface IdentityContext extends Pick<KafkaClientContext, 'clock'> {
   readonly view: Pick<ClusterView, 'ask'>
 }
 
-/** Outside of transactions: under a producer id that Kafka gives to this producer alone, when it first sends. */
+/** Sends outside of transactions, under a producer id that Kafka gives to this producer alone at its first send. */
 export class IdempotentSends implements SendIdentity {
   readonly transactionalId = undefined
   readonly sequences: BatchSequences
@@ -52,7 +52,7 @@ export class IdempotentSends implements SendIdentity {
     }
     const { errorCode, producerId, epoch } = answer
     const refused = 'Kafka gave no producer id, and no record is sent without one.'
-    // The right may be given later: the next send asks again.
+    // The right may be granted later, so the next send asks again.
     if (errorCode === KafkaCode.clusterAuthorizationFailed)
       return new MillraceError(
         'NOT_AUTHORIZED',
@@ -68,7 +68,7 @@ export class IdempotentSends implements SendIdentity {
     return this.#owner
   }
 
-  /** The next epoch is free: nobody else has this producer id. */
+  /** The next epoch is free, because no other producer has this id. */
   #following({ id, epoch }: BatchOwner): BatchOwner {
     if (epoch < LAST_EPOCH) return { id, epoch: epoch + 1, transactional: false }
     if (this.#owner?.id === id) this.#owner = undefined

@@ -4,9 +4,10 @@ import type { BatchSequences } from './batch-sequences.ts'
 import type { PendingBatches } from './pending-batches.ts'
 
 /**
- * A send that its guard has ended rejects as a whole, and its caller sends all of its records again. The outcomes that were
- * known by then are kept here, by the object: whoever sends these records again is told, and they are not sent. Refused
- * ones neither, for they would come before a batch that may be stored and that must be sent again as it was.
+ * If a guard ends a send, the whole send rejects, and its caller sends all of its records again. The outcomes known by
+ * then are kept here, by record object: when these records are sent again, they get those outcomes and are not sent.
+ * Refused records are left out too, because they would precede a batch that may be stored and must be sent again
+ * unchanged.
  */
 export class InterruptedSends {
   readonly #sequences: BatchSequences
@@ -16,7 +17,7 @@ export class InterruptedSends {
     this.#sequences = sequences
   }
 
-  /** A send ends, or a delayed partition of it, and its caller does not hear of what is known. */
+  /** Called when a send, or a delayed partition of it, ends and its caller does not learn the known outcomes. */
   add(pending: PendingBatches): void {
     for (const [record, outcome] of pending.known()) {
       const key = partitionKey(record)
@@ -25,12 +26,12 @@ export class InterruptedSends {
     }
   }
 
-  /** Leaves out of a send what is known, and has it begin with the batches that may be stored. */
+  /** Removes records with known outcomes from a send, and puts batches that may be stored first. */
   resume(pending: PendingBatches): void {
     for (const queue of pending.queues.values()) {
       const { key } = queue
       const known = this.#known.get(key)
-      // What is sent again goes first: once something else does, all of it has been.
+      // Interrupted records go first: once something else is sent, all of them have been.
       if (known !== undefined && !pending.leaveOut(queue, known)) this.#known.delete(key)
       const unsettled = this.#sequences.unsettled(key)
       if (unsettled !== undefined) pending.beginWith(queue, unsettled)

@@ -33,7 +33,7 @@ const MAX_BATCH_RECORDS = 10_000
 const LOOKUPS_UNTIL_TOPIC_MISSING = 3
 const LOOKUPS_UNTIL_PARTITION_MISSING = 1
 const CORRUPTIONS_UNTIL_REFUSED = 3
-/** Codes that one record of a batch can be to blame for: the batch is cut in two until the record is found. */
+/** Codes that a single record of a batch may cause: the batch is split until that record is found. */
 const MAY_BE_ONE_RECORD: ReadonlySet<number> = new Set([
   KafkaCode.messageTooLarge,
   KafkaCode.recordListTooLarge,
@@ -42,16 +42,16 @@ const MAY_BE_ONE_RECORD: ReadonlySet<number> = new Set([
 ])
 
 /**
- * Stores records through Produce requests: each round sends at most one request to each leader, with the next batch of
- * every partition, so a partition never has two under way and its order is kept whatever is sent again. Sends that
- * share a partition wait for one another. Partitions that cannot be written to just now leave a send whose caller wants that,
- * and continue by themselves.
+ * Stores records through Produce requests. Each round sends at most one request to each leader, with the next batch of
+ * every partition, so a partition never has two under way and its order survives every resend. Sends that share a
+ * partition wait for one another. Partitions that accept nothing at present leave a send whose caller wants that, and
+ * continue by themselves.
  *
- * Every batch is acknowledged by all in-sync replicas. A request whose answer was lost is sent again, with the same batches
- * under the same numbers: it is stored once, and never behind what was sent later.
+ * Every batch is acknowledged by all in-sync replicas. A request whose answer was lost is sent again, with the same
+ * batches under the same numbers, so it is stored once, and never after a later one.
  */
 export class KafkaProducer implements Producer {
-  /** Also for what goes with the sends in a transaction: Kafka answers a connection in order. */
+  /** Also used for the transaction's other requests, because Kafka answers a connection in order. */
   readonly links: BrokerLinks
   readonly #identity: SendIdentity
   readonly #interrupted: InterruptedSends
@@ -59,7 +59,10 @@ export class KafkaProducer implements Producer {
   readonly #closing = new AbortController()
   #closed: Promise<void> | undefined
   readonly #tails = new Map<string, Promise<void>>()
-  /** Kafka answers a connection in order, and a request may wait long for replicas: delayed partitions have their own. */
+  /**
+   * Delayed partitions have their own connections, because Kafka answers a connection in order and a request may wait
+   * long for replicas.
+   */
   #delayedLinks: BrokerLinks | undefined
 
   /** `identity`: default is that of a producer outside of transactions. */
@@ -70,7 +73,7 @@ export class KafkaProducer implements Producer {
     this.#context = context
   }
 
-  /** Aborts when what was under way at the close is over, or has taken too long. */
+  /** Aborts when the sends under way at the close are over, or have taken too long. */
   get signal(): AbortSignal {
     return this.#closing.signal
   }
@@ -140,7 +143,9 @@ export class KafkaProducer implements Producer {
     return this.#closed
   }
 
-  /** Waits for sends under way, not for ever, then cuts the connections: what still waits rejects with `CLOSED`. */
+  /**
+   * Waits for sends under way, within a limit, and then closes the connections: what still waits rejects with `CLOSED`.
+   */
   async #close(): Promise<void> {
     await withinLimit(this.#context.clock, CLOSE_LIMIT_MS, this.#idle())
     this.#closing.abort(new MillraceError('CLOSED', 'The producer is closed.'))
@@ -172,7 +177,7 @@ export class KafkaProducer implements Producer {
     for (const key of keys) if (this.#tails.get(key) === tail) this.#tails.delete(key)
   }
 
-  /** A partition that has left its send: tried until all of it is stored or refused. */
+  /** Continues a partition that has left its send until everything is stored or refused. */
   async #goOn(sending: SendUnderWay, { queue, settled, indexes }: DelayedQueue): Promise<void> {
     const { reconnects, openLinks } = this.#context
     const { signal } = this
@@ -188,7 +193,7 @@ export class KafkaProducer implements Producer {
     }
   }
 
-  /** Tries each of these once; gives why some of it must be sent again, and notes it with the queues concerned. */
+  /** Tries each queue once. Returns why some must be sent again, and notes the reason with the queues concerned. */
   async #round(
     sending: SendUnderWay,
     open: readonly PartitionQueue[],
@@ -208,7 +213,7 @@ export class KafkaProducer implements Producer {
     return open.find((queue) => isOpen(queue) && queue.trouble !== undefined)?.trouble
   }
 
-  /** Why a queue cannot be sent yet; refuses its records when their partition stays away from the metadata. */
+  /** Why a queue cannot be sent yet; refuses its records if their partition stays absent from the metadata. */
   #withoutLeader(pending: PendingBatches, queue: PartitionQueue): string | undefined {
     const { view } = this.#context
     const leaders = view.topic(queue.topic)?.leaders

@@ -24,9 +24,9 @@ import { BatchSequences, type BatchOwner } from './batch-sequences.ts'
 import { KafkaProducer } from './kafka-producer.ts'
 import type { SendIdentity } from './send-identity.ts'
 
-/** Wait while the coordinator still writes the markers of the transaction before. */
+/** The wait while the coordinator still writes the markers of the previous transaction. */
 const CONCURRENT_WAIT_MS = 5
-/** After so many of these waits there is something to warn of. */
+/** After this many of those waits a warning is logged. */
 const QUIET_TRIES = 400
 
 export interface TransactionalOptions {
@@ -35,8 +35,8 @@ export interface TransactionalOptions {
 }
 
 /**
- * Transactions under one id, over connections of their own: Kafka answers a connection in order, so producers that
- * share one wait for one another's acknowledgements.
+ * Transactions under one id, with their own connections: Kafka answers a connection in order, so producers that shared
+ * one would wait for one another's acknowledgements.
  */
 export class KafkaTransactionalProducer implements TransactionalProducer {
   readonly #options: TransactionalOptions
@@ -47,7 +47,7 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
   readonly #added = new Set<string>()
   #owner: TransactionalIdentity | undefined
   #state: 'new' | 'ready' | 'open' | 'failed' = 'new'
-  /** What it has failed with. */
+  /** The error with which the producer has failed. */
   #failure: unknown
   #groupsAdded = new Set<string>()
   #closed: Promise<void> | undefined
@@ -100,7 +100,7 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
       this.#producer.send(records, {
         guard,
         onDelayed: (delayed) => {
-          // What it rejects with is for the caller; here it only ends the producer.
+          // The caller gets the rejection; here it only ends the producer.
           this.#guarded(() => delayed.outcomes).catch(() => {})
           onDelayed(delayed)
         },
@@ -143,7 +143,7 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
   async #end(end: 'commit' | 'abort'): Promise<void> {
     const owner = this.#requireInit()
     if (this.#state !== 'open') throw this.#outOfOrder(end)
-    // The coordinator refuses to end a transaction that it does not know of.
+    // The coordinator refuses to end a transaction that it does not know.
     if (this.#added.size > 0 || this.#groupsAdded.size > 0) {
       await this.#guarded(() =>
         this.#ask(`the transaction could not be ended (${end})`, endTransactionRequest(owner, end), byCode),
@@ -181,14 +181,17 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
     const answer = await this.#ask('partitions could not be added to the transaction', request, (answers) =>
       answers.find((one) => isRefused(one) && !isMissing(one) && one.errorCode !== KafkaCode.operationNotAttempted),
     )
-    // The sender checks whether the topic still exists, and refuses its records when it does not.
+    // The sender checks whether the topic still exists, and refuses its records if it does not.
     const missing = answer.find(isMissing)
     if (missing !== undefined)
       throw new PassingError(`Kafka answered UNKNOWN_TOPIC_OR_PARTITION for ${partitionKey(missing)}.`)
     for (const partition of added) this.#added.add(partitionKey(partition))
   }
 
-  /** Asks until the answer is good: the coordinator moves, loads, or is still busy with the transaction before. */
+  /**
+   * Repeats a request until it succeeds, because the coordinator may move, load, or still be busy with the previous
+   * transaction.
+   */
   #ask<T>(
     what: string,
     request: WireRequest<T>,
@@ -215,7 +218,7 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
     })
   }
 
-  /** After any failure the producer is finished: what the broker has of the transaction is not known. */
+  /** After any failure the producer is finished, because the state of the transaction on the broker is unknown. */
   async #guarded<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work()
@@ -253,7 +256,7 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
   }
 
   #outOfOrder(call: string): MillraceError {
-    // Whoever goes on without having heard of it is told the reason, and not that it goes on.
+    // A caller that continues without having seen the failure gets its reason, rather than an error about the state.
     if (isMillraceError(this.#failure, ...OF_THE_PRODUCER)) return this.#failure
     return new MillraceError(
       'TRANSACTION_STATE',
@@ -262,7 +265,7 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
   }
 }
 
-/** What an answer says against the request, and of which partition. */
+/** An error in an answer, and the partition that it concerns. */
 interface ErrorAnswer extends Partial<TopicPartition> {
   readonly errorCode: number
 }
@@ -279,15 +282,18 @@ function isMissing({ errorCode }: ErrorAnswer): boolean {
   return errorCode === KafkaCode.unknownTopicOrPartition
 }
 
-/** Whom a question goes to, if not to the coordinator of the transaction, and the right on a topic or group that it takes. */
+/**
+ * The receiver of a request, if it is not the coordinator of the transaction, and the right on a topic or group that it
+ * needs.
+ */
 interface Asking {
   readonly coordinator?: CoordinatorLink
   readonly right?: Right
 }
 
-/** Failures of the producer itself, and not of a record: whatever is called next fails with the same. */
+/** Failures of the producer itself, and not of a record: every later call fails with the same error. */
 const OF_THE_PRODUCER = ['NOT_AUTHORIZED', 'PRODUCER_FENCED', 'TRANSACTION_STATE'] as const
-/** What to do about permanent error codes: the end of a message. */
+/** Advice about permanent error codes, appended to a message. */
 const ADVICE: ReadonlyMap<number, string> = new Map([
   [12, ' The setting offset.metadata.max.bytes of the broker must be 4096 or more.'],
   [28, ' The offsets of one commit do not fit into a record of __consumer_offsets (message.max.bytes of the broker).'],

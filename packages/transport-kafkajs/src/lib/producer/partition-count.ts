@@ -3,13 +3,15 @@ import type { KafkaClientContext } from '../cluster/client-context.ts'
 import { requirePartition } from '../cluster/to-leaders.ts'
 import { PassingError, retrying } from '../cluster/retrying.ts'
 
-/** Partitions that were added to a topic are noticed after so long. */
+/** How long it takes until partitions that were added to a topic are noticed. */
 const METADATA_AGE_MS = 60_000
 
 /** One broker may not have heard yet of a topic that was just created. */
 const LOOKUPS_UNTIL_TOPIC_MISSING = 5
 
-/** Partition count of a topic as the metadata has it; rejects with `TOPIC_MISSING` when several lookups do not show it. */
+/**
+ * Partition count of a topic according to the metadata; rejects with `TOPIC_MISSING` if several lookups do not show it.
+ */
 export async function partitionCount(context: KafkaClientContext, topic: string, signal: AbortSignal): Promise<number> {
   const known = context.view.topic(topic)
   if (known !== undefined) {
@@ -26,7 +28,7 @@ export async function partitionCount(context: KafkaClientContext, topic: string,
   })
 }
 
-/** Meanwhile the known count serves. */
+/** The known count is used meanwhile. */
 function refreshInBackground({ view, log }: KafkaClientContext): void {
   view
     .refresh()

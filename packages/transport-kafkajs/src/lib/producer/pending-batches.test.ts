@@ -15,7 +15,7 @@ const record: fc.Arbitrary<OutgoingRecord> = fc.record({
   timestamp: fc.constant(0),
 })
 
-test('whatever is refused and split, each record has its outcome and the order of each partition is kept', () => {
+test('each record gets its outcome and each partition keeps its order, whatever is refused and split', () => {
   fc.assert(
     fc.property(
       fc.array(record, { maxLength: 60 }),
@@ -53,7 +53,7 @@ test('whatever is refused and split, each record has its outcome and the order o
   )
 })
 
-test('batches and requests keep their limits, but for single records that are larger', () => {
+test('batches and requests keep their limits, except for single larger records', () => {
   fc.assert(
     fc.property(fc.array(record, { maxLength: 60 }), (records) => {
       const pending = new PendingBatches(records, LIMITS)
@@ -71,7 +71,7 @@ test('batches and requests keep their limits, but for single records that are la
   )
 })
 
-test('what is left of a batch of which some records are refused goes before the batches behind it', () => {
+test('the rest of a batch with refused records goes before the batches behind it', () => {
   const values = ['a', 'b', 'c', 'd', 'e', 'f', 'g'].map((value) => Buffer.from(value))
   const records = values.map((value): OutgoingRecord => ({
     topic: 't',

@@ -8,7 +8,7 @@ export interface BatchLimits {
   readonly maxRequestBytes: number
 }
 
-/** Records that go in one batch, by their place in the send. */
+/** The records of one batch, by their index in the send. */
 export interface PendingBatch {
   readonly indexes: readonly number[]
   readonly bytes: number
@@ -18,11 +18,11 @@ export interface PendingBatch {
 export interface PartitionQueue extends TopicPartition {
   readonly key: string
   readonly batches: PendingBatch[]
-  /** Why the last try must be made again. */
+  /** Why the last attempt must be repeated. */
   trouble: string | undefined
-  /** Looks at the metadata that did not show the partition. */
+  /** Successive metadata lookups that did not show the partition. */
   lookupsMissing: number
-  /** Answers in a row that called the same batch damaged. */
+  /** Successive answers that called the same batch damaged. */
   corruptions: number
 }
 
@@ -35,7 +35,7 @@ export class DelayedQueue implements DelayedPartition {
   readonly topic: string
   readonly partition: number
   readonly queue: PartitionQueue
-  /** Of its records that are not stored yet, by their place in the send. */
+  /** Indexes in the send of its records that are not stored yet. */
   readonly indexes: readonly number[]
   readonly settled: Deferred<readonly SendOutcome[]> = deferred<readonly SendOutcome[]>()
 
@@ -56,7 +56,7 @@ export class DelayedQueue implements DelayedPartition {
 }
 
 /**
- * What a send has still to do, and what became of each record. Pure bookkeeping: the order of a partition's records is
+ * The remaining work of a send, and the outcome of each record. Pure bookkeeping: the order of a partition's records is
  * kept whatever is refused, split or sent again.
  */
 export class PendingBatches {
@@ -72,7 +72,7 @@ export class PendingBatches {
     this.queues = fillQueues(records, limits)
   }
 
-  /** As they are now, with empty places for the records of partitions that have left the send. */
+  /** The outcomes so far, with gaps for records of partitions that have left the send. */
   outcomesWithout(delayed: readonly DelayedQueue[]): readonly SendOutcome[] {
     if (delayed.length === 0) return this.outcomes
     const gone = new Set(delayed.flatMap(({ indexes }) => indexes))
@@ -116,7 +116,7 @@ export class PendingBatches {
     }
   }
 
-  /** Takes out of a queue the records whose outcome is known already; false when it has none of them. */
+  /** Removes records with a known outcome from a queue. Returns false if it has none of them. */
   leaveOut(queue: PartitionQueue, known: Pick<WeakMap<OutgoingRecord, SendOutcome>, 'get'>): boolean {
     let found = false
     const isLeft = (index: number): boolean => {
@@ -133,8 +133,8 @@ export class PendingBatches {
   }
 
   /**
-   * Makes one batch of these records, if they are the first of the queue: what may be stored is sent again as it was, and
-   * not with what has come behind it.
+   * Makes one batch of these records, if they are the first of the queue: a batch that may be stored is sent again
+   * unchanged, without later records.
    */
   beginWith(queue: PartitionQueue, sent: readonly OutgoingRecord[]): void {
     const indexes = queue.batches.flatMap((batch) => batch.indexes)
@@ -148,7 +148,7 @@ export class PendingBatches {
     queue.batches.splice(0, Infinity, this.#batch(indexes.slice(0, sent.length)), ...rest)
   }
 
-  /** The first batch of the queue is on the broker from `baseOffset`; -1 where the broker does not say. */
+  /** The first batch of the queue is stored at `baseOffset`; -1 if the broker does not report it. */
   acknowledged(queue: PartitionQueue, baseOffset: number): void {
     const head = queue.batches.shift()
     queue.corruptions = 0
@@ -158,7 +158,10 @@ export class PendingBatches {
     })
   }
 
-  /** Refuses the first batch: those of its records that `bad` names (places in the batch), or all of them; the others stay first. */
+  /**
+   * Refuses the records of the first batch that `bad` names by their index in it, or all of them. The others stay
+   * first.
+   */
   refuse(queue: PartitionQueue, error: Error, bad?: readonly number[]): void {
     const head = queue.batches.shift()
     queue.corruptions = 0
@@ -172,12 +175,12 @@ export class PendingBatches {
     if (rest.length > 0) queue.batches.unshift(this.#batch(rest))
   }
 
-  /** Refuses everything of the queue. */
+  /** Refuses all records of the queue. */
   refuseAll(queue: PartitionQueue, error: Error): void {
     while (queue.batches.length > 0) this.refuse(queue, error)
   }
 
-  /** Cuts the first batch in two; false when it has only one record. */
+  /** Splits the first batch in two. Returns false if it has only one record. */
   split(queue: PartitionQueue): boolean {
     const head = queue.batches[0]
     if (head === undefined || head.indexes.length < 2) return false

@@ -1,12 +1,12 @@
 import type { TopicPartition } from '@millrace/core'
 import type { BatchSequences } from './batch-sequences.ts'
 
-/** As whom a producer sends: outside of transactions, or under a transactional id. */
+/** The identity under which a producer sends: outside of transactions, or under a transactional id. */
 export interface SendIdentity {
   readonly transactionalId: string | undefined
   readonly sequences: BatchSequences
-  /** Before each request with these partitions. Gives why none of their records may be sent, if so. */
+  /** Called before each request with these partitions. Returns the reason if none of their records may be sent. */
   prepare(partitions: readonly TopicPartition[], signal: AbortSignal): Promise<Error | undefined>
-  /** The error that ends the producer, for answers that do. */
+  /** The error that ends the producer, for codes that do. */
   fatal(errorCode: number): Error | undefined
 }

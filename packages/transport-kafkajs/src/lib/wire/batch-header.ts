@@ -1,12 +1,12 @@
 import { MillraceError } from '@millrace/core'
 import { crc32c } from './crc32c.ts'
 
-/** Bytes of a batch before its records. */
+/** The size of a batch's header. */
 export const BATCH_HEADER = 61
 const LENGTH_END = 12
 const MAGIC = 16
 const CHECKSUM = 17
-/** Where the bytes under the checksum begin. */
+/** Where the bytes covered by the checksum begin. */
 export const ATTRIBUTES = 21
 const LAST_OFFSET_DELTA = 23
 const FIRST_TIMESTAMP = 27
@@ -17,10 +17,10 @@ const LOG_APPEND_TIME = 0x08
 export const TRANSACTIONAL = 0x10
 const CONTROL = 0x20
 
-/** What can be a date: beyond it `new Date(…)` is invalid. */
+/** The latest possible date: beyond it `new Date(…)` is invalid. */
 const LATEST_TIMESTAMP = 8.64e15
 
-/** What a batch says of itself before its records. */
+/** The header of a batch. */
 export interface BatchHeader {
   /** Where it ends in the data. */
   readonly end: number
@@ -31,7 +31,7 @@ export interface BatchHeader {
   readonly control: boolean
   readonly producerId: number
   readonly firstTimestamp: number
-  /** Of all its records; `undefined` when each has its own. */
+  /** The timestamp of all its records; `undefined` if each has its own. */
   readonly appendTime: number | undefined
   readonly records: number
 }
@@ -41,31 +41,31 @@ export interface BadHeader {
   readonly error: MillraceError
   /** Where it ends in the data. */
   readonly end: number
-  /** The last offset that it takes; `undefined` where that is unknown. */
+  /** The last offset that it covers; `undefined` if unknown. */
   readonly lastOffset: number | undefined
 }
 
-/** Where the batch at `at` ends; beyond the data when it is cut off. */
+/** Where the batch at `at` ends; beyond the data if it is truncated. */
 export function batchEnd(data: Buffer, at: number): number {
   return data.length - at < BATCH_HEADER ? Infinity : at + LENGTH_END + data.readInt32BE(at + 8)
 }
 
 export interface HeaderChecks {
-  /** Compare the batch with its checksum. */
+  /** Whether to verify the batch's checksum. */
   readonly verifyChecksums: boolean
   /** Where reading continues. */
   readonly position: number
 }
 
 /**
- * Its base offset, length and format are not under its checksum: they are believed as far as what surrounds the batch
- * agrees with them (decisions/107-batches-that-are-not-believed.md).
+ * The checksum does not cover base offset, length and format: they are trusted as far as the surroundings of the batch
+ * agree with them (decisions/107-batches-that-are-not-believed.md).
  */
 export function readBatchHeader(data: Buffer, at: number, checks: HeaderChecks): BatchHeader | BadHeader {
   const end = batchEnd(data, at)
   if (end > data.length) return bad('BATCH_CORRUPT', 'The batch is cut off.', data.length)
   if (end - at < BATCH_HEADER)
-    return bad('BATCH_CORRUPT', `The batch says that it has ${end - at} bytes, less than its header.`, data.length)
+    return bad('BATCH_CORRUPT', `The batch claims a length of ${end - at} bytes, less than its header.`, data.length)
   const magic = data.readInt8(at + MAGIC)
   const baseOffset = readLong(data, at)
   if (!Number.isSafeInteger(baseOffset))
@@ -82,7 +82,7 @@ export function readBatchHeader(data: Buffer, at: number, checks: HeaderChecks):
         end,
       )
     const why = `A batch has message format ${magic}; only 2 (Kafka 0.11 and later) can be read.`
-    // Its one offset is that of its only, or its last message.
+    // The one offset is that of its only, or its last, message.
     return bad('DECODE_FAILED', why, end, magic === 0 || magic === 1 ? baseOffset : undefined)
   }
   const lastDelta = data.readInt32BE(at + LAST_OFFSET_DELTA)
@@ -91,12 +91,12 @@ export function readBatchHeader(data: Buffer, at: number, checks: HeaderChecks):
   const next = end + LENGTH_END <= data.length ? readLong(data, end) : undefined
   const mismatch = checks.verifyChecksums ? mismatchOf(data, at, end) : undefined
   if (mismatch !== undefined) {
-    // What is damaged may be the header: its end is trusted when something else agrees with it.
+    // The header itself may be damaged: its end is trusted if something else agrees with it.
     const agrees = next === lastOffset + 1 || (records === lastDelta + 1 && baseOffset <= checks.position)
     return bad('BATCH_CORRUPT', mismatch, end, lastDelta >= 0 && agrees ? lastOffset : undefined)
   }
   if (lastDelta < 0 || records < 0) {
-    const why = `A batch says that it has ${records} records up to its offset ${lastDelta}.`
+    const why = `A batch claims ${records} records up to its offset ${lastDelta}.`
     return bad('DECODE_FAILED', why, end)
   }
   if (!Number.isSafeInteger(lastOffset + 1))
@@ -129,7 +129,7 @@ function bad(
   return { error: new MillraceError(code, why), end, lastOffset }
 }
 
-/** How a batch differs from its checksum, as a sentence. */
+/** How a batch differs from its checksum, as a sentence; `undefined` if it does not. */
 function mismatchOf(data: Buffer, at: number, end: number): string | undefined {
   const stored = data.readUInt32BE(at + CHECKSUM)
   const computed = crc32c(data.subarray(at + ATTRIBUTES, end))
@@ -141,12 +141,12 @@ function hex(checksum: number): string {
   return checksum.toString(16).padStart(8, '0')
 }
 
-/** For values that any client may have written: not exact beyond the safe integers. */
+/** For values that any client may have written; inexact beyond the safe integers. */
 function readLong(data: Buffer, at: number): number {
   return data.readInt32BE(at) * 0x1_0000_0000 + data.readUInt32BE(at + 4)
 }
 
-/** The nearest time that a `Date` can be. */
+/** The nearest time that a `Date` can hold. */
 export function clampTimestamp(timestamp: number): number {
   if (timestamp > LATEST_TIMESTAMP) return LATEST_TIMESTAMP
   return timestamp < -LATEST_TIMESTAMP ? -LATEST_TIMESTAMP : timestamp

@@ -2,13 +2,13 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { crc32c } from './crc32c.ts'
 
-test('the known check value, and none for nothing', () => {
+test('computes the known check value, and 0 for no bytes', () => {
   expect(crc32c(Buffer.from('123456789'))).toBe(0xe3069283)
   expect(crc32c(Buffer.alloc(0))).toBe(0)
   expect(crc32c(Buffer.alloc(32))).toBe(0x8a9136aa)
 })
 
-test('the same bit by bit, wherever the bytes begin', () => {
+test('equals a bitwise computation at any alignment', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 70 }), fc.integer({ min: 0, max: 9 }), (bytes, offset) => {
       const place = new Uint8Array(offset + bytes.length + 9)

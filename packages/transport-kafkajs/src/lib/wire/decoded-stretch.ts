@@ -2,28 +2,31 @@ import { NO_HEADERS, type RawHeaders, type RawRecord } from '@millrace/core'
 import { clampTimestamp, type BatchHeader } from './batch-header.ts'
 import { FetchedRecord, malformed, RecordCursor } from './record-cursor.ts'
 
-/** Of a record: its length, attributes, time, offset, key, value and number of headers. */
+/** The fields of the smallest record: length, attributes, time, offset, key, value and number of headers. */
 const LEAST_RECORD_BYTES = 7
 
-/** Records as they came out of one batch or more. */
+/** Records decoded from one or more batches. */
 export interface DecodedRecords {
   readonly kind: 'records'
   readonly records: readonly RawRecord[]
-  /** Behind the last whole batch, also when compaction or an abort left no record of it; the position when there is none. */
+  /**
+   * The offset after the last complete batch, even if compaction or an abort left no record of it; the position if
+   * there is none.
+   */
   readonly nextOffset: number
-  /** Of keys, values and headers. */
+  /** The bytes of keys, values and headers. */
   readonly bytes: number
   readonly clampedTimestamps: number
   /** As in `RecordBatch`. */
   readonly whole: boolean
 }
 
-/** What has been decoded of a stretch. */
+/** The decoded part of a record set. */
 export class DecodedStretch {
   /** Earlier records are dropped. */
   readonly from: number
   unpackedBytes = 0
-  /** Nothing of it has been compacted away. */
+  /** True if nothing of it has been compacted away. */
   whole = true
   readonly #records: RawRecord[] = []
   #bytes = 0
@@ -44,7 +47,7 @@ export class DecodedStretch {
     }
   }
 
-  /** All records of a batch, or none when one of them is not as it should be. */
+  /** Adds all records of a batch, or none if one of them is invalid. */
   add(header: BatchHeader, unpacked: Buffer): void {
     const before = this.#records.length
     try {
@@ -78,9 +81,7 @@ export class DecodedStretch {
       const size = Math.max(cursor.pass(end), 0) + Math.max(cursor.pass(end), 0)
       const headers = cursor.headers(end)
       if (cursor.at !== end)
-        throw malformed(
-          `Record ${i + 1} of a batch says that it has ${end - start} bytes, and has ${cursor.at - start}.`,
-        )
+        throw malformed(`Record ${i + 1} of a batch claims ${end - start} bytes, but has ${cursor.at - start}.`)
       if (offset < from) continue
       bytes += size
       if (headers !== NO_HEADERS) bytes += sizeOf(headers)
@@ -90,7 +91,7 @@ export class DecodedStretch {
       into.push(new FetchedRecord(unpacked, at, { offset, timestamp, headers }))
     }
     if (cursor.at !== unpacked.length)
-      throw malformed(`Behind the ${records} records of a batch are ${unpacked.length - cursor.at} bytes more.`)
+      throw malformed(`A batch has ${unpacked.length - cursor.at} extra bytes behind its ${records} records.`)
     this.#bytes += bytes
     this.#clamped += clamped
   }

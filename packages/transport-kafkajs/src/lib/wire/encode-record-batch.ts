@@ -3,7 +3,7 @@ import type { BatchCompression } from '../compression/compression.ts'
 import { ATTRIBUTES, BATCH_HEADER, TRANSACTIONAL } from './batch-header.ts'
 import { crc32c } from './crc32c.ts'
 
-/** Who writes a batch; all -1 outside transactions. */
+/** The producer of a batch; all fields are -1 outside of transactions. */
 export interface BatchProducer {
   readonly id: number
   readonly epoch: number
@@ -14,7 +14,7 @@ export interface BatchProducer {
 export const NO_PRODUCER: BatchProducer = { id: -1, epoch: -1, firstSequence: -1, transactional: false }
 
 /**
- * Encodes records of one partition as one batch (message format 2). Sizes are counted first, so that the batch is
+ * Encodes records of one partition as one batch (message format 2). Sizes are computed first, so that the batch is
  * written once, in place.
  */
 export function encodeRecordBatch(
@@ -63,7 +63,7 @@ export function encodeRecordBatch(
   return batch
 }
 
-/** Bytes a record takes in a batch, at most: what limits of requests are counted with. */
+/** The most bytes that a record takes in a batch; limits of requests are counted with it. */
 export function recordSize(record: OutgoingRecord): number {
   let size = 21 + (record.key?.length ?? 0) + (record.value?.length ?? 0)
   for (const [name, value] of record.headers) size += 10 + Buffer.byteLength(name) + (value?.length ?? 0)
@@ -142,7 +142,7 @@ export function sizeOfVarint(value: number): number {
   return size
 }
 
-/** Writes a zig-zag varint and gives the offset behind it. */
+/** Writes a zig-zag varint and returns the offset after it. */
 export function writeVarint(buffer: Buffer, offset: number, value: number): number {
   let at = offset
   let rest = value >= 0 ? value * 2 : -value * 2 - 1

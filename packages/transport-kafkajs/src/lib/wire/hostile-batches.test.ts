@@ -5,7 +5,7 @@ import { RecordSet, type Decoded } from './record-set.ts'
 import { readStrictly, type StrictRecord } from './strict-batches.fixture.ts'
 import type { CompressionCodecs } from '../compression/compression.ts'
 
-/** With `MILLRACE_ATTACK_SEED` the same once more. */
+/** `MILLRACE_ATTACK_SEED` repeats a run. */
 const SEED = Number(process.env['MILLRACE_ATTACK_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
 const ATTACKS = Number(process.env['MILLRACE_ATTACK'] ?? 2_000)
 /** A batch of the attacks has a few hundred bytes. */
@@ -22,7 +22,7 @@ function codes(decoded: Decoded): string | undefined {
   return decoded.kind === 'unreadable' ? decoded.error.code : undefined
 }
 
-/** What the driver makes of it, until the first batch that it refuses. */
+/** What the driver decodes, up to the first batch that it refuses. */
 async function read({ data, position, aborted }: HostileFetch, codecs: CompressionCodecs): Promise<Reading> {
   const set = new RecordSet(data, {
     position,
@@ -59,7 +59,7 @@ async function read({ data, position, aborted }: HostileFetch, codecs: Compressi
   return { records, wrong }
 }
 
-test(`of ${ATTACKS} hostile fetches each gives the records that the format has in it, or says what is wrong; seed ${SEED}`, async () => {
+test(`each of ${ATTACKS} hostile fetches gives the records that the format defines, or an error that says what is wrong; seed ${SEED}`, async () => {
   const codecs = await installedCodecs(silent)
   const dice = new Dice(SEED)
   const refused = new Map<string, number>()
@@ -77,12 +77,12 @@ test(`of ${ATTACKS} hostile fetches each gives the records that the format has i
     expect(made.records, what).toEqual(known)
     refused.set(made.wrong ?? 'read', (refused.get(made.wrong ?? 'read') ?? 0) + 1)
   }
-  // The attacks reach each kind of refusal, and do not always fail at the first one.
+  // The attacks reach each kind of refusal, and do not always fail at the first batch.
   for (const code of ['read', 'BATCH_CORRUPT', 'BATCH_TOO_LARGE', 'DECODE_FAILED', 'OFFSET_UNSAFE'])
     expect(refused.get(code), code).toBeGreaterThan(ATTACKS / 2_000)
 })
 
-test('the strict reading is that of the driver where nothing was changed', async () => {
+test('the strict reader agrees with the driver on unchanged batches', async () => {
   const codecs = await installedCodecs(silent)
   for (let position = 0; position < 16; position++) {
     const fetched = peacefulFetch(position, codecs)

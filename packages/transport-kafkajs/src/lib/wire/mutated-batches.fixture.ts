@@ -2,16 +2,16 @@ import { type CompressionCodecs, compressionBits, type CompressionName } from '.
 import { crc32c } from './crc32c.ts'
 import { writeVarint } from './encode-record-batch.ts'
 
-/** What a broker answers for a partition, changed by somebody who knows the format; and what it should have been. */
+/** A broker's answer for a partition, changed by an attacker who knows the format, and the original. */
 export interface HostileFetch {
   readonly data: Buffer
   readonly position: number
   readonly aborted: readonly { readonly producerId: number; readonly firstOffset: number }[]
-  /** What was done to it, in order, for the report of a failure. */
+  /** The changes in order, for the report of a failure. */
   readonly changes: readonly string[]
 }
 
-/** So much may a batch unpack to where these are read; the bombs unpack to more. */
+/** The unpacking limit of the readers in these tests; the bombs unpack to more. */
 export const MOST_UNPACKED: number = 1 << 16
 const BOMB_BYTES = 1 << 18
 
@@ -65,7 +65,7 @@ const ENDLESS = [
   '8000',
   '80',
 ].map((hex) => Buffer.from(hex, 'hex'))
-/** Where each number of a batch's header is, with its bytes. */
+/** The position of each number in a batch's header, with its size. */
 const FIELDS = [
   ['base offset', 0, 8],
   ['length', 8, 4],
@@ -82,7 +82,7 @@ const FIELDS = [
   ['count', 57, 4],
 ] as const
 
-/** Numbers from 0 to 1, the same ones for a seed (mulberry32). */
+/** Numbers from 0 to 1, the same for a seed (mulberry32). */
 export class Dice {
   #state: number
 
@@ -108,7 +108,7 @@ export class Dice {
   }
 }
 
-/** A number of a record: what is written of it may be something else than what it is. */
+/** A number of a record, whose written bytes may differ from its value. */
 interface Draft {
   /** Replaces the bytes of one number of a record, counted through the batch. */
   readonly number: number
@@ -127,7 +127,7 @@ interface BatchDraft {
   readonly bomb?: boolean
 }
 
-/** Batches as several producers write them: plain, packed, in transactions, of which one is aborted. */
+/** Batches of several producers: plain, compressed, and in transactions, one of which is aborted. */
 function drafts(compression: CompressionName): readonly BatchDraft[] {
   return [
     { base: 0, values: 3, compression },
@@ -140,13 +140,13 @@ function drafts(compression: CompressionName): readonly BatchDraft[] {
   ]
 }
 
-/** A fetch with one to three changes, the same one for the same dice. */
+/** A fetch with one to three changes, which depend on the dice only. */
 export function hostileFetch(dice: Dice, codecs: CompressionCodecs): HostileFetch {
   const changes: string[] = []
   const compression = dice.of(['none', 'none', 'gzip', 'snappy', 'lz4', 'zstd'] as const)
   const position = dice.of([0, 0, 0, 1, 3, 7, 12, 13])
   const whole = drafts(compression)
-  // A broker answers from the batch on that has the position.
+  // A broker answers from the batch that has the position.
   const first = whole.findLastIndex(({ base }) => base <= position)
   const list = whole.slice(first, dice.of([first + 1, first + 2, whole.length]))
   const altered = dice.below(3) === 0 ? list : alteredDrafts(list, dice, changes)
@@ -164,7 +164,7 @@ export function peacefulFetch(position: number, codecs: CompressionCodecs): Host
   return { data: Buffer.concat(batches), position, aborted: ABORTED, changes: [] }
 }
 
-/** What only somebody can do who packs the records himself. */
+/** Changes that only the creator of the records can make. */
 function alteredDrafts(list: readonly BatchDraft[], dice: Dice, changes: string[]): readonly BatchDraft[] {
   const at = dice.below(list.length)
   const draft = list[at]
@@ -228,7 +228,7 @@ function recordOf({ base, marker, changed }: BatchDraft, index: number): Buffer 
   return Buffer.concat([changed?.number === index * NUMBERS_OF_RECORD ? changed.by : varint(body.length), body])
 }
 
-/** What somebody can do on the way, or to the file; half of the time the checksum is put right. */
+/** Changes that are possible in transit, or in the file; half of the time the checksum is corrected. */
 function changedBatches(batches: readonly Buffer[], dice: Dice, changes: string[]): Buffer[] {
   const at = dice.below(batches.length)
   const batch = batches[at] ?? Buffer.alloc(0)

@@ -32,7 +32,7 @@ const record: fc.Arbitrary<OutgoingRecord> = fc.record({
 })
 
 describe('encoding and decoding', () => {
-  test('gives back what went in, compressed or not', () => {
+  test('round-trips records, compressed or not', () => {
     fc.assert(
       fc.property(
         fc.array(record, { minLength: 1, maxLength: 20 }),
@@ -75,7 +75,7 @@ describe('encoding and decoding', () => {
     }
   })
 
-  test('records before the position are dropped, and a batch that is cut off is left for the next fetch', () => {
+  test('records before the position are dropped, and a truncated batch is left for the next fetch', () => {
     const data = Buffer.concat([at(batchOf(5), 0), at(batchOf(5), 5)])
     expect(offsets(decode(data, { position: 3 }))).toEqual([3, 4, 5, 6, 7, 8, 9])
     const cut = decode(data.subarray(0, data.length - 1), { position: 0 })
@@ -111,7 +111,7 @@ describe('encoding and decoding', () => {
 })
 
 describe('damage', () => {
-  test('one bit anywhere under the checksum, or in it, is found', () => {
+  test('a flipped bit is found anywhere under the checksum, or in it', () => {
     const good = at(batchOf(5), 0)
     fc.assert(
       fc.property(fc.integer({ min: 17 * 8, max: good.length * 8 - 1 }), (bit) => {
@@ -121,12 +121,12 @@ describe('damage', () => {
     )
   })
 
-  test('a checksum that does not match is not looked at when that is turned off', () => {
+  test('a wrong checksum is ignored if verification is off', () => {
     const bad = flipped(at(batchOf(5), 0), 17 * 8)
     expect(offsets(decode(bad, { position: 0, verifyChecksums: false }))).toEqual([0, 1, 2, 3, 4])
   })
 
-  test('what comes before a damaged batch is handed out first', () => {
+  test('records before a damaged batch are delivered first', () => {
     const data = Buffer.concat([at(batchOf(5), 0), flipped(at(batchOf(5), 5), 30 * 8), at(batchOf(5), 10)])
     const decoded = decode(data, { position: 2 })
     expect(offsets(decoded)).toEqual([2, 3, 4])
@@ -134,7 +134,7 @@ describe('damage', () => {
     expect(() => decode(data.subarray(batchOf(5).length), { position: 5 })).toThrow(/BATCH_CORRUPT/)
   })
 
-  test('what is behind a damaged batch can be read, when it is sure where that is', () => {
+  test('records behind a damaged batch can be read if its end is certain', () => {
     const good = at(batchOf(5), 5)
     const behind = at(batchOf(5), 10)
     fc.assert(
@@ -144,7 +144,7 @@ describe('damage', () => {
         const broken = set.next()
         if (broken instanceof Promise || broken.kind !== 'unreadable') throw new Error('It was read.')
         expect(broken).toMatchObject({ firstOffset: 6, data: bad })
-        // Never a wrong end, and never none when only what is behind the header is damaged.
+        // Never a wrong end, and never an unknown one if only bytes after the header are damaged.
         if (broken.nextOffset === undefined) expect(bit).toBeLessThan(61 * 8)
         else expect(broken.nextOffset).toBe(10)
         if (broken.nextOffset !== undefined && followed) expect(set.next()).toMatchObject({ nextOffset: 15 })
@@ -153,7 +153,7 @@ describe('damage', () => {
     )
   })
 
-  test('a first batch that is cut off, and lengths that cannot be, are found too', () => {
+  test('a truncated first batch and impossible lengths are found too', () => {
     const good = at(batchOf(5), 0)
     expect(() => decode(good.subarray(0, 30), { position: 0 })).toThrow(/BATCH_CORRUPT.*cut off/)
     expect(() => decode(good.subarray(0, good.length - 1), { position: 0 })).toThrow(/BATCH_CORRUPT.*cut off/)
@@ -176,16 +176,16 @@ describe('whether compaction has taken something', () => {
     return decoded.every((one) => one.kind === 'records' && one.whole)
   }
 
-  test('shows between batches and within them; aborted records and marks of transactions are there', async () => {
+  test('shows between batches and within them; aborted records and transaction markers count as present', async () => {
     const aborted = at(encodeRecordBatch(records(2), producer(7), UNCOMPRESSED), 3)
     const all = [at(batchOf(3), 0), aborted, at(marker(7, 'abort'), 5), at(batchOf(2), 6)]
     expect(await whole(all)).toBe(true)
     expect(await whole(all, 1)).toBe(true)
-    // A batch is gone, or the mark.
+    // A batch is gone, or the marker.
     expect(await whole([...all.slice(0, 1), ...all.slice(3)])).toBe(false)
     expect(await whole([...all.slice(0, 2), ...all.slice(3)])).toBe(false)
     expect(await whole(all.slice(1), 0)).toBe(false)
-    // Of a batch of four a record is gone: it keeps its bounds.
+    // A record of a batch of four is gone; the batch keeps its bounds.
     const thinned = at(batchOf(3), 0)
     thinned.writeInt32BE(3, 23)
     thinned.writeUInt32BE(crc32c(thinned.subarray(21)), 17)
@@ -194,7 +194,7 @@ describe('whether compaction has taken something', () => {
 })
 
 describe('what cannot be decoded', () => {
-  test('names the offsets that it takes, and what is before and behind it is read', async () => {
+  test('names its offsets, and the records before and behind it are read', async () => {
     const lz4 = { bits: compressionBits('lz4'), codec: undefined }
     const old = at(oldMessage(), 8)
     const set = recordSet(
@@ -216,7 +216,7 @@ describe('what cannot be decoded', () => {
     ])
   })
 
-  test('is passed over in silence where it is before the position, or aborted', async () => {
+  test('is skipped silently if it is before the position, or aborted', async () => {
     const lz4 = { bits: compressionBits('lz4'), codec: undefined }
     const data = Buffer.concat([
       at(encodeRecordBatch(records(2), NO_PRODUCER, lz4), 0),
@@ -232,7 +232,7 @@ describe('what cannot be decoded', () => {
     expect(await decodeAll(set)).toMatchObject([{ kind: 'records', nextOffset: 6, records: [{ offset: 5 }] }])
   })
 
-  test('whatever the bytes are, the end is a record set or a reason, never more records than there is room for', () => {
+  test('any bytes give a record set or a reason, and never more records than there is room for', () => {
     const good = Buffer.concat([at(batchOf(5), 0), at(batchOf(5), 5)])
     fc.assert(
       fc.property(
@@ -254,7 +254,7 @@ describe('what cannot be decoded', () => {
     )
   })
 
-  test('a batch that says it has two thousand million records is refused at once', () => {
+  test('a batch that claims two thousand million records is refused at once', () => {
     const bad = at(batchOf(1), 0)
     bad.writeInt32BE(2_000_000_000, 57)
     expect(() => decode(sealed(bad), { position: 0 })).toThrow(/DECODE_FAILED.*does not fit/)
@@ -262,7 +262,7 @@ describe('what cannot be decoded', () => {
 })
 
 describe('timestamps', () => {
-  test('that no date can be are moved to the nearest one that can, and counted', () => {
+  test('beyond the range of dates are moved to the nearest possible one, and counted', () => {
     const batch = at(batchOf(3), 0)
     batch.writeBigInt64BE(2n ** 62n, 27)
     const decoded = decode(sealed(batch), { position: 1 })
@@ -276,7 +276,7 @@ describe('timestamps', () => {
     })
   })
 
-  test('of the broker, for the whole batch, are too', () => {
+  test('that the broker sets for the whole batch are handled the same', () => {
     const batch = at(batchOf(2), 0)
     batch.writeInt16BE(0x08, 21)
     batch.writeBigInt64BE(2n ** 60n, 35)
@@ -313,7 +313,7 @@ describe('large batches', () => {
     }
   })
 
-  test('are refused when they unpack to more than may be, and what is behind them is read', async () => {
+  test('are refused if they unpack beyond the limit, and records behind them are read', async () => {
     const codecs = await installedCodecs({ debug: () => {}, info: () => {}, warn: () => {}, error: () => {} })
     for (const name of ['gzip', 'snappy', 'lz4', 'zstd'] as const) {
       const compression = { bits: compressionBits(name), codec: codecs[name] }
@@ -330,7 +330,7 @@ describe('large batches', () => {
     }
   })
 
-  test('are handed out one after the other: never much more than one of them is in memory', async () => {
+  test('are delivered one after the other, with little more than one of them in memory', async () => {
     const gzip = { bits: compressionBits('gzip'), codec: gzipCodec }
     const batches = Array.from({ length: 20 }, (_, i) =>
       at(encodeRecordBatch(large(600_000), NO_PRODUCER, gzip), 10 * i),
@@ -366,7 +366,7 @@ describe('read-committed', () => {
     expect(decoded.nextOffset).toBe(11)
   })
 
-  test('takes the list of aborted transactions in any order', () => {
+  test('accepts the list of aborted transactions in any order', () => {
     const data = Buffer.concat([
       at(batchOf(1, producer(1)), 0),
       at(batchOf(1, producer(2)), 1),
@@ -402,7 +402,7 @@ describe('read-committed', () => {
   })
 })
 
-/** What comes of it at once; throws what makes the first batch unreadable. */
+/** The synchronous result; throws the reason if the first batch is unreadable. */
 function decode(data: Buffer, options: Partial<RecordSetOptions> & { readonly position: number }): DecodedRecords {
   const decoded = recordSet(data, options).next()
   if (decoded instanceof Promise) throw new Error('It was too large to be decoded at once.')
@@ -456,7 +456,7 @@ function batchOf(count: number, by: BatchProducer = NO_PRODUCER): Buffer {
   return encodeRecordBatch(records(count), by, UNCOMPRESSED)
 }
 
-/** A message of format 1, as far as anybody reads it: what is there in place of a checksum of format 2 does not match. */
+/** A message of format 1, as far as it is read: the bytes in place of the checksum of format 2 do not match. */
 function oldMessage(): Buffer {
   const message = batchOf(1)
   message.writeInt8(1, 16)
@@ -482,7 +482,7 @@ function sealed(batch: Buffer): Buffer {
   return batch
 }
 
-/** The batch as it lies in the log: the broker sets the base offset. */
+/** The batch as it is in the log, where the broker sets the base offset. */
 function at(batch: Buffer, offset: number): Buffer {
   batch.writeBigInt64BE(BigInt(offset), 0)
   return batch

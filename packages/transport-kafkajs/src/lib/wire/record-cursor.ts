@@ -1,6 +1,6 @@
 import { MillraceError, NO_HEADERS, type RawHeaders, type RawRecord } from '@millrace/core'
 
-/** Reads records one field after the other. Throws `DECODE_FAILED` where they are not what they say. */
+/** Reads records one field after the other. Throws `DECODE_FAILED` if they are malformed. */
 export class RecordCursor {
   readonly buffer: Buffer
   at: number
@@ -10,7 +10,7 @@ export class RecordCursor {
     this.at = at
   }
 
-  /** A zig-zag varint or varlong. Bytes behind the buffer count as 0: `at` is behind its end then. */
+  /** A zig-zag varint or varlong. Bytes beyond the buffer count as 0; `at` is then beyond its end. */
   varint(): number {
     const { buffer } = this
     let byte = buffer[this.at++] ?? 0
@@ -32,7 +32,7 @@ export class RecordCursor {
     return length < 0 ? null : this.buffer.subarray(this.at - length, this.at)
   }
 
-  /** As `bytes`, without making them: gives their number, less than 0 for `null`. */
+  /** Like `bytes`, but only returns the length, which is negative for `null`. */
   pass(end: number): number {
     const length = this.varint()
     if (length < LEAST_LENGTH) throw malformed(`A key, a value or a header has length ${length}.`)
@@ -45,7 +45,7 @@ export class RecordCursor {
   headers(end: number): RawHeaders {
     const count = this.varint()
     if (count === 0) return NO_HEADERS
-    // Each takes two bytes at least.
+    // Each header takes two bytes at least.
     if (count < 0 || count > (end - this.at) / 2) throw malformed(`A record says that it has ${count} headers.`)
     const headers: [string, Buffer | null][] = []
     for (let i = 0; i < count; i++) {
@@ -58,14 +58,14 @@ export class RecordCursor {
 }
 
 const LEAST_LENGTH = -(2 ** 31)
-/** Of the tenth byte of a varlong. */
+/** The scale of a varlong's tenth byte. */
 const LARGEST_SCALE = 2 ** 63
 
 export function malformed(why: string): MillraceError {
   return new MillraceError('DECODE_FAILED', why)
 }
 
-/** What is read of a record when it comes. */
+/** The fields of a record that are read on arrival. */
 export interface RecordFields {
   readonly offset: number
   readonly timestamp: number
@@ -73,16 +73,16 @@ export interface RecordFields {
 }
 
 /**
- * A record whose key and value are still among the bytes that it came in. A buffer costs more to make than the rest of
- * a record, and as much again when it has to outlive a garbage collection in a queue before it is used. So each is made
- * when it is asked for: the value when it is decoded, and many keys never.
+ * A record whose key and value are still in the bytes that were received. A buffer costs more to make than the rest of
+ * a record, and as much again if it survives a garbage collection before it is used. So each is made on demand: the
+ * value when it is decoded, and many keys never.
  */
 export class FetchedRecord implements RawRecord {
   readonly offset: number
   readonly timestamp: number
   readonly headers: RawHeaders
   readonly #data: Buffer
-  /** Where its key begins, with the length of it. */
+  /** Where its key begins, with the key's length. */
   readonly #at: number
 
   /** The caller has checked that key and value lie within `data`. */

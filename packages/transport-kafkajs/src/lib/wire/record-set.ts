@@ -7,9 +7,9 @@ import { malformed } from './record-cursor.ts'
 
 const ABORT_MARKER = 0
 const MARKER_BYTES = 4
-/** So much is unpacked on the event loop (a few milliseconds); what is larger elsewhere. */
+/** The largest batch that is unpacked on the event loop (a few milliseconds); larger ones are unpacked off it. */
 const AT_ONCE_BYTES = 1 << 20
-/** Unpacked records that are given at once. A batch comes whole whatever it unpacks to. */
+/** How much unpacked data is returned at once. A batch is returned whole whatever its size. */
 const CHUNK_BYTES = 1 << 20
 
 /** A transaction that was aborted, as the broker lists it with each fetch. */
@@ -25,7 +25,7 @@ export interface RecordSetOptions {
   readonly aborted: readonly AbortedTransaction[]
   readonly codecs: CompressionCodecs
   readonly verifyChecksums: boolean
-  /** Most bytes that one batch may unpack to. */
+  /** The most bytes to which one batch may unpack. */
   readonly maxUnpackedBytes: number
 }
 
@@ -34,7 +34,7 @@ export interface UnreadableBatch {
   readonly kind: 'unreadable'
   readonly error: MillraceError
   readonly firstOffset: number
-  /** `undefined` when the end of the batch is unknown: then nothing behind it can be read either. */
+  /** `undefined` if the end of the batch is unknown: then nothing behind it can be read either. */
   readonly nextOffset: number | undefined
   readonly data: Buffer
 }
@@ -42,14 +42,13 @@ export interface UnreadableBatch {
 export type Decoded = DecodedRecords | UnreadableBatch
 
 /**
- * The record batches of a fetched partition, decoded a stretch at a time and not before it is asked for: a fetch of a
- * few hundred kilobytes can unpack to a thousand times as much. The last batch may be cut off by the response's limit:
- * it is left for the next fetch. The first one always comes whole. Keys and values share memory with the data, or with
- * what it unpacked to.
+ * The record batches of a fetched partition, decoded a part at a time and only on demand, because a fetch of a few
+ * hundred kilobytes can unpack to a thousand times as much. The response's limit may truncate the last batch, which is
+ * then left for the next fetch. The first batch always comes whole. Keys and values share memory with the data, or with
+ * its unpacked form.
  *
- * Under read-committed the broker sends aborted records too, with a list that tells them apart. The list comes
- * unsorted, and a transaction is over at its abort marker only: with transactions of several producers interleaved,
- * both matter.
+ * Under read-committed the broker sends aborted records too, with a list that identifies them. The list is unsorted,
+ * and a transaction ends only at its abort marker; both matter if transactions of several producers are interleaved.
  */
 export class RecordSet {
   readonly #data: Buffer
@@ -60,7 +59,9 @@ export class RecordSet {
   #begun = 0
   #at = 0
   #position: number
-  /** A batch was passed over that ends before the position. Brokers do not send such, and need not to be wrong if they do. */
+  /**
+   * A batch that ends before the position was skipped. Brokers do not send such batches, but it is no error if they do.
+   */
   #isStale = false
 
   constructor(data: Buffer, options: RecordSetOptions) {
@@ -71,18 +72,21 @@ export class RecordSet {
     this.#position = options.position
   }
 
-  /** Nothing more can be read from it. A first batch that is cut off still gives an error. */
+  /** Nothing more can be read from it. A truncated first batch still gives an error. */
   get exhausted(): boolean {
     return this.#at >= this.#data.length || (this.#at > 0 && batchEnd(this.#data, this.#at) > this.#data.length)
   }
 
-  /** The next stretch; a promise only where a large batch is unpacked, off the event loop. To be called one at a time. */
+  /**
+   * The next part; a promise only if a large batch is unpacked, off the event loop. Must not be called again before
+   * that.
+   */
   next(): Decoded | Promise<Decoded> {
     const stretch = new DecodedStretch(this.#position)
     while (!this.exhausted && stretch.unpackedBytes < CHUNK_BYTES) {
       const at = this.#at
       const header = this.#headerAt(at)
-      // What comes before a batch that cannot be read, or takes a while, is delivered first.
+      // Records before a batch that is unreadable, or slow to unpack, are delivered first.
       const isFirst = this.#position === stretch.from
       if ('error' in header) {
         if (header.lastOffset === undefined || header.lastOffset >= this.#position) {
@@ -90,7 +94,7 @@ export class RecordSet {
           return this.#unreadable(header.error, at, header)
         }
       } else {
-        // Compaction keeps the bounds of a batch that it takes records from, and takes empty ones away.
+        // Compaction keeps the bounds of a batch from which it removes records, and removes empty batches.
         if (header.baseOffset > this.#position || header.records <= header.lastOffset - header.baseOffset)
           stretch.whole = false
         try {
@@ -125,10 +129,13 @@ export class RecordSet {
 
   #nothingNew(): MillraceError {
     const { position } = this.#options
-    return new MillraceError('BATCH_CORRUPT', `The broker was asked for offset ${position} and sent what is before it.`)
+    return new MillraceError(
+      'BATCH_CORRUPT',
+      `The broker was asked for offset ${position}, but sent records before it.`,
+    )
   }
 
-  /** Whether it has records for the reader. Keeps account of transactions. */
+  /** Whether the batch has records for the reader. Tracks transactions. */
   #isWanted(header: BatchHeader, at: number): boolean {
     const { lastOffset, producerId, transactional, control } = header
     for (
@@ -144,7 +151,10 @@ export class RecordSet {
     return lastOffset >= this.#position && !(transactional && this.#abortedProducers.has(producerId))
   }
 
-  /** A control batch holds one record, whose key is a version and the kind of marker; none when compaction has taken it. */
+  /**
+   * A control batch holds one record, whose key is a version and the kind of marker; or none if compaction has removed
+   * it.
+   */
   #isAbortMarker(header: BatchHeader, at: number): boolean {
     if (header.records > 1 || codecOfBatch(header.attributes, this.#options.codecs) !== undefined)
       throw malformed('A control batch has more than the mark of one transaction.')
@@ -157,7 +167,7 @@ export class RecordSet {
     return key.readInt16BE(2) === ABORT_MARKER
   }
 
-  /** False when it is too much to be unpacked at once. */
+  /** Returns false if the batch is too large to be unpacked at once. */
   #decode(header: BatchHeader, at: number, stretch: DecodedStretch): boolean {
     const codec = codecOfBatch(header.attributes, this.#options.codecs)
     const packed = this.#data.subarray(at + BATCH_HEADER, header.end)
@@ -198,14 +208,15 @@ export class RecordSet {
       : new MillraceError('DECODE_FAILED', toError(thrown).message, { cause: thrown })
     const known = lastOffset !== undefined && Number.isSafeInteger(lastOffset + 1) && lastOffset >= firstOffset
     if (known) this.#pass({ end, lastOffset })
-    // What could not be read may have been the end of an aborted transaction: then it is fetched again from behind it.
+    // The unreadable batch may have been the end of an aborted transaction: then reading continues with a new fetch
+    // behind it.
     if (!known || this.#abortedProducers.size > 0) this.#at = this.#data.length
     const data = this.#data.subarray(at, end)
     return { kind: 'unreadable', error, firstOffset, nextOffset: known ? lastOffset + 1 : undefined, data }
   }
 }
 
-/** In the data, and in the partition. */
+/** Where a batch ends in the data, and in the partition. */
 interface BatchEnd {
   readonly end: number
   readonly lastOffset: number | undefined

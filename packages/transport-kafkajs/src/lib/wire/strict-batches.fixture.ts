@@ -1,10 +1,13 @@
 import { codecOfBatch, type CompressionCodecs } from '../compression/compression.ts'
 import { crc32c } from './crc32c.ts'
 
-/** A record as the protocol's specification has it, and nothing of the driver: what the driver reads is compared with it. */
+/**
+ * A record according to the protocol's specification, independent of the driver, with which the driver's result is
+ * compared.
+ */
 export interface StrictRecord {
   readonly offset: bigint
-  /** `undefined` where it is the sum of numbers that JavaScript does not hold exactly. */
+  /** `undefined` if it is a sum of numbers that JavaScript cannot hold exactly. */
   readonly timestamp: number | undefined
   readonly key: string | null
   readonly value: string | null
@@ -12,9 +15,9 @@ export interface StrictRecord {
 }
 
 export interface StrictReading {
-  /** Up to the first batch that is not as it should be, and from the position on. */
+  /** Records from the position on, up to the first invalid batch. */
   readonly records: readonly StrictRecord[]
-  /** What is wrong with that batch; `undefined` when all are right. */
+  /** What is wrong with that batch; `undefined` if all are valid. */
   readonly wrong: string | undefined
 }
 
@@ -39,7 +42,7 @@ export function readStrictly(data: Buffer, options: StrictOptions): StrictReadin
   try {
     while (at < data.length) {
       const end = data.length - at < 61 ? Infinity : at + 12 + data.readInt32BE(at + 8)
-      // The last one may be cut off by the limit of the answer, the first one never is.
+      // The limit of the answer may truncate the last batch, but never the first.
       if (end > data.length && at > 0) break
       require(end <= data.length && end >= at + 61, 'a length that cannot be')
       if (isBehind(data, at, { end, position })) {
@@ -80,7 +83,10 @@ function require(holds: boolean, wrong: string): void {
   if (!holds) throw new Wrong(wrong)
 }
 
-/** Whether it cannot be read, and need not be: it says where it ends, something agrees, and that is before the position. */
+/**
+ * Whether an unreadable batch may be skipped: its end is known, something agrees with it, and it is before the
+ * position.
+ */
 function isBehind(
   data: Buffer,
   at: number,
@@ -103,7 +109,7 @@ interface StrictBatch {
   readonly transactional: boolean
   /** The kind of the marker. */
   readonly control: number | undefined
-  /** Read only where they are wanted. */
+  /** Read only on demand. */
   readonly records: () => readonly StrictRecord[]
 }
 
@@ -129,7 +135,7 @@ function batchAt(batch: Buffer, options: StrictOptions): StrictBatch {
   }
 }
 
-/** What a control batch says: one marker, or none where compaction has taken it. */
+/** The content of a control batch: one marker, or none if compaction has removed it. */
 function markersOf(records: () => readonly StrictRecord[], count: number, attributes: number): readonly number[] {
   require(count <= 1 && (attributes & 0x07) === 0, 'a control batch with more than its marker')
   return records().map(({ key }) => {
@@ -204,7 +210,7 @@ function unpackedOf(
     const unpacked = codec.decompress(packed, maxUnpackedBytes)
     if (unpacked !== undefined) return unpacked
   } catch {
-    // Not compressed as it says, or in a way that is unknown.
+    // Not compressed as it claims, or in an unknown way.
   }
   throw new Wrong('bytes that cannot be unpacked')
 }

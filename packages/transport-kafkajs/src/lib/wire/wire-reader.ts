@@ -2,7 +2,7 @@ import { MillraceError } from '@millrace/core'
 
 const HIGHEST_SAFE_HALF = 0x1f_ffff
 
-/** Reads Kafka's primitive types from a response. What it gives shares memory with the response. */
+/** Reads Kafka's primitive types from a response. Returned buffers share memory with the response. */
 export class WireReader {
   readonly buffer: Buffer
   offset: number
@@ -34,7 +34,7 @@ export class WireReader {
     return value
   }
 
-  /** Rejects what a JavaScript number cannot hold exactly with `OFFSET_UNSAFE`. */
+  /** Rejects a number that JavaScript cannot hold exactly with `OFFSET_UNSAFE`. */
   int64(): number {
     const { buffer, offset } = this
     this.offset += 8

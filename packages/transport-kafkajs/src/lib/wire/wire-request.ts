@@ -1,7 +1,7 @@
 import type { WireReader } from './wire-reader.ts'
 import type { WireWriter } from './wire-writer.ts'
 
-/** One request of Kafka's protocol and how its answer is read. */
+/** One request of Kafka's protocol, and how its answer is read. */
 export interface WireRequest<T> {
   readonly api: Api
   /** Bytes to start the writer with. */
@@ -10,7 +10,7 @@ export interface WireRequest<T> {
   decode(reader: WireReader): T
 }
 
-/** A request's kind, in the one version that is used. */
+/** The kind of a request, in the one version that is used. */
 export interface Api {
   readonly name: string
   readonly key: number
@@ -19,7 +19,7 @@ export interface Api {
   readonly flexible?: true
 }
 
-/** All of them; Kafka 2.8 is the oldest that has every one, 4.x has them all. */
+/** All requests in use. Kafka 2.8 is the oldest version that supports each of them; 4.x supports them all. */
 export const APIS = {
   produce: { name: 'Produce', key: 0, version: 8 },
   fetch: { name: 'Fetch', key: 1, version: 11 },

@@ -3,7 +3,7 @@ export class WireWriter {
   #buffer: Buffer
   #offset = 0
 
-  /** Bytes to start with; exact sizes save copying. */
+  /** The initial size; exact sizes save copying. */
   constructor(size = 256) {
     this.#buffer = Buffer.allocUnsafe(size)
   }

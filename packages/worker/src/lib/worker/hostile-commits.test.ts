@@ -29,7 +29,7 @@ const commits = fc.array(fc.record({ offset: fc.nat(NUMBERS), metadata: texts })
 })
 
 test(
-  `${ATTACKS} mutated texts beside committed offsets: what they do not name as finished is handled once, and what comes later`,
+  `with ${ATTACKS} mutated texts of commit metadata, events that they do not mark as finished are handled once, and so are later ones`,
   { timeout: 600_000 },
   async () => {
     await fc.assert(

@@ -46,13 +46,13 @@ export function deleteTopicsRequest(names: readonly string[], timeoutMs: number)
 export interface DescribedTopic {
   readonly topic: string
   readonly errorCode: number
-  /** Settings in effect, by Kafka's names; `null` where the broker keeps the value to itself. */
+  /** Settings in effect, by Kafka's names; `null` if the broker withholds the value. */
   readonly config: ReadonlyMap<string, string | null>
 }
 
 const TOPIC = 2
 
-/** Settings of topics, those named only. Any broker knows them all. */
+/** Named settings of topics. Any broker knows them all. */
 export function describeConfigsRequest(
   topics: readonly string[],
   names: readonly string[],
@@ -94,7 +94,7 @@ export function describeConfigsRequest(
   }
 }
 
-/** To the leader of the partitions. It answers when its followers have deleted too, or after the time-out. */
+/** Goes to the leader of the partitions. It answers when its followers have deleted too, or after the time-out. */
 export function deleteRecordsRequest(
   before: readonly PartitionPosition[],
   timeoutMs: number,
@@ -121,7 +121,7 @@ export interface DescribedGroup {
   readonly members: readonly MemberInfo[]
 }
 
-/** Who is in one group; a group that never was answers as one without members. */
+/** The members of one group. A group that never existed answers like one without members. */
 export function describeGroupRequest(groupId: string): WireRequest<DescribedGroup> {
   return {
     api: APIS.describeGroups,
@@ -151,7 +151,7 @@ export function describeGroupRequest(groupId: string): WireRequest<DescribedGrou
   }
 }
 
-/** Gives the error code. */
+/** Returns the error code. */
 export function deleteGroupRequest(groupId: string): WireRequest<number> {
   return {
     api: APIS.deleteGroups,

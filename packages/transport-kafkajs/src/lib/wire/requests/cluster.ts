@@ -73,7 +73,7 @@ export interface Coordinator extends BrokerAddress {
   readonly errorCode: number
 }
 
-/** Which broker keeps a group, or the transactions of a transactional id. */
+/** The broker that keeps a group, or the transactions of a transactional id. */
 export function findCoordinatorRequest(kind: 'group' | 'transaction', key: string): WireRequest<Coordinator> {
   return {
     api: APIS.findCoordinator,

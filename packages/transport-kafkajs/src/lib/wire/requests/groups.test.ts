@@ -8,7 +8,7 @@ const partitions = [
   { topic: 'b', partition: 0 },
 ]
 
-test('subscriptions and assignments come back as they went', () => {
+test('subscriptions and assignments survive encoding', () => {
   const subscription = { topics: ['a', 'b'], data: Buffer.from('data') }
   expect(decodeSubscription(encodeSubscription(subscription, 7))).toEqual(subscription)
   const assignment = { partitions, groupData: Buffer.from('all'), ownData: Buffer.from('own') }
@@ -36,7 +36,7 @@ test('an assignment of an earlier version, which ends with the group data, has n
   })
 })
 
-test('a number of joins makes the subscription another one', () => {
+test("the join number changes the subscription's bytes", () => {
   const subscription = { topics: ['a'], data: Buffer.from('data') }
   expect(encodeSubscription(subscription, 1).equals(encodeSubscription(subscription, 2))).toBe(false)
 })

@@ -86,7 +86,7 @@ export function syncGroupRequest(
   }
 }
 
-/** Gives the error code. */
+/** Returns the error code. */
 export function heartbeatRequest(member: MemberGeneration): WireRequest<number> {
   return {
     api: APIS.heartbeat,
@@ -95,7 +95,7 @@ export function heartbeatRequest(member: MemberGeneration): WireRequest<number> 
   }
 }
 
-/** Gives the error code. */
+/** Returns the error code. */
 export function leaveGroupRequest(member: MemberGeneration): WireRequest<number> {
   return {
     api: APIS.leaveGroup,
@@ -122,7 +122,7 @@ export interface MemberAssignment {
 
 /**
  * In the format of Kafka's consumers, so that Kafka's own tools can show the group. `joinNumber` follows our own data:
- * a broker starts no rebalance for a member that joins again unchanged, and this makes it a change.
+ * a broker starts no rebalance for a member that rejoins unchanged, and this number changes.
  */
 export function encodeSubscription(subscription: MemberSubscription, joinNumber: number): Buffer {
   const data = new WireWriter().data(subscription.data).int32(joinNumber)
@@ -139,14 +139,17 @@ export function decodeSubscription(bytes: Buffer): MemberSubscription {
   return { topics, data: own.remaining === 0 ? own.buffer : own.data() }
 }
 
-/** Our own data follows all fields of Kafka's format. Clients that know only those, and earlier versions of this driver, do not read that far. */
+/**
+ * Our own data follows all fields of Kafka's format. Clients that know only those fields, and earlier versions of this
+ * driver, do not read that far.
+ */
 export function encodeAssignment(assignment: MemberAssignment): Buffer {
   const writer = new WireWriter().int16(0)
   writeByTopic(writer, assignment.partitions, ({ partition }) => writer.int32(partition))
   return writer.data(assignment.groupData).data(assignment.ownData).bytes()
 }
 
-/** A member that the leader gave nothing gets no bytes at all. */
+/** A member without partitions gets no bytes at all. */
 export function decodeAssignment(bytes: Buffer): MemberAssignment {
   if (bytes.length === 0) return { partitions: [], groupData: bytes, ownData: bytes }
   const reader = new WireReader(bytes)

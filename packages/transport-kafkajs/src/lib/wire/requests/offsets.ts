@@ -19,10 +19,10 @@ export interface ListedOffset extends TopicPartition {
 const EARLIEST = -2
 const LATEST = -1
 
-/** `end` is the last stable offset under read-committed; a time is that of the first record that is not older. */
+/** `end` is the last stable offset under read-committed. A timestamp finds the first record that is not older. */
 export type OffsetWanted = 'beginning' | 'end' | { readonly timestampMs: number }
 
-/** Offsets of partitions led by the broker asked; -1 where no record is as young as that. */
+/** Offsets of partitions that the broker leads; -1 if no record is young enough. */
 export function listOffsetsRequest(
   partitions: readonly TopicPartition[],
   which: OffsetWanted,
@@ -74,8 +74,8 @@ export interface FetchedOffsets {
 }
 
 /**
- * Committed offsets of a group, of all that it has committed for `undefined`. `stable` waits out offsets that an open transaction has pending (the broker answers
- * UNSTABLE_OFFSET_COMMIT): without it a new owner would start from the older ones.
+ * Committed offsets of a group; `undefined` means all of them. `stable` makes the broker answer UNSTABLE_OFFSET_COMMIT
+ * while an open transaction has offsets pending; without it a new owner would start from older ones.
  */
 export function offsetFetchRequest(
   groupId: string,

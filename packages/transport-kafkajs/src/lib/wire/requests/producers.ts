@@ -17,7 +17,7 @@ export interface ProduceBatch extends TopicPartition {
 export interface ProducedBatch extends TopicPartition {
   readonly errorCode: number
   readonly baseOffset: number
-  /** Records that made the broker refuse the batch, where it says so. */
+  /** Records that made the broker refuse the batch, if it names them. */
   readonly badRecords: readonly number[]
   readonly message: string | undefined
 }
@@ -28,7 +28,9 @@ export function produceRequest(
   options: {
     readonly transactionalId: string | undefined
     readonly timeoutMs: number
-    /** Called last before the request goes: a process may sleep at any point, and this one must be near the socket. */
+    /**
+     * Called last before the request is written, close to the socket, because a process may be suspended at any point.
+     */
     readonly guard: () => void
   },
 ): WireRequest<readonly ProducedBatch[]> {
@@ -107,7 +109,7 @@ export function addPartitionsRequest(
   }
 }
 
-/** Announces to the coordinator that the transaction will commit offsets of the group. Gives the error code. */
+/** Announces to the coordinator that the transaction will commit offsets of the group. Returns the error code. */
 export function addOffsetsRequest(owner: TransactionalIdentity, groupId: string): WireRequest<number> {
   return {
     api: APIS.addOffsetsToTxn,
@@ -116,7 +118,7 @@ export function addOffsetsRequest(owner: TransactionalIdentity, groupId: string)
   }
 }
 
-/** Asked of the group's coordinator. */
+/** Sent to the group's coordinator. */
 export function txnOffsetCommitRequest(
   owner: TransactionalIdentity,
   groupId: string,
@@ -132,7 +134,7 @@ export function txnOffsetCommitRequest(
   }
 }
 
-/** Commits or aborts. Gives the error code; the broker takes a repeated request for the same end. */
+/** Commits or aborts. Returns the error code; the broker accepts a repeated request for the same end. */
 export function endTransactionRequest(owner: TransactionalIdentity, end: 'commit' | 'abort'): WireRequest<number> {
   return {
     api: APIS.endTxn,
