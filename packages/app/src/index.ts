@@ -73,7 +73,15 @@ export type {
   TableTopic,
   ValueOf,
 } from '@millrace/tables'
-export type { ChangeTopic, JoinedSide, JoinTablesOptions, LeftRow, RightRow, TablesJoinKind } from '@millrace/tables'
+export type {
+  ChangeTopic,
+  JoinedSide,
+  JoinTablesOptions,
+  LeftRow,
+  ReferredTable,
+  RightRow,
+  TablesJoinKind,
+} from '@millrace/tables'
 export type { AppGlobalTable as GlobalTable, AppTable as Table, TableDeclarations } from '@millrace/tables'
 export type { ClosedWindow, KeyWindows, LateSink, TimeRange, Window, WindowedTable } from '@millrace/tables'
 export type { FiredTimer, KeyTimers, KeyTimersOptions, PendingTimer } from '@millrace/tables'

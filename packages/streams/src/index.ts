@@ -66,7 +66,7 @@ export type {
   TableJoinOptions,
 } from './lib/stream-joins.ts'
 export type { StreamsContext as StreamsDeps } from './lib/streams-context.ts'
-export { createTopic, type TopicOf } from './lib/topics/create-topic.ts'
+export { createRepartitionTopic, createTopic, type TopicOf } from './lib/topics/create-topic.ts'
 export { type AnyTopic, Topic } from './lib/topics/topic.ts'
 export type {
   KeyInput,

@@ -19,7 +19,7 @@ import {
 } from '@millrace/core/operations'
 import type { WorkerStats } from '@millrace/worker'
 import { AppScheduler, declareJobs, describeJobPlan, type JobDeclarations } from '@millrace/scheduler'
-import { declareStreams, type Stream, type StreamDeclarations } from '@millrace/streams'
+import { createRepartitionTopic, declareStreams, type Stream, type StreamDeclarations } from '@millrace/streams'
 import { declareTables, type TableDeclarations } from '@millrace/tables'
 import type { PageDeclarations } from '@millrace/web'
 import type { AppEvents } from './app-events.ts'
@@ -162,6 +162,18 @@ function appOver(runtime: AppRuntime): App {
         declared.agent(name ?? closed.name, closed, async (windows) => {
           for await (const window of windows) await handle(window)
         })
+      },
+      consume: (agent, { sizedAs, partitions }, handle) => {
+        const topic = createRepartitionTopic(streams, {
+          ...{ subscriptionId: agent, key: 'bytes', value: 'bytes' },
+          ...{ sizedAs, partitions },
+        })
+        const handler = async (records: Stream<unknown, unknown>): Promise<void> => {
+          // Both are bytes, as the topic says.
+          for await (const { key, value } of records.events()) handle(key as Buffer, value as Buffer)
+        }
+        declared.agent(agent, topic, handler, { concurrency: 1, help: 'Joins tables by a key in their rows' })
+        return topic.name
       },
       fill: (agent, { name }, write) => {
         const topic = definitions.topics.get(name)

@@ -13,7 +13,8 @@ import { createTable } from './create-table.ts'
 import { type AnyTable, type Table, type TableOf } from './table.ts'
 import { createKeyTimers, type KeyTimers, type KeyTimersOptions } from './timers/key-timers.ts'
 import type { JoinTablesOptions, LeftRow, RightRow, TablesJoinKind } from './joins/join-options.ts'
-import { type JoinedSide, joinTables } from './joins/join-tables.ts'
+import type { ReferredTable } from './joins/foreign-key.ts'
+import { joinByForeignKey, type JoinedSide, joinTables } from './joins/join-tables.ts'
 import { NO_APP, type ViewDeclarations } from './windows/views.ts'
 
 /** Declarations of an app's tables. */
@@ -43,8 +44,22 @@ export interface TableDeclarations {
     name: string,
     left: JoinedSide<K, L>,
     right: JoinedSide<K, R>,
-    options: JoinTablesOptions<K, V, J>,
+    options: JoinTablesOptions<K, V, J> & { readonly on?: undefined },
     fn: (left: LeftRow<L, J>, right: RightRow<R, J>) => V | undefined,
+  ): Table<K, V>
+  /**
+   * As above, where rows of the left table refer to rows of the right one by a key that `on` gives. The two need not have the
+   * same partitions: what rows refer to, and the answers, go through two topics, so the result follows soon after.
+   *
+   * @example
+   * const named = app.joinTables('named-orders', orders, customers, { on: (order) => order.customer }, (order, { name }) => ({ ...order, name }))
+   */
+  joinTables<K, RK, L, R, V, const J extends 'inner' | 'left' = 'inner'>(
+    name: string,
+    left: JoinedSide<K, L>,
+    right: ReferredTable<RK, R>,
+    options: JoinTablesOptions<K, V, J> & { readonly on: (left: L) => RK | null | undefined },
+    fn: (left: L, right: RightRow<R, J>) => V | undefined,
   ): Table<K, V>
 
   /** Declares a table that every worker has whole. Throws as `table` does. */
@@ -82,11 +97,11 @@ interface TableDefinitions extends DefinedNames {
   readonly globalTables: Map<string, AnyGlobalTable>
 }
 
-/** `onClose`, `fill`: as `ViewDeclarations` says. */
+/** `onClose`, `fill`, `consume`: as `ViewDeclarations` says. */
 export function declareTables(
   context: StateContext,
   definitions: TableDefinitions,
-  { onClose, fill }: Pick<ViewDeclarations, 'onClose' | 'fill'> = NO_APP,
+  { onClose, fill, consume }: Pick<ViewDeclarations, 'onClose' | 'fill' | 'consume'> = NO_APP,
 ): TableDeclarations {
   const { tables, globalTables } = definitions
   // Tables of all kinds share stores and routes, so they share names.
@@ -96,6 +111,7 @@ export function declareTables(
     add: (name, make) => definitions.add('windowed table', spread(name), make),
     onClose,
     fill,
+    consume,
   }
   function setTable<KS extends CodecSpec, ES extends CodecSpec>(
     name: string,
@@ -117,10 +133,24 @@ export function declareTables(
           createSetTable<KS, ES>(context, name, { ...options, global: false }),
         )
   }
+  // Typed by its declaration: which of the two joins it is shows in `on` alone.
+  const join = (
+    name: string,
+    left: JoinedSide<unknown, unknown>,
+    right: ReferredTable<unknown, unknown>,
+    { on, ...options }: JoinTablesOptions<unknown, unknown, never> & { readonly on?: (row: unknown) => unknown },
+    fn: (left: unknown, right: unknown) => unknown,
+  ): Table<unknown, unknown> => {
+    const sides = { name, left, right, views }
+    if (on === undefined) return definitions.add('table', spread(name), () => joinTables(context, sides, options, fn))
+    const table = definitions.add('table', spread(name), () => joinByForeignKey(context, sides, { ...options, on }, fn))
+    for (const own of [table.references, table.subscribers])
+      definitions.add('table', spread(own.name), (): AnyTable => own)
+    return table
+  }
   return {
     table: (name, options) => definitions.add('table', spread(name), () => createTable(context, name, options, views)),
-    joinTables: (name, left, right, options, fn) =>
-      definitions.add('table', spread(name), () => joinTables(context, { name, left, right, views }, options, fn)),
+    joinTables: join as TableDeclarations['joinTables'],
     globalTable: (name, options) =>
       definitions.add('global table', whole(name), () => createGlobalTable(context, name, options)),
     setTable,

@@ -171,6 +171,11 @@ export abstract class KeyedMap<K, V, G extends V | undefined> extends KeyedTable
     return { key: bytes, value: this.#rowShape.encode(value), partitionedBy: this.keyShape.partitionedBy(key, bytes) }
   }
 
+  /** The value in the bytes of `encodeRow`. Throws `ROW_UNDECODABLE`. */
+  decodeValue(value: Buffer, key: Buffer): V {
+    return this.#rowShape.decode(value, key)
+  }
+
   #undefinedValue(key: K, method: string): MillraceError {
     const shown = this.keyShape.show(this.keyShape.encode(key))
     const how = method === 'update' ? 'the function given to update returned undefined' : 'set was given undefined'

@@ -33,6 +33,14 @@ export class ExpiringTable<K, V, G extends V | undefined> extends Table<K, V, G>
     this.#map = new ExpiringRows(context, { definition: this, table, expiry })
   }
 
+  /** Its rows go without an event, in which another table could be kept up. Throws `DEFINITION_INVALID`. */
+  override watch(): never {
+    throw new MillraceError(
+      'DEFINITION_INVALID',
+      `Table "${this.name}" has a ttl, and cannot be joined with another table: its rows expire without an event. Join a stream with it.`,
+    )
+  }
+
   override get size(): number {
     return this.#map.size
   }

@@ -46,6 +46,39 @@ export function checkJoin(
   join: unknown,
 ): TablesJoinKind {
   const where = `joinTables("${name}")`
+  const kind = checkSides(where, { left, right }, options, join)
+  if (left.keyCodec !== right.keyCodec)
+    throw new MillraceError(
+      'KEY_CODEC_DIFFERS',
+      `${where}: keys of table "${left.name}" are ${left.keyCodec}, and those of table "${right.name}" are ${right.keyCodec}.`,
+    )
+  return kind
+}
+
+/** The same where rows of the left table refer to those of the right one. Throws `DEFINITION_INVALID`. */
+export function checkForeignKey(
+  name: string,
+  { left, right, on }: { readonly left: JoinSide; readonly right: JoinSide; readonly on: unknown },
+  options: JoinTablesOptions<never, never, TablesJoinKind>,
+  join: unknown,
+): 'inner' | 'left' {
+  const where = `joinTables("${name}")`
+  const kind = checkSides(where, { left, right }, options, join)
+  if (typeof on !== 'function')
+    throw new MillraceError('DEFINITION_INVALID', `on of ${where} takes a function of a row of the left table.`)
+  if (kind !== 'outer') return kind
+  throw new MillraceError(
+    'DEFINITION_INVALID',
+    `kind of ${where} is 'outer': with on, a row of the right table belongs to no key of the left one.`,
+  )
+}
+
+function checkSides(
+  where: string,
+  { left, right }: { readonly left: JoinSide; readonly right: JoinSide },
+  options: JoinTablesOptions<never, never, TablesJoinKind>,
+  join: unknown,
+): TablesJoinKind {
   checkOptions(where, options, OPTIONS)
   for (const side of [left, right]) assertTable(where, side)
   const { kind = 'inner', to } = options
@@ -58,11 +91,6 @@ export function checkJoin(
     throw new MillraceError('DEFINITION_INVALID', `${where} needs a function of both rows.`)
   if (to !== undefined && (typeof to !== 'object' || to === null || typeof to.name !== 'string'))
     throw new MillraceError('DEFINITION_INVALID', `to of ${where} takes a topic of the app.`)
-  if (left.keyCodec !== right.keyCodec)
-    throw new MillraceError(
-      'KEY_CODEC_DIFFERS',
-      `${where}: keys of table "${left.name}" are ${left.keyCodec}, and those of table "${right.name}" are ${right.keyCodec}.`,
-    )
   return kind
 }
 

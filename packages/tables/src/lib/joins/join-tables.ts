@@ -1,7 +1,16 @@
 import { type Codec, type CodecSpec, resolveCodec, validateName } from '@millrace/core'
 import type { StateContext } from '@millrace/state'
 import type { ViewDeclarations } from '../windows/views.ts'
-import { checkJoin, type JoinTablesOptions, type LeftRow, type RightRow, type TablesJoinKind } from './join-options.ts'
+import type { TableDefinition } from '../options.ts'
+import { type ReferredTable, TableByForeignKey } from './foreign-key.ts'
+import {
+  checkForeignKey,
+  checkJoin,
+  type JoinTablesOptions,
+  type LeftRow,
+  type RightRow,
+  type TablesJoinKind,
+} from './join-options.ts'
 import { TableOfTables, type WatchedTable } from './table-of-tables.ts'
 
 /** A table that is joined with another one: what `app.table` and `app.joinTables` make. */
@@ -28,30 +37,59 @@ export function joinTables<K, L, R, V, J extends TablesJoinKind>(
   fn: (left: LeftRow<L, J>, right: RightRow<R, J>) => V | undefined,
 ): TableOfTables<K, L, R, V> {
   const kind = checkJoin(name, { left, right }, options, fn)
-  const where = `table "${validateName('table', name)}"`
-  const { value = 'json', to, standbys, help } = options
-  // Whatever the codec is, it gets what `fn` makes.
-  const valueCodec = resolveCodec(value, 'row', where) as Codec<never, unknown> as Codec<V>
   return new TableOfTables<K, L, R, V>(
     context,
-    {
-      name,
-      where,
-      keySpec: left.keySpec,
-      keyCodec: left.codecOfKeys,
-      valueSpec: value,
-      valueCodec: valueCodec,
-      partitions: undefined,
-      sizedAs: left.sizedAs ?? right.sizedAs,
-      standbys,
-      partitionBy: undefined,
-      help,
-      fallback: undefined,
-      migrate: undefined,
-      partitioner: 'key',
-    },
+    resultRows<K, V>(name, left, { ...options, sizedAs: left.sizedAs ?? right.sizedAs }),
     // The kind says which of them can be missing.
-    { left, right, kind, to, join: (a, b) => fn(a as LeftRow<L, J>, b as RightRow<R, J>) },
+    { left, right, kind, to: options.to, join: (a, b) => fn(a as LeftRow<L, J>, b as RightRow<R, J>) },
     views,
   )
+}
+
+/** The same by a key in the rows of the left table. */
+export function joinByForeignKey<K, RK, L, R, V, J extends 'inner' | 'left'>(
+  context: StateContext,
+  {
+    name,
+    left,
+    right,
+    views,
+  }: Pick<JoinedSides<K, L, R>, 'name' | 'left' | 'views'> & { readonly right: ReferredTable<RK, R> },
+  options: JoinTablesOptions<K, V, J> & { readonly on: (left: L) => RK | null | undefined },
+  fn: (left: L, right: RightRow<R, J>) => V | undefined,
+): TableByForeignKey<K, RK, L, R, V> {
+  const { on, ...rest } = options
+  const kind = checkForeignKey(name, { left, right, on }, rest, fn)
+  return new TableByForeignKey<K, RK, L, R, V>(
+    context,
+    resultRows<K, V>(name, left, { ...rest, sizedAs: left.sizedAs }),
+    { left, right, kind, on, to: options.to, join: (a, b) => fn(a, b as RightRow<R, J>) },
+    views,
+  )
+}
+
+function resultRows<K, V>(
+  name: string,
+  left: JoinedSide<K, unknown>,
+  options: JoinTablesOptions<K, V, TablesJoinKind> & { readonly sizedAs: readonly string[] | undefined },
+): TableDefinition<K, V> {
+  const where = `table "${validateName('table', name)}"`
+  const { value = 'json', sizedAs, standbys, help } = options
+  return {
+    name,
+    where,
+    keySpec: left.keySpec,
+    keyCodec: left.codecOfKeys,
+    valueSpec: value,
+    // Whatever the codec is, it gets what the function of the join makes.
+    valueCodec: resolveCodec(value, 'row', where) as Codec<never, unknown> as Codec<V>,
+    partitions: left.partitions,
+    sizedAs,
+    standbys,
+    partitionBy: undefined,
+    help,
+    fallback: undefined,
+    migrate: undefined,
+    partitioner: 'key',
+  }
 }

@@ -17,6 +17,12 @@ export interface ViewDeclarations {
   ): void
   /** An agent, of this name, that calls `write` with each record of a topic; `null` for one without a value. */
   fill<K, V>(agent: string, topic: TableTopic<K, V>, write: (key: K, value: V | null) => void): void
+  /** An agent of this name with a topic of its own, of which `handle` gets each record. Returns the topic's name. */
+  consume(
+    agent: string,
+    size: { readonly sizedAs: readonly string[] | undefined; readonly partitions: number | undefined },
+    handle: (key: Buffer, value: Buffer) => void,
+  ): string
 }
 
 /** Of a table that belongs to no app. */
@@ -26,6 +32,12 @@ export const NO_APP: ViewDeclarations = {
     throw new MillraceError(
       'DEFINITION_INVALID',
       `onWindowClose of table "${table}" needs the agents of an app: make the table with app.table.`,
+    )
+  },
+  consume: (agent) => {
+    throw new MillraceError(
+      'DEFINITION_INVALID',
+      `Agent "${agent}" would join tables, and needs an app: join them with app.joinTables.`,
     )
   },
   fill: (agent) => {

@@ -1,0 +1,243 @@
+import { type Codec, NO_HEADERS, resolveCodec } from '@millrace/core'
+import { type StateContext, writingEvent } from '@millrace/state'
+import type { CurrentEvent, StateDefinition } from '@millrace/worker'
+import type { TableDefinition } from '../options.ts'
+import { SetTable, type SetTableDefinition } from '../set-table.ts'
+import { Table } from '../table.ts'
+import type { ViewDeclarations } from '../windows/views.ts'
+import type { JoinedSide } from './join-tables.ts'
+import { KeptUpTable } from './kept-up-table.ts'
+import type { ChangeTopic } from './result-topic.ts'
+
+/** Says what a row of the left table refers to, and since which event. */
+interface Reference {
+  /** The key of the right table in base64; `null` where the row refers to none. */
+  readonly to: string | null
+  /** Names the event that has written the row: an answer to an older one is dropped. */
+  readonly version: string
+}
+
+/** From the left to the right: a row refers to this key, or does no more. */
+interface Subscription {
+  readonly key: string
+  readonly version: string
+  readonly isOver: boolean
+  /** The version that it had before under the same key. */
+  readonly before: string | undefined
+}
+
+/** From the right to the left: the row of the key that was referred to. */
+interface Answer {
+  readonly to: string
+  readonly version: string
+  /** Its value in base64; `null` when there is none. */
+  readonly value: string | null
+}
+
+/** A table that says what becomes of it to the rows that refer to it. */
+export interface ReferredTable<K, V> extends JoinedSide<K, V> {
+  encodeRow(key: K, value: V): { readonly value: Buffer }
+  decodeValue(value: Buffer, key: Buffer): V
+}
+
+export interface ForeignKeyJoin<K, RK, L, R, V> {
+  readonly left: JoinedSide<K, L>
+  readonly right: ReferredTable<RK, R>
+  readonly kind: 'inner' | 'left'
+  readonly on: (left: L) => RK | null | undefined
+  readonly join: (left: L, right: R | undefined) => V | undefined
+  readonly to: ChangeTopic<K, V> | undefined
+}
+
+/**
+ * A table whose rows are made of those of a left table and of the rows of a right one to which they refer. The two are in
+ * different partitions, so what a row refers to is told by way of a topic, and the answers come by way of another one. Each
+ * write of a left row has a version, which its answers carry.
+ */
+export class TableByForeignKey<K, RK, L, R, V> extends KeptUpTable<K, V> {
+  override readonly besides: readonly StateDefinition[]
+  /** What the rows of the left table refer to, in its partitions. */
+  readonly references: Table<K, Reference>
+  /** Who refers to the rows of the right table, in its partitions. */
+  readonly subscribers: Subscribers<RK>
+  readonly #join: ForeignKeyJoin<K, RK, L, R, V>
+  readonly #subscribe: string
+  readonly #respond: string
+
+  constructor(
+    context: StateContext,
+    definition: TableDefinition<K, V>,
+    join: ForeignKeyJoin<K, RK, L, R, V>,
+    views: ViewDeclarations,
+  ) {
+    const { left, right, to } = join
+    super(context, definition, { sources: [left, right], to, views })
+    const { name } = definition
+    this.#join = join
+    this.besides = [left]
+    const own = {
+      ...definition,
+      valueSpec: 'json',
+      valueCodec: jsonRows<Reference>(name),
+      migrate: undefined,
+      from: undefined,
+      fallback: undefined,
+    } as const
+    this.references = new ReferenceTable(
+      context,
+      { ...own, name: `${name}-references`, where: `table "${name}-references"` },
+      left,
+    )
+    this.subscribers = new Subscribers(context, subscriberRows(name, right), right)
+    this.#subscribe = views.consume(`${name}-subscribe`, sizeOf(right), (key, value) =>
+      this.#subscribed(key, parsed<Subscription>(value)),
+    )
+    this.#respond = views.consume(`${name}-respond`, sizeOf(left), (key, value) =>
+      this.#answered(key, parsed<Answer>(value)),
+    )
+    left.watch((key) => this.#leftChanged(key))
+    right.watch((key) => this.#rightChanged(key))
+  }
+
+  /** In the event that has written a row of the left table. */
+  #leftChanged(key: K): void {
+    const { left, right, kind, on, join } = this.#join
+    const event = writingEvent(this.storage, this.keyShape.where)
+    const row = left.find(key)
+    const before = this.references.find(key)
+    const referred = row === undefined ? undefined : on(row)
+    const to = referred === undefined || referred === null ? null : right.codecOfKeys.encode(referred)
+    const shown = to?.toString('base64') ?? null
+    const version = `${event.topic}/${event.partition}@${event.offset}`
+    if (before !== undefined && before.to !== null && before.to !== shown)
+      this.#tell(event, Buffer.from(before.to, 'base64'), {
+        ...subscriptionOf(this.codecOfKeys, key, before.version),
+        isOver: true,
+      })
+    if (row === undefined) this.references.delete(key)
+    else this.references.set(key, { to: shown, version })
+    if (to === null) this.put(key, row === undefined || kind === 'inner' ? undefined : this.made(join(row, undefined)))
+    else {
+      const earlier = before?.to === shown && before.version !== version ? before.version : undefined
+      this.#tell(event, to, { ...subscriptionOf(this.codecOfKeys, key, version), before: earlier })
+    }
+    // Until the answer comes, the row stays as it was: it is gone at once only with the left row, or with what it referred to.
+  }
+
+  /** In the event that has written a row of the right table. */
+  #rightChanged(key: RK): void {
+    const event = writingEvent(this.storage, this.keyShape.where)
+    for (const subscriber of this.subscribers.values(key)) this.#answer(event, key, subscriber)
+  }
+
+  /** At the right table: somebody refers to a row, or does no more. */
+  #subscribed(bytes: Buffer, { key, version, isOver, before }: Subscription): void {
+    const to = this.#join.right.codecOfKeys.decode(bytes)
+    const subscriber = `${version} ${key}`
+    if (before !== undefined) this.subscribers.delete(to, `${before} ${key}`)
+    if (isOver) this.subscribers.delete(to, subscriber)
+    else {
+      this.subscribers.add(to, subscriber)
+      this.#answer(writingEvent(this.storage, this.keyShape.where), to, subscriber)
+    }
+  }
+
+  #answer(event: CurrentEvent, to: RK, subscriber: string): void {
+    const { right } = this.#join
+    const [version = '', key = ''] = subscriber.split(' ')
+    const row = right.find(to)
+    const value = row === undefined ? null : right.encodeRow(to, row).value.toString('base64')
+    const answer: Answer = { to: right.codecOfKeys.encode(to).toString('base64'), version, value }
+    send(event, this.#respond, Buffer.from(key, 'base64'), answer)
+  }
+
+  /** At the left table: the row to which one of its rows refers is this. */
+  #answered(bytes: Buffer, { to, version, value }: Answer): void {
+    const { left, right, kind, join } = this.#join
+    const key = this.codecOfKeys.decode(bytes)
+    const reference = this.references.find(key)
+    const row = left.find(key)
+    // The row has been written since: the answer to that is on its way, or has come.
+    if (row === undefined || reference?.version !== version || reference.to !== to) return
+    const referred =
+      value === null ? undefined : right.decodeValue(Buffer.from(value, 'base64'), Buffer.from(to, 'base64'))
+    this.put(key, referred === undefined && kind === 'inner' ? undefined : this.made(join(row, referred)))
+  }
+
+  #tell(event: CurrentEvent, to: Buffer, subscription: Subscription): void {
+    send(event, this.#subscribe, to, subscription)
+  }
+}
+
+/** In the partitions of the left table. */
+class ReferenceTable<K> extends Table<K, Reference> {
+  override readonly besides: readonly StateDefinition[]
+
+  constructor(context: StateContext, definition: TableDefinition<K, Reference>, left: StateDefinition) {
+    super(context, definition)
+    this.besides = [left]
+  }
+}
+
+/** By the key of the right table: version and key of each row that refers to it. */
+export class Subscribers<K> extends SetTable<K, string> {
+  readonly sizedAs: readonly string[] | undefined
+  readonly besides: readonly StateDefinition[]
+
+  constructor(context: StateContext, definition: SetTableDefinition<K, string>, right: StateDefinition) {
+    super(context, definition)
+    this.sizedAs = right.sizedAs
+    this.besides = [right]
+  }
+}
+
+function subscriberRows<K>(
+  name: string,
+  { keySpec, codecOfKeys, partitions }: JoinedSide<K, unknown>,
+): SetTableDefinition<K, string> {
+  const where = `set table "${name}-subscribers"`
+  return {
+    name: `${name}-subscribers`,
+    where,
+    keySpec,
+    keyCodec: codecOfKeys,
+    valueSpec: 'string',
+    valueCodec: resolveCodec('string', 'key', where),
+    partitions,
+    standbys: undefined,
+    partitionBy: undefined,
+    partitioner: 'key',
+    help: `Who refers to what, for the join ${name}`,
+  }
+}
+
+/** What tells how many partitions a table has. */
+interface Sized {
+  readonly sizedAs?: readonly string[] | undefined
+  readonly declaredPartitions: number | undefined
+}
+
+function sizeOf({ sizedAs, declaredPartitions }: Sized): {
+  sizedAs: readonly string[] | undefined
+  partitions: number | undefined
+} {
+  return { sizedAs, partitions: declaredPartitions }
+}
+
+function subscriptionOf<K>(codec: Codec<K>, key: K, version: string): Subscription {
+  return { key: codec.encode(key).toString('base64'), version, isOver: false, before: undefined }
+}
+
+function send(event: CurrentEvent, topic: string, key: Buffer, message: object): void {
+  const value = Buffer.from(JSON.stringify(message))
+  event.send({ topic, key, value, headers: NO_HEADERS, timestamp: event.timestamp, partition: undefined })
+}
+
+/** Only this app writes these topics. */
+function parsed<T>(value: Buffer): T {
+  return JSON.parse(value.toString()) as T
+}
+
+function jsonRows<T>(name: string): Codec<T> {
+  return resolveCodec('json', 'row', `join ${name}`) as Codec<never, unknown> as Codec<T>
+}
