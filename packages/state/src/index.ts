@@ -8,9 +8,10 @@ export {
   type PartitionKey,
 } from './lib/keys/key-shape.ts'
 export { readingEvent, writingEvent, ownershipError, type MisplacedKey } from './lib/locating/current-event.ts'
-export { readInTurns, type RowLocator, type StateContext } from './lib/locating/row-locator.ts'
+export { readInOrder, readInTurns, type RowLocator, type StateContext } from './lib/locating/row-locator.ts'
 export { TaskLocator, type TaskLocatorOptions } from './lib/locating/task-locator.ts'
 export { memoryStore } from './lib/memory/memory-store.ts'
+export type { RowSpan } from './lib/rows/scan-rows.ts'
 export type { EntryOwner, KeyEntry } from './lib/rows/key-entry.ts'
 export { changelogOf, KeyedPartition } from './lib/rows/keyed-partition.ts'
 export { KeyedRows, type KeyedRowsOptions, type RowGroupRange } from './lib/rows/keyed-rows.ts'

@@ -13,6 +13,7 @@ export {
   type GlobalTableOptions,
 } from './lib/global-table.ts'
 export type { EncodedRow } from './lib/keyed-table.ts'
+export type { RangeOptions } from './lib/row-ranges.ts'
 export type { ReadOptions } from './lib/keyed-map.ts'
 export type { Fallback, GivenOf, KeyOf, RoundTrip, TableOptions, TableTopic, ValueOf } from './lib/options.ts'
 export { createSetTable, GlobalSetTable, SetTable, type SetTableOptions } from './lib/set-table.ts'

@@ -66,6 +66,8 @@ export interface RangeOptions {
   /** End key, excluded; to the end when undefined. */
   readonly to?: Buffer
   readonly limit?: number
+  /** From the end of the range down to its start. Default false. */
+  readonly reverse?: boolean
 }
 
 export interface StorePartition {
@@ -80,7 +82,7 @@ export interface StorePartition {
   checkpoint(): Checkpoint | undefined
   /** The bytes stay valid after the call. */
   get(key: Buffer): Buffer | undefined
-  /** In unsigned byte order of the keys; a snapshot of the last commit, materialised before it returns. */
+  /** In unsigned byte order of the keys, or from the last one down; a snapshot of the last commit, materialised before it returns. */
   range(options?: RangeOptions): readonly (readonly [key: Buffer, value: Buffer])[]
   readonly rows: number
   /** Drops rows and checkpoint. */

@@ -109,9 +109,9 @@ export class LmdbPartition implements StorePartition {
     if (this.#closed) throw new MillraceError('CLOSED', `${this.#where()} is closed.`)
   }
 
-  #range({ from, to, limit = Infinity }: RangeOptions): (readonly [key: Buffer, value: Buffer])[] {
+  #range({ from, to, limit = Infinity, reverse = false }: RangeOptions): (readonly [key: Buffer, value: Buffer])[] {
     const found: (readonly [Buffer, Buffer])[] = []
-    const end = physicalEnd(to)
+    const order = reverse ? -1 : 1
     const add = (row: readonly [Buffer, Buffer]): void => {
       const inside = (from === undefined || row[0].compare(from) >= 0) && (to === undefined || row[0].compare(to) < 0)
       if (inside && found.length < limit) found.push(row)
@@ -120,14 +120,14 @@ export class LmdbPartition implements StorePartition {
     let alike: (readonly [Buffer, Buffer])[] = []
     let shared: Buffer | undefined
     const addAlike = (): void => {
-      for (const row of alike.sort(([a], [b]) => a.compare(b))) add(row)
+      for (const row of alike.sort(([a], [b]) => order * a.compare(b))) add(row)
       alike = []
       shared = undefined
     }
     if (limit <= 0) return found
-    for (const { key, value } of this.#options.rows.getRange(
-      end === undefined ? { start: physicalStart(from) } : { start: physicalStart(from), end },
-    )) {
+    const first = physicalStart(from)
+    for (const { key, value } of this.#options.rows.getRange(spanOf(first, physicalEnd(to), reverse))) {
+      if (reverse && key.compare(first) < 0) break
       const row = { key, value: this.#checked({ key, value }) }
       if (shared !== undefined && !(isLong(row.key) && sharedPart(row.key).equals(shared))) addAlike()
       if (found.length >= limit) break
@@ -163,3 +163,15 @@ export class LmdbPartition implements StorePartition {
     return `Partition ${this.partition} of table "${this.table}"`
   }
 }
+
+/** What LMDB reads. Backwards its range includes its upper end, and leaves out its lower one: that is looked at row by row. */
+function spanOf(
+  start: Buffer,
+  end: Buffer | undefined,
+  reverse: boolean,
+): { readonly start?: Buffer; readonly end?: Buffer; readonly reverse?: boolean } {
+  if (reverse) return { ...(end === undefined ? {} : { start: end }), end: NO_BYTES, reverse }
+  return end === undefined ? { start } : { start, end }
+}
+
+const NO_BYTES = Buffer.alloc(0)

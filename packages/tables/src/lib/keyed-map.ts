@@ -1,6 +1,8 @@
 import { type Codec, MillraceError } from '@millrace/core'
 import {
   readingEvent,
+  readInOrder,
+  type RowSpan,
   writingEvent,
   type CodecKeys,
   type RowShape,
@@ -9,6 +11,7 @@ import {
 } from '@millrace/state'
 import { KeyedTable, type EncodedRow } from './keyed-table.ts'
 import type { KeyedDefinition } from './options.ts'
+import { atMost, prefixSpan, type RangeOptions, spanOf } from './row-ranges.ts'
 import { TableValues } from './table-values.ts'
 
 /** How to read a key. */
@@ -143,6 +146,38 @@ export abstract class KeyedMap<K, V, G extends V | undefined> extends KeyedTable
   entries(): AsyncIterableIterator<readonly [key: K, value: V]> {
     const keys = this.keyShape
     return this.scan((key, value) => [keys.decode(key), value])
+  }
+
+  /**
+   * The rows of the partitions that are here whose keys are in a range, in the order of the keys' bytes: those of text are in
+   * the order of its UTF-8. Otherwise as `entries`.
+   *
+   * @throws `RANGE_UNORDERED` for keys that are neither text nor bytes; otherwise as `entries`
+   * @example
+   * for await (const [day, count] of counts.range({ from: '2026-01', to: '2026-02' })) console.log(day, count)
+   */
+  range(options: RangeOptions<K> = {}): AsyncIterableIterator<readonly [key: K, value: V]> {
+    return this.inOrder(spanOf(this.keyShape, options))
+  }
+
+  /**
+   * The rows whose keys begin with this text. Throws as `range` does.
+   *
+   * @example
+   * for await (const [path, visits] of visits.prefix('/shop/', { limit: 10 })) console.log(path, visits)
+   */
+  prefix(
+    text: string,
+    options: Pick<RangeOptions<K>, 'reverse' | 'limit'> = {},
+  ): AsyncIterableIterator<readonly [key: K, value: V]> {
+    return this.inOrder(prefixSpan(this.keyShape, text, options))
+  }
+
+  protected inOrder(span: RowSpan & { readonly limit: number }): AsyncIterableIterator<readonly [key: K, value: V]> {
+    const keys = this.keyShape
+    const event = readingEvent(this.storage)
+    const rows = readInOrder(this.rows.local(), { event, span }, (key, value) => [keys.decode(key), value] as const)
+    return atMost(span.limit, rows)
   }
 
   /** The keys of `entries`. */

@@ -133,10 +133,10 @@ export class SimulatedStore implements StoreDriver {
 
 function rangeOf(
   { rows }: KeptPartition,
-  { from, to, limit = Infinity }: RangeOptions = {},
+  { from, to, limit = Infinity, reverse = false }: RangeOptions = {},
 ): readonly (readonly [Buffer, Buffer])[] {
   return [...rows.values()]
     .filter(([key]) => (from === undefined || key.compare(from) >= 0) && (to === undefined || key.compare(to) < 0))
-    .toSorted(([a], [b]) => a.compare(b))
+    .toSorted(([a], [b]) => (reverse ? b.compare(a) : a.compare(b)))
     .slice(0, limit)
 }

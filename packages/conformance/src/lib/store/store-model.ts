@@ -103,6 +103,13 @@ function compareRange(
     ([key]) => key >= (from?.toString('hex') ?? '') && (to === undefined || key < to.toString('hex')),
   )
   expect(hexRows(rows)).toEqual(wanted.slice(0, limit))
+  const back = actual.range({
+    ...(from === undefined ? {} : { from }),
+    ...(to === undefined ? {} : { to }),
+    limit,
+    reverse: true,
+  })
+  expect(hexRows(back)).toEqual(wanted.toReversed().slice(0, limit))
 }
 
 function sortedRows({ rows }: ModelPartition): readonly (readonly [string, string])[] {

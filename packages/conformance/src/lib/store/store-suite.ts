@@ -153,9 +153,9 @@ export function storeSuite(options: StoreSuiteOptions): void {
       await driver.commit([
         { partition, rows: [...keys, long].reverse().map((key) => ({ key, value: key })), checkpoint: undefined },
       ])
-      expect(partition.range().map(([key]) => key.toString('hex'))).toEqual(
-        [...keys, long].map((key) => key.toString('hex')),
-      )
+      const order = [...keys, long].map((key) => key.toString('hex'))
+      expect(partition.range().map(([key]) => key.toString('hex'))).toEqual(order)
+      expect(partition.range({ reverse: true }).map(([key]) => key.toString('hex'))).toEqual(order.toReversed())
       for (const key of [...keys, long]) expect(partition.get(key)?.toString('hex')).toBe(key.toString('hex'))
     })
 
@@ -183,6 +183,11 @@ export function storeSuite(options: StoreSuiteOptions): void {
       expect(keys({ from: d, to: b })).toEqual([])
       expect(keys({ from: b, to: b })).toEqual([])
       expect(keys({ limit: 0 })).toEqual([])
+      expect(keys({ from: b, reverse: true })).toEqual(['d', 'c', 'ba', 'b'])
+      expect(keys({ to: d, reverse: true, limit: 2 })).toEqual(['c', 'ba'])
+      expect(keys({ from: b, to: d, reverse: true })).toEqual(['c', 'ba', 'b'])
+      expect(keys({ from: d, to: b, reverse: true })).toEqual([])
+      expect(keys({ limit: 0, reverse: true })).toEqual([])
     })
 
     it('what was read stays as it was when the row changes', async () => {

@@ -150,6 +150,10 @@ const appErrors = {
     title: 'What suppress was given makes no sense',
     fix: "Give every, a length of time above 0: suppress({ every: '10s' }).",
   },
+  RANGE_UNORDERED: {
+    title: 'A range of keys was asked for that have no order',
+    fix: "Declare the table with key: 'string' (numbers as text of one length, such as '000042') or 'bytes'; or read all with entries().",
+  },
   TTL_INVALID: {
     title: 'The ttl of a table makes no sense',
     fix: "Give ttl as whole milliseconds above 0 or as text with a unit ('1h'), and clock, if at all, as 'wall' or 'event'. A table that is a topic has none.",

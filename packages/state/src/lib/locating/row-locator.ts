@@ -2,6 +2,7 @@ import { endOfTurn } from '@millrace/core'
 import type { ContextStorage, CurrentEvent, WorkerContext } from '@millrace/worker'
 import type { KeyEntry } from '../rows/key-entry.ts'
 import type { KeyedRows } from '../rows/keyed-rows.ts'
+import type { RowSpan } from '../rows/scan-rows.ts'
 
 /** The app to which states belong, as they see it. */
 export interface StateContext {
@@ -48,3 +49,63 @@ export async function* readInTurns<V, T>(
     }
   }
 }
+
+/**
+ * The rows of some partitions in one order of their keys, a chunk of each partition at a time. Conflicts with other events as
+ * a read of all rows.
+ */
+export async function* readInOrder<V, T>(
+  partitions: readonly KeyedRows<V>[],
+  { event, span }: { readonly event: CurrentEvent | undefined; readonly span: RowSpan },
+  pick: (key: Buffer, value: V) => T,
+): AsyncGenerator<T, undefined, undefined> {
+  const order = span.reverse === true ? -1 : 1
+  const heads = partitions.map((rows) => new RowHead(rows.scan(event, span)))
+  for (;;) {
+    let first: RowHead<V> | undefined
+    for (const head of heads) {
+      if (head.isOver || (head.isEmpty && !(await head.read()))) continue
+      if (first === undefined || order * head.key.compare(first.key) < 0) first = head
+    }
+    const row = first?.take()
+    if (row === undefined) return undefined
+    yield pick(...row)
+  }
+}
+
+/** The next row of a partition. */
+class RowHead<V> {
+  readonly #chunks: Iterator<readonly (readonly [key: Buffer, value: V])[]>
+  #chunk: readonly (readonly [key: Buffer, value: V])[] = []
+  #at = 0
+  isOver = false
+
+  constructor(chunks: Iterator<readonly (readonly [key: Buffer, value: V])[]>) {
+    this.#chunks = chunks
+  }
+
+  get isEmpty(): boolean {
+    return this.#at >= this.#chunk.length
+  }
+
+  get key(): Buffer {
+    return this.#chunk[this.#at]?.[0] ?? NO_KEY
+  }
+
+  take(): readonly [key: Buffer, value: V] | undefined {
+    return this.#chunk[this.#at++]
+  }
+
+  /** Reads the next chunk, in a turn of the event loop of its own; false if there is none. */
+  async read(): Promise<boolean> {
+    await endOfTurn()
+    const next = this.#chunks.next()
+    this.isOver = next.done === true
+    if (next.done === true) return false
+    this.#chunk = next.value
+    this.#at = 0
+    return true
+  }
+}
+
+const NO_KEY = Buffer.alloc(0)

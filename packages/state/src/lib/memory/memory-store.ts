@@ -109,11 +109,9 @@ class MemoryRows implements StorePartition {
   range(options: RangeOptions = {}): readonly (readonly [key: Buffer, value: Buffer])[] {
     this.#assertOpen()
     this.#order ??= new SortedKeys(this.#rows.keys())
-    const keys = this.#order.range(
-      options.from?.toString('latin1'),
-      options.to?.toString('latin1'),
-      options.limit ?? Infinity,
-    )
+    const [from, to] = [options.from?.toString('latin1'), options.to?.toString('latin1')]
+    const limit = options.limit ?? Infinity
+    const keys = options.reverse === true ? this.#order.back(from, to, limit) : this.#order.range(from, to, limit)
     return keys.map((key) => [Buffer.from(key, 'latin1'), given(this.#rows.get(key) ?? '')] as const)
   }
 

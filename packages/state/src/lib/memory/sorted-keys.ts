@@ -60,6 +60,22 @@ export class SortedKeys {
     return found
   }
 
+  /** The same keys as of `range`, from the last one down. */
+  back(from: string | undefined, to: string | undefined, limit: number): string[] {
+    const found: string[] = []
+    let at = to === undefined ? this.#leaves.length - 1 : this.#leafOf(to)
+    let index = to === undefined ? Infinity : firstNotBefore(this.#leaves[at] ?? [], to)
+    for (; at >= 0; at--, index = Infinity) {
+      const leaf = this.#leaves[at] ?? []
+      for (let place = Math.min(index, leaf.length) - 1; place >= 0; place--) {
+        const key = leaf[place]
+        if (key === undefined || found.length >= limit || (from !== undefined && key < from)) return found
+        found.push(key)
+      }
+    }
+    return found
+  }
+
   /** The last leaf that starts at `key` or before it; the first one when none does. */
   #leafOf(key: string): number {
     let low = 0

@@ -4,7 +4,7 @@ import type { CurrentEvent, Readable } from '@millrace/worker'
 import { KeyEntry, type EntryOwner } from './key-entry.ts'
 import { GroupRead, RowGroup, RowRange } from './row-range.ts'
 import type { RowShape } from './row-shape.ts'
-import { scanRows } from './scan-rows.ts'
+import { type RowSpan, scanRows } from './scan-rows.ts'
 
 /** Memory of a map entry, its object and its key buffer, without the bytes of key and value. */
 const ENTRY_OVERHEAD = 220
@@ -121,10 +121,10 @@ export abstract class KeyedRows<V> implements EntryOwner<V>, Readable {
     return bytes === undefined ? undefined : this.decode(bytes, key)
   }
 
-  /** Every row in byte order of the keys, in chunks. Rows may change between two chunks; each key still comes once. */
-  scan(event: CurrentEvent | undefined): Generator<readonly (readonly [key: Buffer, value: V])[]> {
+  /** Rows in byte order of the keys, in chunks. Rows may change between two chunks; each key still comes once. */
+  scan(event: CurrentEvent | undefined, span: RowSpan = {}): Generator<readonly (readonly [key: Buffer, value: V])[]> {
     if (event !== undefined && this.isOwnedBy(event)) this.#readAll(event)
-    return scanRows(this, this.store, event)
+    return scanRows(this, this.store, { event, span })
   }
 
   /** Keys of a group that have a value for `event`, in byte order. Conflicts with other events as a read of each key would. */

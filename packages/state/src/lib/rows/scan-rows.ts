@@ -12,6 +12,16 @@ export interface ScannedRows<V> {
   peek(key: Buffer, stored: Buffer | undefined, event: CurrentEvent | undefined): V | undefined
 }
 
+/** Which rows to read, in which order. */
+export interface RowSpan {
+  /** First key, included. */
+  readonly from?: Buffer | undefined
+  /** End key, excluded. */
+  readonly to?: Buffer | undefined
+  /** From the last key down. */
+  readonly reverse?: boolean | undefined
+}
+
 /**
  * Merges the stored rows with the keys that the store may not have yet. Those are listed once, at the start: a key added
  * later may or may not be seen, as with any `Map` that changes while it is read, but each key comes at most once, with the
@@ -20,14 +30,22 @@ export interface ScannedRows<V> {
 export function* scanRows<V>(
   rows: ScannedRows<V>,
   store: StorePartition,
-  event: CurrentEvent | undefined,
+  { event, span: { from, to, reverse = false } }: { readonly event: CurrentEvent | undefined; readonly span: RowSpan },
 ): Generator<readonly (readonly [key: Buffer, value: V])[]> {
-  const extra = [...rows.unstoredKeys()].sort(Buffer.compare)
+  const order = reverse ? -1 : 1
+  const isInside = (key: Buffer): boolean =>
+    (from === undefined || key.compare(from) >= 0) && (to === undefined || key.compare(to) < 0)
+  const extra = [...rows.unstoredKeys()].filter(isInside).sort((a, b) => order * a.compare(b))
   let at = 0
-  let from: Buffer | undefined
+  let [start, end] = [from, to]
   for (let more = true; more;) {
     rows.assertOpen()
-    const stored = store.range(from === undefined ? { limit: ROWS_PER_CHUNK } : { from, limit: ROWS_PER_CHUNK })
+    const stored = store.range({
+      ...(start === undefined ? {} : { from: start }),
+      ...(end === undefined ? {} : { to: end }),
+      limit: ROWS_PER_CHUNK,
+      reverse,
+    })
     more = stored.length === ROWS_PER_CHUNK
     const chunk: (readonly [Buffer, V])[] = []
     const add = (key: Buffer, bytes: Buffer | undefined): void => {
@@ -36,15 +54,18 @@ export function* scanRows<V>(
     }
     for (const [key, bytes] of stored) {
       let next = extra[at]
-      while (next !== undefined && Buffer.compare(next, key) < 0) {
+      while (next !== undefined && order * next.compare(key) < 0) {
         add(next, undefined)
         next = extra[++at]
       }
       if (next !== undefined && next.equals(key)) at++
       add(key, bytes)
     }
-    const last = stored.at(-1)
-    if (last !== undefined) from = Buffer.concat([last[0], ZERO])
+    const last = stored.at(-1)?.[0]
+    if (last !== undefined) {
+      if (reverse) end = last
+      else start = Buffer.concat([last, ZERO])
+    }
     if (!more) for (const key of extra.slice(at)) add(key, undefined)
     if (chunk.length > 0) yield chunk
   }

@@ -1,4 +1,4 @@
-import { codecShape, DuePartition, type RowShape, type StateContext, TaskLocator } from '@millrace/state'
+import { codecShape, DuePartition, type RowShape, type RowSpan, type StateContext, TaskLocator } from '@millrace/state'
 import { NO_HEADERS } from '@millrace/core'
 import type { OpenStateOptions, StateDefinition } from '@millrace/worker'
 import { KeyedMap } from '../keyed-map.ts'
@@ -52,6 +52,12 @@ export class ExpiringRows<K, V> extends KeyedMap<K, ExpiringRow<V>, ExpiringRow<
       anywhere: table.partitioner === 'source',
       make: (_shape, options) => new ExpiringPartition(rows, options, expiry),
     })
+  }
+
+  override inOrder(
+    span: RowSpan & { readonly limit: number },
+  ): AsyncIterableIterator<readonly [key: K, value: ExpiringRow<V>]> {
+    return super.inOrder(span)
   }
 }
 

@@ -1,5 +1,5 @@
 import { MillraceError } from '@millrace/core'
-import { readingEvent, type StateContext, writingEvent } from '@millrace/state'
+import { readingEvent, type RowSpan, type StateContext, writingEvent } from '@millrace/state'
 import type { CurrentEvent, OpenState, OpenStateOptions, TableStats } from '@millrace/worker'
 import type { ReadOptions } from '../keyed-map.ts'
 import type { EncodedRow } from '../keyed-table.ts'
@@ -79,6 +79,21 @@ export class ExpiringTable<K, V, G extends V | undefined> extends Table<K, V, G>
     for await (const [key, row] of this.#map.entries()) {
       const value = row.live(event)
       if (value !== undefined) yield [key, value]
+    }
+  }
+
+  protected override async *inOrder({
+    limit,
+    ...span
+  }: RowSpan & { readonly limit: number }): AsyncGenerator<readonly [key: K, value: V]> {
+    const event = readingEvent(this.storage)
+    let left = limit
+    if (left <= 0) return
+    for await (const [key, row] of this.#map.inOrder({ ...span, limit: Infinity })) {
+      const value = row.live(event)
+      if (value === undefined) continue
+      yield [key, value]
+      if (--left <= 0) return
     }
   }
 

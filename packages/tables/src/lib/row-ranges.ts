@@ -1,0 +1,65 @@
+import { checkOptions, MillraceError, type OptionNames } from '@millrace/core'
+import { type CodecKeys, prefixEnd, type RowSpan } from '@millrace/state'
+
+/** Which rows of a table to read. */
+export interface RangeOptions<K> {
+  /** The first key, included. */
+  readonly from?: K
+  /** The end, which does not belong to the range. */
+  readonly to?: K
+  /** From the end of the range down to its start. Default false. */
+  readonly reverse?: boolean
+  /** The most rows. Default: all. */
+  readonly limit?: number
+}
+
+const RANGE_OPTIONS: OptionNames<RangeOptions<unknown>> = { from: true, to: true, reverse: true, limit: true }
+/** Codecs whose bytes sort as keys do. */
+const ORDERED: readonly string[] = ['string', 'bytes']
+
+/** Throws `RANGE_UNORDERED`, `DEFINITION_INVALID`. */
+export function spanOf<K>(keys: CodecKeys<K>, options: RangeOptions<K>): RowSpan & { readonly limit: number } {
+  assertOrdered(keys, 'range')
+  checkOptions(`range() of ${keys.where}`, options, RANGE_OPTIONS)
+  const { from, to, reverse } = options
+  return {
+    from: from === undefined ? undefined : keys.encode(from),
+    to: to === undefined ? undefined : keys.encode(to),
+    reverse,
+    limit: limitOf(keys, options),
+  }
+}
+
+/** The rows whose keys begin with this text. Throws as `spanOf` does. */
+export function prefixSpan<K>(
+  keys: CodecKeys<K>,
+  text: string,
+  options: Pick<RangeOptions<K>, 'reverse' | 'limit'>,
+): RowSpan & { readonly limit: number } {
+  assertOrdered(keys, 'prefix')
+  const from = Buffer.from(text)
+  return { from, to: prefixEnd(from), reverse: options.reverse, limit: limitOf(keys, options) }
+}
+
+function assertOrdered<K>({ codecName, where }: CodecKeys<K>, method: string): void {
+  if (!ORDERED.includes(codecName))
+    throw new MillraceError(
+      'RANGE_UNORDERED',
+      `${method}() was called on ${where}, whose keys are ${codecName}: their bytes do not sort as they do.`,
+    )
+}
+
+function limitOf<K>({ where }: CodecKeys<K>, { limit = Infinity }: { readonly limit?: number }): number {
+  if (limit === Infinity || (Number.isInteger(limit) && limit >= 0)) return limit
+  throw new MillraceError('DEFINITION_INVALID', `limit of a range of ${where} is ${limit}; it takes 0, 1, 2, …`)
+}
+
+/** The first `limit` of these. */
+export async function* atMost<T>(limit: number, items: AsyncIterable<T>): AsyncGenerator<T> {
+  let left = limit
+  if (left <= 0) return
+  for await (const item of items) {
+    yield item
+    if (--left <= 0) return
+  }
+}
