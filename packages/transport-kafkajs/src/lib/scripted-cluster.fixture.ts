@@ -37,6 +37,8 @@ export type ScriptedTopic = number | readonly number[] | { readonly code: number
 
 export interface ScriptedClusterOptions {
   readonly nodes?: number
+  /** The number of the first. Default 1. */
+  readonly firstNode?: number
   readonly settings?: Partial<KafkaTransportOptions>
 }
 
@@ -58,7 +60,9 @@ export class ScriptedCluster {
   /** By name; may change. */
   readonly topics: Record<string, ScriptedTopic>
   /** The node that coordinates every group and transactional id. */
-  coordinator = 1
+  coordinator: number
+  /** What its look-up is answered with. */
+  coordinatorCode = 0
   /** Requests so far. */
   readonly sent: SentRequest[] = []
   /** Warnings so far. */
@@ -71,10 +75,15 @@ export class ScriptedCluster {
   constructor(
     topics: Readonly<Record<string, ScriptedTopic>>,
     scripts: Partial<Record<ScriptedApi, Script>>,
-    { nodes = 1, settings: options = {} }: ScriptedClusterOptions = {},
+    { nodes = 1, firstNode = 1, settings: options = {} }: ScriptedClusterOptions = {},
   ) {
     this.topics = { ...topics }
-    this.#nodes = Array.from({ length: nodes }, (_, nth) => ({ nodeId: nth + 1, host: 'broker', port: 9092 + nth }))
+    this.coordinator = firstNode
+    this.#nodes = Array.from({ length: nodes }, (_, nth) => ({
+      nodeId: firstNode + nth,
+      host: 'broker',
+      port: 9092 + nth,
+    }))
     const usual: Partial<Record<ScriptedApi, Script>> = {
       Heartbeat: () => code(0),
       OffsetCommit: () => committed([], 0),
@@ -120,16 +129,16 @@ export class ScriptedCluster {
 
   async #answer(api: string, { nodeId, port }: BrokerAddress, bytes: Buffer): Promise<Buffer> {
     // Seeds have no number.
-    const node = nodeId < 0 ? port - 9091 : nodeId
+    const node = nodeId < 0 ? (this.#nodes.find((one) => one.port === port)?.nodeId ?? nodeId) : nodeId
     this.sent.push({ api, node, bytes })
     if (api === 'Metadata') return metadata(this.topics, this.#nodes).bytes()
     if (api === 'FindCoordinator') {
-      const found = this.#nodes[this.coordinator - 1]
+      const found = this.#nodes.find((one) => one.nodeId === this.coordinator)
       if (found === undefined)
         return new WireWriter().int32(0).int16(15).string(null).int32(-1).string('').int32(-1).bytes()
       return new WireWriter()
         .int32(0)
-        .int16(0)
+        .int16(this.coordinatorCode)
         .string(null)
         .int32(found.nodeId)
         .string(found.host)

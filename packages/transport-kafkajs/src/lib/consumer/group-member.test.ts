@@ -8,9 +8,11 @@ import {
   joinedAsLeader,
   notJoined,
   notSynced,
+  perPartition,
   type ScriptedCluster,
   synced,
 } from '../scripted-cluster.fixture.ts'
+import { readByTopic } from '../wire/requests/request-fields.ts'
 import { WireReader } from '../wire/wire-reader.ts'
 import { WireWriter } from '../wire/wire-writer.ts'
 import { follow, member } from './group-rounds.fixture.ts'
@@ -54,6 +56,8 @@ function leavers(broker: ScriptedCluster): readonly string[] {
 describe('joining', () => {
   test('goes on with the id that the broker gives, and with the same one from then on', async () => {
     const { broker, consumer, round, told } = member([[1, 0]])
+    expect(consumer.lastHeartbeatMs()).toBe(-Infinity)
+    consumer.rejoin()
     let id = ''
     broker.on('JoinGroup', () => {
       if (id !== '') return joined(broker.count('SyncGroup') + 1, id)
@@ -337,6 +341,30 @@ describe('a heartbeat', () => {
   })
 })
 
+test('a heartbeat that fails for good ends the consumer with the reason', async () => {
+  const { broker, consumer, told } = await follow([[1, 0]])
+  // An answer that says nothing of the group: the coordinator cannot be looked up.
+  broker.on('Heartbeat', () => code(NOT_COORDINATOR))
+  broker.coordinatorCode = GROUP_AUTHORIZATION_FAILED
+  const failed = expect(consumer.batches()[Symbol.asyncIterator]().next()).rejects.toMatchObject({
+    code: 'NOT_AUTHORIZED',
+  })
+  await broker.clock.advance(TRY_MS)
+  await failed
+  expect(told.slice(1)).toEqual(['lost'])
+  await consumer.close()
+})
+
+test('each heartbeat that is answered takes its limit with it', async () => {
+  const { broker, consumer } = await follow([[1, 0]])
+  await broker.clock.advance(2_000)
+  const pending = broker.clock.pending()
+  await broker.clock.advance(2_000)
+  expect(broker.clock.pending()).toBe(pending)
+  await consumer.close()
+  expect(broker.clock.pending()).toBe(0)
+})
+
 describe('a drain', () => {
   test('that takes longer than the others wait is left behind, with a warning', async () => {
     const draining = deferred<void>()
@@ -409,6 +437,7 @@ describe('closing', () => {
     [{ instanceId: undefined }, { leave: true }, ['me null']],
     [{ instanceId: undefined }, { leave: false }, ['me null']],
     [{ instanceId: 'one' }, { leave: true }, ['me one']],
+    [{ instanceId: 'one' }, undefined, ['me one']],
     [{ instanceId: 'one' }, { leave: false }, []],
   ])('of a member with %o by %o', async (options, how, left) => {
     const { broker, consumer } = await follow([[1, 0]], options)
@@ -455,6 +484,56 @@ describe('closing', () => {
   })
 })
 
+test('what is read is told to the fetches: where, what not, what again, and how much of each', async () => {
+  const { broker, consumer } = member([[1, 0, 1]], { isolation: 'read-uncommitted' })
+  const asked: (readonly [isolation: number, positions: readonly string[]])[] = []
+  const answered = { next: deferred<void>() }
+  broker.on('Fetch', async (request) => {
+    for (let field = 0; field < 4; field++) request.int32()
+    const isolation = request.int8()
+    request.int32()
+    request.int32()
+    const positions = readByTopic(request, (topic) => {
+      const partition = request.int32()
+      request.int32()
+      const offset = request.int64()
+      request.int64()
+      return `${topic}/${partition} from ${offset}, ${request.int32()} bytes`
+    })
+    asked.push([isolation, positions])
+    await answered.next.promise
+    return new WireWriter()
+      .int32(0)
+      .int16(0)
+      .int32(0)
+      .array([], () => {})
+  })
+  const fetchAfter = async (change: () => void): Promise<unknown> => {
+    const { length } = asked
+    change()
+    const { next } = answered
+    answered.next = deferred()
+    next.resolve()
+    await broker.clock.advance(200)
+    return asked.length === length ? undefined : asked.at(-1)
+  }
+  await consumer.start()
+  const first = { topic: 't', partition: 0 }
+  const second = { topic: 't', partition: 1 }
+  const reading = consumer.batches()[Symbol.asyncIterator]().next()
+  expect(() => consumer.seek(first, -1)).toThrow()
+  expect(await fetchAfter(() => consumer.seek(first, 7))).toEqual([0, ['t/0 from 7, 100000 bytes']])
+  expect(await fetchAfter(() => consumer.seek(second, 3))).toEqual([
+    0,
+    [expect.stringContaining('t/0 from 7'), expect.stringContaining('t/1 from 3')],
+  ])
+  expect(await fetchAfter(() => consumer.pause([first]))).toEqual([0, [expect.stringContaining('t/1 from 3')]])
+  expect(await fetchAfter(() => consumer.stop([second]))).toBe(undefined)
+  expect(await fetchAfter(() => consumer.resume([first]))).toEqual([0, [expect.stringContaining('t/0 from 7')]])
+  await consumer.close()
+  await Promise.allSettled([reading])
+})
+
 describe('a commit', () => {
   test('before the start is refused, and one of nothing is no request', async () => {
     const { broker, consumer } = member([[1, 0]])
@@ -482,10 +561,33 @@ describe('a commit', () => {
     await consumer.close()
   })
 
-  test('that is refused says of which partition', async () => {
-    const { broker, consumer } = await follow([[1, 0]])
-    broker.on('OffsetCommit', () => committed([OFFSET], 12))
-    await expect(consumer.commit([OFFSET])).rejects.toMatchObject({
+  test('that is answered with REBALANCE_IN_PROGRESS is made again in the next generation', async () => {
+    const { broker, consumer, round } = await follow([
+      [1, 0],
+      [2, 0],
+    ])
+    broker.on('OffsetCommit', () => committed([OFFSET], REBALANCE_IN_PROGRESS))
+    const commit = consumer.commit([OFFSET])
+    await broker.clock.advance(0)
+    broker.on('OffsetCommit', () => committed([OFFSET], 0))
+    await round()
+    await broker.clock.advance(TRY_MS)
+    await commit
+    expect(broker.count('OffsetCommit')).toBe(2)
+    await consumer.close()
+  })
+
+  test('that is refused says of which partition, and a start that is called twice joins once', async () => {
+    const { broker, consumer } = await follow([[1, 0, 1]])
+    await consumer.start()
+    expect(broker.count('JoinGroup')).toBe(1)
+    broker.on('OffsetCommit', () =>
+      perPartition([
+        { topic: 't', partition: 1, errorCode: 0 },
+        { topic: 't', partition: 0, errorCode: 12 },
+      ]),
+    )
+    await expect(consumer.commit([{ ...OFFSET, partition: 1 }, OFFSET])).rejects.toMatchObject({
       code: 'RECORD_REFUSED',
       detail: expect.stringContaining('The offset of t/0 could not be committed.'),
     })

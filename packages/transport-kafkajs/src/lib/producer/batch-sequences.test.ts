@@ -95,3 +95,18 @@ test('after the last epoch a partition waits for a new producer id; the others k
   sequences.stored('t/1')
   expect(sequences.numbers('t/1', batch(1))).toMatchObject({ id: 40, firstSequence: 1 })
 })
+
+test.each([
+  ['more records behind it', 3, (first: readonly OutgoingRecord[]) => [...first, ...batch(1)]],
+  ['another record in it', 3, (first: readonly OutgoingRecord[]) => [...first.slice(0, 2), ...batch(1)]],
+  ['a record less', 3, (first: readonly OutgoingRecord[]) => first.slice(0, 2)],
+] as const)(
+  'a batch that may be stored and comes again with %s is another one: the numbers begin anew',
+  (_, length, change) => {
+    const sequences = counting()
+    const first = batch(length)
+    sequences.numbers('t/0', first)
+    expect(sequences.numbers('t/0', [...first])).toEqual({ ...OWNER, firstSequence: 0 })
+    expect(sequences.numbers('t/0', change(first))).toEqual({ ...OWNER, epoch: 1, firstSequence: 0 })
+  },
+)

@@ -26,6 +26,25 @@ test('sends that share a partition wait for one another, those that do not run a
   expect(cluster.stored['t/0']).toEqual(['a', 'b'])
 })
 
+test('a send waits for the one before it also where another broker leads the partition by now', async () => {
+  const cluster = new StoringCluster({ t: [1] }, {}, { nodes: 2 })
+  const producer = new KafkaProducer(cluster.context)
+  const answered = deferred<void>()
+  cluster.on('Produce', async (request) => {
+    if (cluster.sent.at(-1)?.node === 1) await answered.promise
+    return cluster.store(request)
+  })
+  const first = producer.send([record('a')], OPEN)
+  await cluster.clock.advance(0)
+  cluster.topics['t'] = [2]
+  await cluster.context.view.refresh()
+  const behind = producer.send([record('b')], OPEN)
+  await cluster.clock.advance(0)
+  expect(cluster.count('Produce')).toBe(1)
+  answered.resolve()
+  expect([await first, await behind]).toEqual([[{ ok: true, offset: 0 }], [{ ok: true, offset: 1 }]])
+})
+
 test('a close waits for the sends under way, and takes no others', async () => {
   const cluster = new StoringCluster({ t: 1 })
   const producer = new KafkaProducer(cluster.context)

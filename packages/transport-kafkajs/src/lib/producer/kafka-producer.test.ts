@@ -41,9 +41,21 @@ test('every request asks for all in-sync replicas, and the broker gives up befor
   const quick = setUp({ t: 1 }, { settings: { requestTimeoutMs: 2_500 } })
   await quick.producer.send([record('a')], OPEN)
   expect([...cluster.produced, ...quick.cluster.produced]).toMatchObject([
-    { transactionalId: null, acks: -1, timeoutMs: 28_000 },
+    { transactionalId: null, acks: -1, timeoutMs: 28_000, batches: [{ transactional: false }] },
     { transactionalId: null, acks: -1, timeoutMs: 1_000 },
   ])
+})
+
+test('a record that is larger than a request may be goes alone', async () => {
+  const { cluster, producer } = setUp({ t: 2 }, { settings: { maxRequestBytes: 1 } })
+  expect(await producer.send([record('a'), record('b', 1)], OPEN)).toEqual([stored(0), stored(0)])
+  expect(cluster.batches).toEqual([['t/0: a'], ['t/1: b']])
+})
+
+test('a broker whose number is 0 leads as any other', async () => {
+  const { cluster, producer } = setUp({ t: [0] }, { firstNode: 0 })
+  expect(await producer.send([record('a')], OPEN)).toEqual([stored(0)])
+  expect(cluster.requests('Produce').map(({ node }) => node)).toEqual([0])
 })
 
 test('records beyond the size of a request or batch go in the next, and each partition keeps its order', async () => {
@@ -179,5 +191,32 @@ describe('a partition that cannot be written to just now', () => {
     cluster.verdict = () => undefined
     expect(await producer.send(records, OPEN)).toEqual([stored(0), stored(1)])
     expect(cluster.stored['t/0']).toEqual(['a', 'b!'])
+  })
+
+  test('leaves without the others, which have more to send; what it stores later does not come into that answer', async () => {
+    const { cluster, producer } = setUp({ t: [-1, 1] }, { settings: { maxBatchBytes: 1 } })
+    const answered = deferred<void>()
+    cluster.on('Produce', async (request) => {
+      const sent = cluster.sent.at(-1)
+      if (sent?.bytes.includes('second') === true) await answered.promise
+      return cluster.store(request)
+    })
+    const delayed: DelayedPartition[] = []
+    const options = { ...OPEN, onDelayed: (one: DelayedPartition) => void delayed.push(one) }
+    const sending = producer.send([record('a'), record('b'), record('first', 1), record('second', 1)], options)
+    await cluster.clock.advance(0)
+    expect(delayed).toMatchObject([{ partition: 0 }])
+    cluster.topics['t'] = 2
+    const beganMs = cluster.clock.monotonic()
+    let tookMs = Infinity
+    void delayed[0]?.outcomes.then(() => (tookMs = cluster.clock.monotonic() - beganMs))
+    await cluster.clock.advance(TRY_MS)
+    expect(await delayed[0]?.outcomes).toEqual([stored(0), stored(1)])
+    // One wait for another try, and none between its batches.
+    expect(tookMs).toBeLessThanOrEqual(50)
+    answered.resolve()
+    const outcomes = await sending
+    expect([...outcomes]).toEqual([undefined, undefined, stored(0), stored(1)])
+    expect(cluster.stored['t/1']).toEqual(['first', 'second'])
   })
 })

@@ -112,3 +112,40 @@ function at<T>(list: readonly T[], index: number): T {
   if (item === undefined) throw new Error(`There is nothing at ${index}.`)
   return item
 }
+
+const sized = (size: number, partition = 0): OutgoingRecord => ({
+  topic: 'a',
+  partition,
+  key: null,
+  value: Buffer.alloc(size),
+  headers: NO_HEADERS,
+  timestamp: 0,
+})
+
+test('a batch and a request may be exactly as large as their limits', () => {
+  const records = [sized(10), sized(10), sized(10), sized(10, 1), sized(10, 2)]
+  const bytes = recordSize(sized(10))
+  const limits = { maxBatchRecords: 5, maxBatchBytes: 2 * bytes, maxRequestBytes: 3 * bytes }
+  const pending = new PendingBatches(records, limits)
+  const queues = [...pending.queues.values()]
+  expect(queues.map(({ batches }) => batches.map(({ indexes }) => indexes))).toEqual([[[0, 1], [2]], [[3]], [[4]]])
+  expect(pending.nextRequest(queues).map(({ key }) => key)).toEqual(['a/0', 'a/1'])
+})
+
+test('what may be stored is made a batch of its own across batches, where the queue begins with it', () => {
+  const records = [sized(1), sized(2), sized(3), sized(4), sized(5)]
+  const batchesAfter = (sent: readonly OutgoingRecord[]): readonly (readonly number[])[] => {
+    const pending = new PendingBatches(records, { ...LIMITS, maxBatchRecords: 2 })
+    const [queue] = pending.queues.values()
+    if (queue === undefined) throw new Error('There is a queue.')
+    pending.beginWith(queue, sent)
+    return queue.batches.map(({ indexes }) => indexes)
+  }
+  expect(batchesAfter(records.slice(0, 3))).toEqual([[0, 1, 2], [3], [4]])
+  expect(batchesAfter(records.slice(0, 1))).toEqual([[0], [1], [2, 3], [4]])
+  const asTheyWere = [[0, 1], [2, 3], [4]]
+  expect(batchesAfter(records.slice(1, 3))).toEqual(asTheyWere)
+  expect(batchesAfter([sized(1), ...records.slice(1, 3)])).toEqual(asTheyWere)
+  expect(batchesAfter([...records.slice(0, 2), sized(9)])).toEqual(asTheyWere)
+  expect(batchesAfter([...records, ...records.slice(0, 1)])).toEqual(asTheyWere)
+})

@@ -1,13 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import type { SendOutcome } from '@millrace/core/driver'
 import { KafkaProducer } from './kafka-producer.ts'
-import { record } from './produce.fixture.ts'
+import { producerId, record } from './produce.fixture.ts'
 import { StoringCluster, type Verdict } from './storing-cluster.fixture.ts'
 
 const CORRUPT_MESSAGE = 2
 const NOT_LEADER = 6
 const MESSAGE_TOO_LARGE = 10
 const RECORD_LIST_TOO_LARGE = 18
+const COORDINATOR_LOAD_IN_PROGRESS = 14
 const TOPIC_AUTHORIZATION_FAILED = 29
 const INVALID_TIMESTAMP = 32
 const INVALID_RECORD = 87
@@ -106,4 +107,19 @@ test('an answer that leaves out a partition says nothing of it: the batch is sen
   await cluster.clock.advance(TRY_MS)
   expect(await sent).toEqual([stored(0), stored(0)])
   expect(cluster.batches).toEqual([['t/0: a', 't/1: b'], ['t/0: a']])
+})
+
+test('a broker that gives no producer id yet is asked fifty times in half a second, and then as for any trouble', async () => {
+  const cluster = new StoringCluster(
+    { t: 1 },
+    { InitProducerId: () => producerId(-1, -1, COORDINATOR_LOAD_IN_PROGRESS) },
+  )
+  const sent = new KafkaProducer(cluster.context).send([record('a')], OPEN)
+  await cluster.clock.advance(490)
+  expect(cluster.count('InitProducerId')).toBe(50)
+  await cluster.clock.advance(20)
+  expect(cluster.count('InitProducerId')).toBe(50)
+  cluster.on('InitProducerId', () => producerId(1, 0))
+  await cluster.clock.advance(TRY_MS)
+  expect(await sent).toEqual([stored(0)])
 })

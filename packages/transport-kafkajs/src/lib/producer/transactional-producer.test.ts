@@ -194,10 +194,15 @@ describe('what the coordinator answers', () => {
     const end = producer.commit()
     await cluster.clock.advance(5 * 399 - 1)
     expect([cluster.count('EndTxn'), cluster.count('FindCoordinator')]).toEqual([399, lookUps])
-    cluster.on('EndTxn', () => code(0))
     await cluster.clock.advance(1)
-    await end
     expect(cluster.count('EndTxn')).toBe(400)
+    // The next one comes after a wait as for any trouble, of 25 ms or more.
+    await cluster.clock.advance(20)
+    expect(cluster.count('EndTxn')).toBe(400)
+    cluster.on('EndTxn', () => code(0))
+    await cluster.clock.advance(TRY_MS)
+    await end
+    expect([cluster.count('EndTxn'), cluster.count('FindCoordinator')]).toEqual([401, lookUps + 1])
   })
 
   test.each([NOT_COORDINATOR, COORDINATOR_LOAD_IN_PROGRESS])(
@@ -237,6 +242,21 @@ describe('what the coordinator answers', () => {
       { ok: true, offset: 0 },
     ])
     expect(added(cluster.requests('AddPartitionsToTxn').at(-1)?.bytes ?? Buffer.alloc(0))).toHaveLength(2)
+  })
+
+  test('of a topic that is gone leaves the rest to the sender, which refuses its records', async () => {
+    const { cluster, producer } = await begun()
+    cluster.on('AddPartitionsToTxn', (request) =>
+      perPartition(added(request.buffer).map((one) => ({ ...one, errorCode: UNKNOWN_TOPIC }))),
+    )
+    await cluster.context.view.ensure(['t'])
+    delete cluster.topics['t']
+    const sent = producer.send([record('a')], OPEN)
+    await cluster.clock.advance(10_000)
+    expect(await sent).toMatchObject([{ ok: false, error: { code: 'TOPIC_MISSING' } }])
+    expect(cluster.count('AddPartitionsToTxn')).toBe(1)
+    await producer.commit()
+    expect(cluster.count('EndTxn')).toBe(0)
   })
 
   interface Refusal {
