@@ -1,10 +1,10 @@
 /**
- * Turns values into bytes and back. Synchronous, so that a table write or a hand-out never waits. What `encode` or
- * `decode` throws becomes `ENCODE_FAILED` or `DECODE_FAILED`, with the topic or table, in `resolveCodec`.
- * `encode` takes `In`; `decode` gives `Out`: the two differ for schemas that transform.
+ * Turns values into bytes and back. Synchronous, so that a table write or a hand-out never waits. `resolveCodec` turns
+ * errors of `encode` or `decode` into `ENCODE_FAILED` or `DECODE_FAILED`, with the topic or table. `encode` takes `In`;
+ * `decode` returns `Out`: the two differ for schemas that transform.
  */
 export interface Codec<In, Out = In> {
-  /** For messages and for the check that a table's keys are encoded as its source's. */
+  /** For messages, and for the check that a table encodes its keys as its source does. */
   readonly name: string
   encode(value: In): Buffer
   decode(bytes: Buffer): Out
@@ -24,8 +24,8 @@ type Atom =
   | ((...args: never) => unknown)
 
 /**
- * A value as tables give it out: readonly to its depth, so that `table.get(key).count = 1` does not compile. Primitives,
- * dates and bytes stay as they are. A plain `V` can be given wherever an `Immutable<V>` is taken.
+ * A value as tables return it: readonly at every depth, so that `table.get(key).count = 1` does not compile.
+ * Primitives, dates and bytes stay as they are. A plain `V` is accepted wherever an `Immutable<V>` is.
  */
 export type Immutable<V> = unknown extends V
   ? V
@@ -40,7 +40,7 @@ export type Immutable<V> = unknown extends V
           : V
 
 /**
- * What may be given where a `V` is sent: also what a table has given out, since sending changes nothing. For most types
- * that is `V` itself; it differs where there are lists or maps in it.
+ * What is accepted where a `V` is sent, including values that a table has returned, since sending changes nothing. For
+ * most types it is `V` itself; it differs for types with lists or maps.
  */
 export type Given<V> = V | ([Immutable<V>] extends [V] ? never : Immutable<V>)

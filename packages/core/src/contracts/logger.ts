@@ -9,8 +9,8 @@ export interface Logger {
 }
 
 /**
- * Warnings and errors on the error output, one JSON object a line, in the shape of the command line's log: for apps
- * embedded in a program that hands in no logger.
+ * Writes warnings and errors to the error output, one JSON object a line, in the format of the command line's log: for
+ * apps embedded in a program that passes no logger.
  */
 export function plainLogger(clock: Pick<Clock, 'now'>): Logger {
   const write = (level: string, fields: object, message: string): void => {
@@ -25,7 +25,7 @@ export function plainLogger(clock: Pick<Clock, 'now'>): Logger {
   }
 }
 
-/** Errors have no enumerable fields, and bigints no JSON. An error with a cause is a list of the two. */
+/** Errors have no enumerable fields, and bigints no JSON. An error with a cause becomes a list of the two. */
 function writable(_key: string, value: unknown): unknown {
   if (value instanceof Error) return value.cause === undefined ? textOf(value) : [textOf(value), value.cause]
   return typeof value === 'bigint' ? String(value) : value

@@ -7,7 +7,7 @@ export interface TopicPartition {
   readonly partition: number
 }
 
-/** What a group has committed of a partition. */
+/** A group's commit of a partition. */
 export interface CommitOffset extends TopicPartition {
   /** The next offset to read. */
   readonly offset: number
@@ -16,12 +16,12 @@ export interface CommitOffset extends TopicPartition {
 }
 
 /**
- * Bytes in a partition, as a transport reads them. A driver may make key and value when they are asked for, each time
- * anew: take what you need of it by name, a copy with `{ ...record }` may lack them.
+ * Bytes in a partition, as a transport reads them. A driver may make key and value on each access, so read the fields
+ * that you need by name: a copy with `{ ...record }` may lack them.
  */
 export interface RawRecord {
   readonly offset: number
-  /** Milliseconds since the epoch, as the producer set it, at most what a `Date` can be. */
+  /** Milliseconds since the epoch, as the producer set it, within the range of a `Date`. */
   readonly timestamp: number
   readonly key: Buffer | null
   /** `null` is a tombstone. */
@@ -30,41 +30,45 @@ export interface RawRecord {
 }
 
 /**
- * All that a reader gets of one partition between two positions. Offsets from `position` to `nextOffset` without a record
- * here have none for anybody: they are control records, were compacted away, or belong to an aborted transaction. Only the
- * driver can say so, and it says it within a batch: the next one begins where this one ends, unless `seek` came between.
+ * Everything that a reader gets of one partition between two positions. Offsets from `position` to `nextOffset` without
+ * a record here have none for any reader: they are control records, were compacted away, or belong to an aborted
+ * transaction. Only the driver can know that, so the offsets belong to a batch: the next one begins where this one
+ * ends, unless `seek` was called in between.
  */
 export interface RecordBatch extends TopicPartition {
-  /** The position that it was read from. It may lie before the first record's offset. */
+  /** The position at which it was read. It may be before the first record's offset. */
   readonly position: number
   /** In offset order; may be empty when only the position moved. */
   readonly records: readonly RawRecord[]
-  /** The position after this batch. It may lie beyond the last record's offset + 1. */
+  /** The position after this batch. It may be beyond the last record's offset + 1. */
   readonly nextOffset: number
   /** Size of keys, values and headers, for memory bounds. */
   readonly bytes: number
   /** The end of the log as known when the batch was read (the last stable offset under read-committed). */
   readonly endOffset: number
   /**
-   * No offset of it has lost its record to compaction: those without one are of control records and aborted transactions.
-   * Left out or false when one has, or when the driver cannot tell.
+   * True if compaction has removed no record of it: offsets without one belong to control records and aborted
+   * transactions. Otherwise, or if the driver cannot know, false or left out.
    */
   readonly whole?: boolean
-  /** Timestamps in it that no date can be, and that were moved to the nearest one that can. Default 0. */
+  /** The number of timestamps beyond the range of dates, which were moved to the nearest possible one. Default 0. */
   readonly clampedTimestamps?: number
-  /** Set when the offsets from `position` to `nextOffset` hold what cannot be read; then there are no records. */
+  /** Set if the offsets from `position` to `nextOffset` cannot be read; there are no records then. */
   readonly broken?: BrokenBatch
 }
 
-/** Why the offsets of a batch have no records: they hold what the driver cannot decode. It is damaged, in a form or compression that is not there, or too large. */
+/**
+ * Why the offsets of a batch have no records: the driver cannot decode their data. It is damaged, too large, or in an
+ * unsupported format or compression.
+ */
 export interface BrokenBatch {
-  /** Why, naming topic, partition and offsets. */
+  /** The reason, with topic, partition and offsets. */
   readonly error: Error
-  /** As it lies in the log. */
+  /** The bytes as they are in the log. */
   readonly data: Buffer
 }
 
-/** A record on its way out, partition decided. */
+/** A record to be sent, with its partition. */
 export interface OutgoingRecord extends TopicPartition {
   readonly key: Buffer | null
   readonly value: Buffer | null
@@ -74,7 +78,7 @@ export interface OutgoingRecord extends TopicPartition {
 
 /** Where a record was stored. */
 export interface RecordMetadata extends TopicPartition {
-  /** -1 where the broker has the record and does not say where. */
+  /** -1 if the broker has the record but does not report its offset. */
   readonly offset: number
   readonly timestamp: number
 }
@@ -87,17 +91,17 @@ export function partitionKey(partition: TopicPartition): string {
   return `${partition.topic}/${partition.partition}`
 }
 
-/** What is listed of each partition, by its key. */
+/** The items of each partition, by its key. */
 export function byPartition<P extends TopicPartition>(list: readonly P[]): Map<string, P> {
   return new Map(list.map((one) => [partitionKey(one), one]))
 }
 
-/** All partitions of a topic that has so many. */
+/** All partitions of a topic with this many. */
 export function partitionsOf(topic: string, count: number): readonly TopicPartition[] {
   return Array.from({ length: count }, (_, partition) => ({ topic, partition }))
 }
 
-/** The last header of a name, as text. */
+/** The last header with a name, as text. */
 export function headerNamed(headers: RawHeaders, wanted: string): string | undefined {
   for (let i = headers.length - 1; i >= 0; i--) {
     const header = headers[i]

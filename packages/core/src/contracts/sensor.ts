@@ -2,19 +2,19 @@ import type { TopicPartition } from './record.ts'
 import type { Tracing } from './tracing.ts'
 
 /**
- * One method per observable moment, called synchronously from the worker's loops: keep them short, never throw.
- * None is called once per event, but those of `tracing`, where a sensor asks for that; per-event figures are counters of
- * the parts, read when somebody asks for them.
+ * One method per observable moment, called synchronously from the worker's loops: keep them short, and never throw.
+ * None is called once per event, except those of `tracing`, if a sensor has it; counts per event are fields of the
+ * parts, read on demand.
  */
 export interface Sensor {
-  /** Follows each event, send, job and request. Default: nobody does. */
+  /** Follows each event, send, job and request. Default: none. */
   readonly tracing?: Tracing | undefined
   batchFetched(
     batch: TopicPartition & {
       readonly records: number
       readonly bytes: number
       readonly endOffset: number
-      /** As `RecordBatch.clampedTimestamps`. */
+      /** See `RecordBatch.clampedTimestamps`. */
       readonly clampedTimestamps: number
     },
   ): void

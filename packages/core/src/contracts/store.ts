@@ -4,7 +4,7 @@ export interface Row {
   readonly value: Buffer | null
 }
 
-/** How much of its changelog a store has absorbed. */
+/** How much of its changelog a store has. */
 export interface Checkpoint {
   /** `TopicInfo.id` of the changelog topic. */
   readonly topicId: string
@@ -25,11 +25,12 @@ export interface StoreChange {
 /** Frozen facts by which suites and the worker tell stores apart. */
 export interface StoreCapabilities {
   readonly name: string
-  /** Rows are there again after the end of the process. */
+  /** Whether rows survive the end of the process. */
   readonly durable: boolean
   /**
-   * Made once for the place where the rows are and kept there, under the lock that keeps other processes out: the same
-   * worker after every restart. Becomes the worker's `instanceId`. Left out where state ends with the process.
+   * Made once for the location of the rows and kept there, under the lock that keeps other processes out, so it
+   * identifies the same worker after every restart. Becomes the worker's `instanceId`. Left out if state ends with the
+   * process.
    */
   readonly workerId?: string
 }
@@ -41,29 +42,35 @@ export interface StoreCapabilities {
 export interface StoreDriver {
   readonly capabilities: StoreCapabilities
   /**
-   * Opens or creates a partition of a table. Opening one that is open is `STORE_IN_USE`. What a durable store gives out
-   * is as it was written: damaged rows are dropped here (`StorePartition.damage`) or are `STORE_CORRUPT` when read.
+   * Opens or creates a partition of a table. Opening an open one is `STORE_IN_USE`. A durable store returns rows as
+   * they were written: damaged rows are dropped here (`StorePartition.damage`) or are `STORE_CORRUPT` when read.
    */
   open(table: string, partition: number): Promise<StorePartition>
-  /** As of the last commit, also of a partition that is not open, whose rows nobody looks at; `undefined` when it has none. */
+  /**
+   * As of the last commit, even for a partition that is not open, whose rows are not checked; `undefined` if it has
+   * none.
+   */
   checkpoint(table: string, partition: number): Checkpoint | undefined
-  /** All or nothing, also over a crash. Never two calls at a time. Rows are visible to reads when it resolves. */
+  /** All or nothing, even across a crash. Never two calls at a time. Reads see the rows when it resolves. */
   commit(changes: readonly StoreChange[]): Promise<void>
   /**
-   * Copies all rows and checkpoints as they are at one moment into a directory that is empty or missing, as a store that
-   * can be opened there; commits go on meanwhile. Left out where there is nothing to be kept.
+   * Copies all rows and checkpoints, as of one moment, into a directory that is empty or missing, as a store that can
+   * be opened there; commits continue meanwhile. Left out by stores that keep nothing.
    */
   backup?(directory: string): Promise<void>
-  /** Another process uses `workerId`: what is kept here has been copied. It has another one the next time. Left out where there is none. */
+  /**
+   * Called if another process uses `workerId`, because the stored data was copied. The store has another id the next
+   * time it is opened. Left out if there is no id.
+   */
   renewWorkerId?(): Promise<void>
   /** Waits for a commit under way. */
   close(): Promise<void>
 }
 
 export interface RangeOptions {
-  /** First key, included; from the start when undefined. */
+  /** First key, included; from the start if undefined. */
   readonly from?: Buffer
-  /** End key, excluded; to the end when undefined. */
+  /** End key, excluded; to the end if undefined. */
   readonly to?: Buffer
   readonly limit?: number
   /** From the end of the range down to its start. Default false. */
@@ -74,19 +81,19 @@ export interface StorePartition {
   readonly table: string
   readonly partition: number
   /**
-   * Why the rows that were kept here had to be dropped when it was opened: it starts empty and without a checkpoint, for
-   * the changelog to fill. Left out where nothing was dropped.
+   * Why the stored rows had to be dropped when the partition was opened: it starts empty and without a checkpoint, and
+   * the changelog fills it. Left out if nothing was dropped.
    */
   readonly damage?: string
   /** As of the last commit; `undefined` for a new or cleared partition. */
   checkpoint(): Checkpoint | undefined
   /** The bytes stay valid after the call. */
   get(key: Buffer): Buffer | undefined
-  /** In unsigned byte order of the keys, or from the last one down; a snapshot of the last commit, materialised before it returns. */
+  /** In unsigned byte order of the keys, or in reverse. A snapshot of the last commit, copied before the call returns. */
   range(options?: RangeOptions): readonly (readonly [key: Buffer, value: Buffer])[]
   readonly rows: number
-  /** Drops rows and checkpoint. */
+  /** Deletes rows and checkpoint. */
   clear(): Promise<void>
-  /** Gives the partition back; its rows stay where the store is durable. */
+  /** Releases the partition; a durable store keeps its rows. */
   close(): Promise<void>
 }

@@ -1,24 +1,24 @@
 import type { RawHeaders } from './record.ts'
 
 /**
- * Follows events, sends, jobs and requests, also from one worker to another. A `Sensor` that has it is called for each of
- * them; without it, none of this is called and nothing is allocated for it. All calls are synchronous and must not throw.
+ * Follows events, sends, jobs and requests, even from one worker to another. A `Sensor` that has it is called for each
+ * of them; without it nothing of this is called or allocated. All calls are synchronous and must not throw.
  */
 export interface Tracing {
   /**
-   * Called once by each app. `current` gives what follows the event in whose course its caller runs, also after the event is
-   * over; `undefined` between events and outside agents.
+   * Called once by each app. `current` returns the trace of the event in whose context its caller runs, even after the
+   * event is over; `undefined` between events and outside agents.
    */
   attach(current: () => EventTrace | undefined): void
-  /** An agent begins with an event. Each attempt is a beginning of its own. */
+  /** An agent begins an attempt at an event. Each attempt has its own trace. */
   eventStarted(event: TracedEvent): EventTrace
-  /** A record is about to go out. Its headers are those that the trace gives. */
+  /** A record is about to be sent, with the headers that the trace returns. */
   sendStarted(send: TracedSend): SendTrace
-  /** Runs a job, which is the beginning of something. Gives and throws what `work` does. */
+  /** Runs a job, as the root of a trace. Returns or throws what `work` does. */
   job<R>(job: TracedJob, work: () => R | Promise<R>): Promise<R>
-  /** Answers a request: `work` is told how to say which page it is for, once that is known. */
+  /** Answers a request. `work` receives a function that reports the page, once that is known. */
   request(request: Request, work: (routed: (path: string) => void) => Promise<Response>): Promise<Response>
-  /** Passes a request on to another worker, with these headers in place of those that the request has. */
+  /** Forwards a request to another worker, with these headers in place of the request's own. */
   forward<R extends { readonly status: number }>(
     forwardedBy: TracedForward,
     work: (headers: Readonly<Record<string, string>>) => Promise<R>,
@@ -41,23 +41,23 @@ export interface TracedEvent {
   readonly attempts: number
 }
 
-/** What follows an event, until it has ended. */
+/** The trace of an event, until the event has ended. */
 export interface EventTrace {
-  /** Somebody will see it: only then need anything be said of it. */
+  /** Whether the trace is recorded; otherwise nothing needs to be reported. */
   readonly isRecording: boolean
-  /** From now on `other` ends with this event, as one of its batch: gives what follows both. */
+  /** Notes that `other` ends with this event, as one of its batch. Returns the trace of both. */
   join(other: EventTrace | undefined): EventTrace
-  /** What it was to do has failed. */
+  /** The attempt has failed. */
   failed(error: Error): void
-  /** What it has changed, with the number of rows of each. */
+  /** The tables that it has changed, with the number of rows of each. */
   changed(rows: ReadonlyMap<string, number>): void
-  /** A second call does nothing. */
+  /** A second call has no effect. */
   end(as: EventEnd): void
 }
 
 /**
- * What has become of an event: finished; given up and skipped, or kept as a dead letter; a tombstone that its agent passes
- * over; to be tried again; deferred behind another event; or given back, which is nobody's failure.
+ * How an event ended: finished; given up and skipped, or kept as a dead letter; a tombstone that its agent ignores; to
+ * be retried; deferred behind another event; or given back, without any failure.
  */
 export type EventEnd =
   | 'processed'
@@ -73,15 +73,18 @@ export interface TracedSend {
   readonly topic: string
   readonly isChannel?: boolean
   readonly partition?: number | undefined
-  /** Those that the record has so far. */
+  /** The headers that the record has so far. */
   readonly headers: RawHeaders
-  /** The agent whose answer is waited for. */
+  /** The agent whose answer is awaited. */
   readonly asks?: string
-  /** In the course of which it is sent. Default: whatever the caller runs in. */
+  /** The event in whose context it is sent. Default: the caller's context. */
   readonly from?: EventTrace | undefined
 }
 
-/** What follows a send: until the broker has the record, until the answer has come, or no longer than the call in an event. */
+/**
+ * The trace of a send, until the broker has the record, or the answer has come, but within an event no longer than the
+ * call.
+ */
 export interface SendTrace {
   readonly headers: RawHeaders
   end(error?: unknown): void

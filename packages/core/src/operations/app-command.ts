@@ -9,24 +9,24 @@ export interface CommandParameter {
   /** Shown in help. Without it the value may be `undefined`. */
   readonly default?: string | number | boolean | undefined
   readonly describe?: string | undefined
-  /** Must be given: the value is never `undefined`. */
+  /** Whether it must be given: the value is then never `undefined`. */
   readonly required?: boolean | undefined
   /** One letter. Options only. */
   readonly alias?: string | undefined
-  /** The only values taken. */
+  /** The only accepted values. */
   readonly choices?: readonly string[] | undefined
 }
 
 export type CommandParameters = Readonly<Record<string, CommandParameter>>
 
-/** What `app.command` takes beside the name and the handler. */
+/** The options of `app.command`, besides name and handler. */
 export interface CommandSpec<O extends CommandParameters, P extends CommandParameters> {
   readonly describe?: string | undefined
   /** By their names in camel case: `maxLatency` is `--max-latency`. */
   readonly options?: O | undefined
   /** In order. */
   readonly positionals?: P | undefined
-  /** Stays alive after the handler returns, until a signal. Default false. */
+  /** Keep running after the handler returns, until a signal. Default false. */
   readonly daemon?: boolean | undefined
 }
 
@@ -44,7 +44,7 @@ type GivenParameter<P extends CommandParameter> = P extends
   ? ArgumentOf<P>
   : ArgumentOf<P> | undefined
 
-/** What a handler gets: every option and positional by its name, typed from its declaration. */
+/** The arguments of a handler: every option and positional by its name, typed by its declaration. */
 export type CommandArguments<O extends CommandParameters, P extends CommandParameters> = {
   readonly [N in keyof O | keyof P]: N extends keyof O
     ? GivenParameter<O[N]>
@@ -53,7 +53,7 @@ export type CommandArguments<O extends CommandParameters, P extends CommandParam
       : never
 }
 
-/** A command of an app, its types gone. `name` is the handler's declared name on the command line. */
+/** A command of an app without its types. `name` is the handler's name on the command line. */
 export interface CommandDefinition {
   readonly name: string
   readonly describe: string
@@ -64,14 +64,14 @@ export interface CommandDefinition {
   run(values: object, cli: CommandOutput): void | Promise<void>
 }
 
-/** How a command talks to the person, or with `--json` to the program, that runs it. */
+/** How a command writes to the person or, with `--json`, to the program that runs it. */
 export interface CommandOutput {
-  /** A line of text. To the error output with `--json`, so that the output stays readable by machines. */
+  /** Writes a line of text. With `--json` it goes to the error output, so that programs can read the output. */
   say(text: string): void
-  /** Rows with one set of columns: aligned text, or with `--json` an array of objects. */
+  /** Writes rows with one set of columns: as aligned text, or with `--json` as an array of objects. */
   table(rows: readonly Readonly<Record<string, unknown>>[]): void
   json(value: unknown): void
-  /** Leaves the text as it is where colors are off. */
+  /** Leaves the text unchanged if colors are off. */
   readonly color: CommandColors
   /** A bar on a terminal, nothing elsewhere. */
   progress(total: number): CommandProgress
@@ -104,7 +104,7 @@ const PARAMETER_OPTIONS: OptionNames<CommandParameter> = {
   choices: true,
 }
 
-/** A command as the command line sees it: declared types gone, defaults filled in. */
+/** A command in the form for the command line: without declared types, and with defaults filled in. */
 export function commandDefinition<const O extends CommandParameters, const P extends CommandParameters>(
   name: string,
   spec: CommandSpec<O, P>,
@@ -126,7 +126,7 @@ export function commandDefinition<const O extends CommandParameters, const P ext
   }
 }
 
-/** What an app declares of commands. */
+/** The commands that an app declares. */
 export interface CommandDeclarations {
   /**
    * Adds a command to the app's command line.
@@ -142,7 +142,7 @@ export interface CommandDeclarations {
   ): void
 }
 
-/** Where they are kept. */
+/** Where the definitions are kept. */
 interface CommandDefinitions extends DefinedNames {
   readonly commands: Map<string, CommandDefinition>
 }

@@ -1,6 +1,6 @@
 import type { CommandDefinition } from './app-command.ts'
 
-/** An app as listings and the banner show it. */
+/** An app for listings and the banner. */
 export interface AppDescription {
   readonly id: string
   /** Of the `@millrace/app` package. */
@@ -29,7 +29,7 @@ export interface TableDescription {
   readonly name: string
   readonly kind: 'table' | 'global' | 'set' | 'windowed' | 'timers'
   readonly changelog: string
-  /** Codec names; of a set table's elements the value. */
+  /** Codec name; for a set table that of its elements. */
   readonly key: string
   readonly value: string
   /** As declared; `undefined` follows the sources. */
@@ -41,19 +41,19 @@ export interface TopicDescription {
   readonly name: string
   /** As declared; `undefined` follows the settings or the source. */
   readonly partitions: number | undefined
-  /** Codec names, `undefined` where none was declared. */
+  /** Codec names, `undefined` if none was declared. */
   readonly key: string | undefined
   readonly value: string | undefined
-  /** Made by Millrace for the app itself. */
+  /** Whether Millrace makes it for the app itself. */
   readonly internal: boolean
-  /** A worker creates it when it is missing. */
+  /** Whether a worker creates it if it is missing. */
   readonly created: boolean
 }
 
-/** How a run ended: `cut-short` when the worker stopped, the lead was lost, or a later run took over. */
+/** How a run ended: `cut-short` if the worker stopped, the lead was lost, or a later run took over. */
 export type RunResult = 'done' | 'failed' | 'timed-out' | 'cut-short'
 
-/** What came of a run that was asked for. */
+/** The outcome of a requested run. */
 export interface RunOutcome {
   readonly slot: Date
   /** `skipped`: it never began. */
@@ -80,7 +80,7 @@ export interface LastRun {
  */
 export type JobState = 'starting' | 'waiting-for-leader' | 'scheduled' | 'running' | 'paused' | 'finished' | 'stopped'
 
-/** A job on this worker, as people and pages see it. Counts are of this worker and run. */
+/** A job on this worker, for people and pages. Counts are those of this worker and run. */
 export interface JobView {
   readonly name: string
   readonly kind: 'task' | 'timer' | 'cron'
@@ -90,16 +90,16 @@ export interface JobView {
   readonly timezone: string | undefined
   readonly onLeader: boolean
   readonly state: JobState
-  /** In the whole app, whatever the state here: no slot of it runs. */
+  /** In the whole app, whatever the state here: none of its slots runs. */
   readonly paused: boolean
-  /** Runs under way and waiting for their turn. */
+  /** Runs under way, and runs waiting for their turn. */
   readonly active: number
   readonly queued: number
-  /** Runs that are over, failed ones included. */
+  /** Runs that are over, including failed ones. */
   readonly runs: number
   /** Runs that threw or took too long. */
   readonly failures: number
-  /** Slots that did not run: the job still ran, was paused, or the worker was away. */
+  /** Slots without a run: an earlier run was still under way, the job was paused, or the worker was away. */
   readonly skipped: number
   readonly lastRun: LastRun | undefined
   /** `undefined` also while the job is paused. */

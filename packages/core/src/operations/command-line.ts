@@ -8,8 +8,8 @@ import type { SiteTls } from '../contracts/web-driver.ts'
 import type { MemberInfo, PartitionPosition, TopicInfo } from '../contracts/admin.ts'
 
 /**
- * Under this key an app offers itself to the command line. Text rather than a symbol, so that an app is recognised also
- * when another copy of this package made it, and so that a class can declare it where declarations stand alone.
+ * The key under which an app offers itself to the command line. A text rather than a symbol, so that an app made by
+ * another copy of this package is recognized, and so that a class can declare it with isolated declarations.
  */
 export const commandLine = 'millrace.command-line' as const
 
@@ -19,32 +19,36 @@ export interface HasCommandLine {
 }
 
 /**
- * What the command line needs of an app. Implemented in `app`, called by `cli`; one command a process, so `configure` is
- * called once, before anything else but `describe`.
+ * What the command line needs from an app. Implemented in `app`, called by `cli`. A process runs one command, so
+ * `configure` is called once, before anything else but `describe`.
  */
 export interface CommandLineApp {
-  /** Of this contract. The command line refuses an app with a version that it does not know. */
+  /** The version of this contract. The command line refuses an app with an unknown version. */
   readonly version: 1
   readonly id: string
-  /** What the app consists of. Reads definitions only: needs no broker and starts nothing. After `configure`: with its options. */
+  /**
+   * The contents of the app. Reads definitions only: needs no broker and starts nothing. After `configure` it reflects
+   * the options.
+   */
   describe(): AppDescription
-  /** Tasks, timers and cron jobs, with what their definitions say about the next run. Needs no broker. */
+  /** Tasks, timers and cron jobs, with their next run as far as definitions determine it. Needs no broker. */
   jobs(): readonly JobDescription[]
   /** The ports and directories of this machine that a worker would use. Needs no broker. */
   place(): RunningEnvironment
-  /** Stores on this machine that were written by another version of Millrace and are of no use to this one. */
+  /** Stores on this machine that another version of Millrace wrote and this one cannot use. */
   otherStores(): Promise<readonly OtherStore[]>
-  /** Deletes one of them. No worker of that version may run on it. */
+  /** Deletes such a store. No worker of that version may be using it. */
   removeOtherStore(store: OtherStore): Promise<void>
   /** The app's data on this machine. Missing in apps of earlier versions. */
   readonly data?: LocalData | undefined
   /**
-   * Takes options of the command line before anything starts. Throws `SETTING_INVALID` for a bad value, naming the option.
+   * Applies options of the command line before anything starts. Throws `SETTING_INVALID` for a bad value, naming the
+   * option.
    *
    * @param options settings by their names (`commitInterval`, `web.port`), as text, read as environment variables are
    */
   configure(options: Readonly<Record<string, string>>, runtime: CommandLineRuntime): void
-  /** Starts a worker. Resolves when it has joined and recovered; rejects with what made that impossible. */
+  /** Starts a worker. Resolves when it has joined and recovered; rejects with the error that prevented that. */
   start(): Promise<void>
   /** The worker, from the synchronous part of `start` on; `undefined` before. */
   worker(): WorkerDescription | undefined
@@ -58,7 +62,7 @@ export interface CommandLineApp {
 
 export interface CommandLineRuntime {
   readonly log: Logger
-  /** Absolute path of the app file: relative places of the embedded broker and of stores belong to its package. */
+  /** Absolute path of the app file: relative paths of the embedded broker and of stores start from its package. */
   readonly appFile: string | undefined
 }
 
@@ -91,16 +95,18 @@ export interface RunningEnvironment {
     readonly port: number
     /** Default http. */
     readonly scheme?: 'http' | 'https'
-    /** Where the built-in pages are; left out where they are at `port`. */
+    /** The address of the built-in pages; left out if they are at `port`. */
     readonly admin?: { readonly host: string; readonly port: number } | undefined
-    /** What is served over https; never shown. Left out by apps of earlier versions. */
+    /** The certificate and key for https; never shown. Left out by apps of earlier versions. */
     readonly tls?: SiteTls | undefined
-    /** What pages ask for; never shown. Left out by apps of earlier versions. */
+    /** The token that pages require; never shown. Left out by apps of earlier versions. */
     readonly token?: string | undefined
   }
   /** Absolute path of the default parent of the app's directories. It may not exist yet. */
   readonly dataDirectory: string
-  /** Absolute paths of what the app keeps on disk; `undefined` where that is in memory, on Kafka, or made by the app. */
+  /**
+   * Absolute paths of the app's data on disk; `undefined` if the data is in memory or on Kafka, or the app manages it.
+   */
   readonly logDirectory: string | undefined
   readonly storeDirectory: string | undefined
 }
@@ -116,7 +122,8 @@ export interface OtherStore {
 export interface CommandLineClient {
   /**
    * Sends text, encoded as the target declares: a string as it is, a number parsed, anything else as JSON; a topic that
-   * the app does not declare gets the text's bytes. Resolves when the broker has it. `TOPIC_MISSING`, `SCHEMA_MISMATCH`, `ENCODE_FAILED`.
+   * the app does not declare gets the text's bytes. Resolves when the broker has it. `TOPIC_MISSING`,
+   * `SCHEMA_MISMATCH`, `ENCODE_FAILED`.
    *
    * @param target name of a topic, or `@` and the name of an agent
    */
@@ -126,50 +133,50 @@ export interface CommandLineClient {
   /** The broker's topics that the app uses or has created, sorted by name. */
   appTopics(): Promise<readonly AppTopic[]>
   /**
-   * Those that a worker would not find, as far as they are declared: what a handler regroups by is known once it runs. Left
-   * out by apps of earlier versions. `NOT_COPARTITIONED` where a worker could not start either.
+   * Topics that a worker would not find, as far as they are declared: the topics of `groupBy` are known only once the
+   * handler runs. Left out by apps of earlier versions. `NOT_COPARTITIONED` if a worker could not start either.
    */
   missingTopics?(): Promise<readonly MissingTopic[]>
   /** How many brokers are up; 1 for a log of one machine. */
   brokers(): Promise<number>
   /**
-   * A key's committed value, read from the changelog (a global table's topic) to its end. `KEY_INVALID` when the text is
-   * no key of the table, `COMMAND_USAGE` when the app has no such table.
+   * A key's committed value, read from the changelog (a global table's topic) to its end. `KEY_INVALID` if the text is
+   * not a key of the table, `COMMAND_USAGE` if the app has no such table.
    */
   readTable(table: string, key: string): Promise<TableReading>
   /** Committed rows in no particular order, at most `limit`. */
   readRows(table: string, options: { readonly limit: number }): Promise<TableRows>
   /**
-   * Committed records of a topic, decoded as the app declares it, of each partition in order; joins no group. With
-   * `follow` it waits for further ones until the signal aborts, and then throws its reason. Partitions that the topic gets
-   * later are not read. `TOPIC_MISSING`, `PARTITION_MISSING`, `KEY_INVALID`; `TIMEOUT` when there is more to read and
-   * nothing comes for 30 s.
+   * Committed records of a topic, decoded as the app declares it, each partition in order; joins no group. With
+   * `follow` it waits for further ones until the signal aborts, and then throws its reason. Partitions that are added
+   * later are not read. `TOPIC_MISSING`, `PARTITION_MISSING`, `KEY_INVALID`; `TIMEOUT` if there is more to read and
+   * nothing arrives for 30 s.
    */
   records(topic: string, request: RecordsRequest): AsyncIterable<ShownRecord>
   /**
-   * How far each agent is behind, for each partition of the topics that it reads and that exist, those of its steps too;
-   * sorted by these.
+   * The lag of each agent, including its steps, for each partition of the existing topics that it reads; sorted in that
+   * order.
    */
   lag(): Promise<readonly AgentLag[]>
   /** Members of the app's consumer group: its workers. */
   members(): Promise<readonly MemberInfo[]>
-  /** What `reset` would do, topic by topic. `COMMAND_USAGE` for a name that is no input topic of the app. */
+  /** What `reset` would do, topic by topic. `COMMAND_USAGE` for a name that is not an input topic of the app. */
   resetPlan(request: ResetRequest): Promise<ResetPlan>
   /**
-   * Does what the plan says. No worker of the app may run: `GROUP_NOT_EMPTY`, `STORE_IN_USE`; no topic may be undecided:
-   * `COMMAND_USAGE`. Nothing has been changed then. `RESET_UNFINISHED` when it failed on the way: to be run again.
+   * Carries out the plan. No worker of the app may run: `GROUP_NOT_EMPTY`, `STORE_IN_USE`; no topic may be undecided:
+   * `COMMAND_USAGE`. Nothing has been changed then. `RESET_UNFINISHED` if it failed half-way and must be run again.
    */
   reset(plan: ResetPlan): Promise<void>
   /**
-   * What `skip` would do about the record at an offset, or the whole batch that it is in when that cannot be read.
-   * `SKIP_REFUSED` with the reason when there is nothing to skip there; `COMMAND_USAGE` for a topic that agents do not read.
+   * What `skip` would do about the record at an offset, or about the whole batch if that is unreadable. `SKIP_REFUSED`
+   * with the reason if nothing there can be skipped; `COMMAND_USAGE` for a topic that agents do not read.
    */
   skipPlan(record: PartitionPosition): Promise<SkipPlan>
-  /** Does what the plan says. No worker of the app may run: `GROUP_NOT_EMPTY`. */
+  /** Carries out the plan. No worker of the app may run: `GROUP_NOT_EMPTY`. */
   skip(plan: SkipPlan): Promise<void>
   /** Events that agents have given up. */
   readonly deadLetters: DeadLetters
-  /** Runs `work` where topics send and agents are asked through this client. */
+  /** Runs `work` so that topics send and agents are asked through this client. */
   run(work: () => Promise<void>): Promise<void>
   /** Waits for sends under way, at most 5 s. */
   close(): Promise<void>
@@ -185,22 +192,22 @@ export interface CommandLineMessage {
 
 export interface TableReading {
   readonly found: boolean
-  /** Decoded; `undefined` when not found. */
+  /** The decoded value; `undefined` if the key was not found. */
   readonly value: unknown
   readonly partition: number
 }
 
 export interface TableRows {
   readonly rows: readonly { readonly key: unknown; readonly value: unknown; readonly partition: number }[]
-  /** There are more rows than the limit. */
+  /** Whether there are more rows than the limit. */
   readonly more: boolean
 }
 
 /** Which records of a topic to read. */
 export interface RecordsRequest {
   /**
-   * Where each partition is read from. An offset that a partition does not have is taken for its beginning or end;
-   * `last` counts offsets before the end, of which compaction and transactions may have left fewer records.
+   * Where to read each partition. An offset that does not exist becomes the beginning or the end; `last` counts offsets
+   * before the end, which may hold fewer records after compaction and transactions.
    */
   readonly from:
     | 'beginning'
@@ -208,16 +215,16 @@ export interface RecordsRequest {
     | { readonly timestampMs: number }
     | { readonly offset: number }
     | { readonly last: number }
-  /** Keep reading after the current ends of the partitions. */
+  /** Continue reading after the current ends of the partitions. */
   readonly follow: boolean
-  /** Only those with this key, typed as text. */
+  /** Only records with this key, typed as text. */
   readonly key?: string | undefined
-  /** Only of this partition. */
+  /** Only records of this partition. */
   readonly partition?: number | undefined
   readonly signal?: AbortSignal | undefined
 }
 
-/** A record as it can be shown. */
+/** A record in a form that can be shown. */
 export interface ShownRecord extends TopicPartition {
   readonly offset: number
   /** Milliseconds since the epoch. */

@@ -1,18 +1,17 @@
 /**
- * What an app keeps on this machine, the embedded log and the stores of tables, as commands move and keep it. Implemented
- * in `worker`, called by `cli`.
+ * An app's data on this machine, the embedded log and the stores of tables, for commands that move it and back it up.
+ * Implemented in `worker`, called by `cli`.
  */
 export interface LocalData {
-  /**
-   * Gives the embedded log as text, each piece written before the next is made; workers may run. `LOG_MISSING` when the app
-   * has none.
-   */
+  /** Exports the embedded log as text, one piece at a time; workers may run. `LOG_MISSING` if the app has none. */
   exportLog(write: (piece: Buffer) => Promise<void>, signal: AbortSignal): Promise<LogTransfer>
-  /** Makes the embedded log of such a text, all of it or nothing. `LOG_EXISTS` when there is one, `LOG_TEXT_BROKEN`. */
+  /**
+   * Creates the embedded log from such a text, all of it or nothing. `LOG_EXISTS` if there is one, `LOG_TEXT_BROKEN`.
+   */
   importLog(text: AsyncIterable<Buffer>, signal: AbortSignal): Promise<LogTransfer>
-  /** As `App.backup`. */
+  /** See `App.backup`. */
   backup(directory: string, options: { readonly logOnly: boolean }): Promise<Backup>
-  /** Puts a backup where the app keeps its data. `BACKUP_REFUSED` when there is some, or when the backup has changed. */
+  /** Restores a backup as the app's data. `BACKUP_REFUSED` if there is data already, or if the backup was changed. */
   restore(directory: string): Promise<Backup>
 }
 
@@ -21,7 +20,7 @@ export interface LogTransfer {
   /** The log. */
   readonly directory: string
   readonly records: number
-  /** Of the text, without its last line, which has it too. */
+  /** The checksum of the text without its last line, which holds it. */
   readonly sha256: string
 }
 
@@ -32,6 +31,6 @@ export interface Backup {
   readonly appId: string
   /** Milliseconds since the epoch. */
   readonly madeAt: number
-  /** With forward slashes, from the directory of the backup. */
+  /** With forward slashes, relative to the backup's directory. */
   readonly files: readonly { readonly path: string; readonly bytes: number; readonly sha256: string }[]
 }

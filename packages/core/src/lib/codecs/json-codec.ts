@@ -5,18 +5,21 @@ import { assertComesBack, assertJsonValue } from './json-value.ts'
 import { DEEPEST, isTooDeep } from './nesting.ts'
 import { decodeUtf8, encodeUtf8 } from './plain-codecs.ts'
 
-/** A codec that writes keys and the rows of tables in other ways than the values of topics: as keys, equal values must be equal bytes. */
+/** A codec with different encodings for keys, rows of tables and values of topics: equal keys must have equal bytes. */
 export interface KeyableCodec<In, Out = In> extends Codec<In, Out> {
   /** The same codec with canonical output. */
   readonly forKeys: Codec<In, Out>
-  /** The same codec for values that must come back as they went in: what would not is refused (dates, instances of classes). */
+  /**
+   * The same codec for values that must survive a round trip unchanged: it refuses those that would not (dates,
+   * instances of classes).
+   */
   readonly forRows: Codec<In, Out>
 }
 
 /**
  * JSON of a known type. With a schema (any Standard Schema: zod, valibot, arktype) both sides are validated: sending
- * takes and writes the schema's input, reading yields its output. Without one the type is believed, not checked.
- * As keys, objects are written with sorted names. Values that are nested more than 500 deep are refused on both sides.
+ * takes and writes the schema's input, reading yields its output. Without a schema the type is assumed, not checked. As
+ * keys, objects are written with sorted names. Values nested more than 500 deep are refused on both sides.
  *
  * Throws `SCHEMA_MISMATCH`, and `SCHEMA_ASYNC` for a schema with asynchronous checks.
  *
@@ -62,7 +65,7 @@ function parse(bytes: Buffer): unknown {
   return JSON.parse(text)
 }
 
-/** Checks a value and gives back the value itself: what is written is the schema's input. */
+/** Checks a value and returns the value itself, because the schema's input is what is written. */
 function validated(schema: StandardSchemaV1): (value: unknown) => unknown {
   return (value) => {
     validateWith(schema, value)
@@ -102,8 +105,8 @@ function write(value: unknown, parents: readonly object[]): string {
 }
 
 /**
- * The output of a schema for a value. Throws `SCHEMA_MISMATCH` with the path and message of each issue (the first five),
- * and `SCHEMA_ASYNC` when the schema answers with a promise: bytes are decoded where nothing can wait.
+ * The output of a schema for a value. Throws `SCHEMA_MISMATCH` with the path and message of each issue (the first
+ * five), and `SCHEMA_ASYNC` if the schema answers with a promise, because decoding cannot wait.
  */
 export function validateWith<S extends StandardSchemaV1>(schema: S, value: unknown): StandardSchemaV1.InferOutput<S>
 export function validateWith(schema: StandardSchemaV1, value: unknown): unknown {
@@ -131,5 +134,5 @@ function describeIssue({ path, message }: StandardSchemaV1.Issue): string {
   return `${path.map((step) => String(typeof step === 'object' ? step.key : step)).join('.')}: ${sentence}`
 }
 
-/** Nobody waits for a validation that was refused for being asynchronous; its outcome means nothing. */
+/** A validation that was refused for being asynchronous may still settle; its outcome is ignored. */
 function ignoreOutcome(): void {}

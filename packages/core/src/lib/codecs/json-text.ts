@@ -1,13 +1,14 @@
 /**
- * JSON of any value that a table may hold: bytes as base64, sets and maps as arrays, big integers as text. What has no
- * JSON at all is `null`. Throws for rings.
+ * JSON of any value that a table may hold: bytes as base64, sets and maps as arrays, big integers as text. A value
+ * without JSON becomes `null`. Throws for circular values.
  */
 export function jsonText(value: unknown, space?: number): string {
   return JSON.stringify(value, plain, space) ?? 'null'
 }
 
 function plain(this: unknown, key: string, value: unknown): unknown {
-  // `value` has been through toJSON, which makes an array of numbers of a buffer. JSON.stringify wraps the whole, too.
+  // `value` has been through toJSON, which turns a buffer into an array of numbers. JSON.stringify also wraps the whole
+  // value.
   const original: unknown = typeof this === 'object' && this !== null ? Reflect.get(this, key) : value
   if (original instanceof Uint8Array)
     return Buffer.from(original.buffer, original.byteOffset, original.byteLength).toString('base64')

@@ -1,18 +1,18 @@
 import { DEEPEST } from './nesting.ts'
 
 /**
- * Throws, naming the path, when JSON would silently lose part of a value, or reading would refuse it: what is nested too
- * deep, functions, symbols, NaN and infinities,
- * undefined inside an array, maps and sets, typed arrays; and BigInt, which JSON has no form for. Properties that are undefined are
- * absent in JSON, as in TypeScript's optional properties, and pass. Objects with `toJSON` (dates) answer for themselves.
+ * Throws, with the path, if JSON would silently lose part of a value, or reading would refuse it: values nested too
+ * deep, functions, symbols, NaN and infinities, undefined in arrays, maps and sets, typed arrays, and BigInt, for which
+ * JSON has no form. Undefined properties are absent in JSON, like TypeScript's optional properties, and are allowed.
+ * Objects with `toJSON` (dates) are not inspected.
  */
 export function assertJsonValue(value: unknown): void {
   refuse(jsonProblem(value, 0, false))
 }
 
 /**
- * As `assertJsonValue`, for values that must come back as they are, as a table gives them out from memory today and from
- * its bytes tomorrow: dates and instances of other classes, which JSON gives back as something else, are refused too.
+ * Like `assertJsonValue`, but also refuses dates and instances of other classes, which JSON returns as something else.
+ * A table returns values from memory today and from bytes tomorrow, so they must be the same.
  */
 export function assertComesBack(value: unknown): void {
   refuse(jsonProblem(value, 0, true))
@@ -53,7 +53,7 @@ function jsonProblem(value: unknown, depth: number, strict: boolean): JsonProble
 
 const TOO_DEEP: JsonProblem = { what: `a value nested more than ${DEEPEST} deep`, path: '' }
 
-/** `JSON.stringify` says best how, for the whole value. */
+/** `JSON.stringify` decides it best, for the whole value. */
 function isCircular(value: object): boolean {
   try {
     JSON.stringify(value)
@@ -78,7 +78,7 @@ function objectProblem(value: object, depth: number, strict: boolean): JsonProbl
     // The common cases first: this runs for every value sent.
     if (typeof part === 'string' || part === undefined || (typeof part === 'number' && Number.isFinite(part))) continue
     const problem = jsonProblem(part, depth + 1, strict)
-    // JSON leaves out what is inherited, and asks an object with `toJSON` rather than look at its parts.
+    // JSON leaves out inherited properties, and calls `toJSON` rather than read the parts of an object.
     if (problem === undefined || !Object.hasOwn(parts, name)) continue
     if (typeof parts.toJSON === 'function' && !strict) return undefined
     return { what: problem.what, path: `.${name}${problem.path}` }

@@ -1,6 +1,6 @@
 /**
- * How deep arrays and objects of a JSON value may be within each other. What walks through values (`JSON.stringify`,
- * schemas, handlers) calls itself for each level: a value of tens of thousands would exhaust the stack wherever it comes to.
+ * How deep arrays and objects of a JSON value may be nested. Code that walks through values (`JSON.stringify`, schemas,
+ * handlers) recurses for each level, so a depth of tens of thousands would overflow the stack.
  */
 export const DEEPEST = 500
 
@@ -11,9 +11,9 @@ const BIT = 0x20
 const OPENING = 0x7b
 const CLOSING = 0x7d
 
-/** Whether JSON text goes deeper than `DEEPEST`; of other text, whether a reader of JSON may get as deep. */
+/** Whether JSON text is nested deeper than `DEEPEST`; for other text, whether a JSON reader could get that deep. */
 export function isTooDeep(text: string): boolean {
-  // Of nearly all values: too short, or with too few brackets, those within its texts included.
+  // True of nearly all values: too short, or too few brackets, counting those in its texts.
   if (text.length <= 2 * DEEPEST || !hasManyBrackets(text)) return false
   let depth = 0
   let isInText = false

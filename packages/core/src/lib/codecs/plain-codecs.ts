@@ -5,8 +5,8 @@ const LONGEST_BY_HAND = 12
 const LONE_SURROGATE = /\p{Surrogate}/u
 
 /**
- * Text to UTF-8 bytes. Short ASCII text, which most keys are, is written by hand: that takes half the time of a call
- * into the runtime. Throws on a lone surrogate, which UTF-8 cannot hold: it would come back as another text.
+ * Encodes text as UTF-8. Short ASCII text, as most keys are, is written in a loop, which takes half the time of a call
+ * into the runtime. Throws on a lone surrogate, which UTF-8 cannot hold and would change.
  */
 export function encodeUtf8(text: string): Buffer {
   const length = text.length
@@ -26,7 +26,7 @@ export function encodeUtf8(text: string): Buffer {
   return bytes
 }
 
-/** UTF-8 bytes to text. Throws on bytes that are not UTF-8, rather than put replacement characters in their place. */
+/** Decodes UTF-8. Throws on invalid bytes, rather than put replacement characters in their place. */
 export function decodeUtf8(bytes: Buffer): string {
   const text = bytes.toString('utf8')
   if (text.includes(REPLACEMENT) && !encodesTo(text, bytes)) throw new TypeError('The bytes are not UTF-8 text.')
@@ -38,7 +38,7 @@ function encodesTo(text: string, bytes: Buffer): boolean {
 }
 
 /**
- * Bytes as they are, without a copy: what is given to `encode` must not be changed afterwards.
+ * Bytes as they are, without a copy: bytes passed to `encode` must not be changed afterwards.
  *
  * @example
  * const images = app.topic('images', { value: 'bytes' })
@@ -54,7 +54,7 @@ export const bytesCodec: Codec<Uint8Array, Buffer> = {
 }
 
 /**
- * Text as UTF-8. Bytes that are not UTF-8 and text with lone surrogates are refused: neither would survive a round trip.
+ * Text as UTF-8. Invalid UTF-8 and text with lone surrogates are refused, because neither would survive a round trip.
  *
  * @example
  * stringCodec.encode('häuser')
@@ -92,7 +92,7 @@ export const numberCodec: Codec<number> = {
   },
 }
 
-/** Plain digits, which counts are, without making a string of them. */
+/** Reads plain digits, as counts have, without making a string of them. */
 function wholeNumber(bytes: Buffer): number | undefined {
   if (bytes.length === 0 || bytes.length > MOST_SAFE_DIGITS) return undefined
   let value = 0

@@ -5,7 +5,7 @@ import { isMillraceError, MillraceError, toError } from '../errors/millrace-erro
 import { json, jsonCodec } from './json-codec.ts'
 import { bytesCodec, numberCodec, stringCodec } from './plain-codecs.ts'
 
-/** What the named codecs take and give. */
+/** The input and output types of the named codecs. */
 export interface NamedCodecs {
   bytes: Uint8Array
   string: string
@@ -14,7 +14,7 @@ export interface NamedCodecs {
 }
 
 /**
- * How a topic, agent or table says what its keys or values are: the name of a built-in codec, a `Codec`, or any
+ * The declaration of the keys or values of a topic, agent or table: the name of a built-in codec, a `Codec`, or any
  * Standard Schema (zod, valibot, arktype), which means JSON validated on both sides.
  */
 export type CodecSpec = keyof NamedCodecs | Codec<never, unknown> | StandardSchemaV1
@@ -39,7 +39,9 @@ export type OutputOf<S extends CodecSpec> = S extends keyof NamedCodecs
       ? StandardSchemaV1.InferOutput<S>
       : never
 
-/** What a codec is for: keys need equal bytes for equal values, rows of tables must come back as they went in. */
+/**
+ * The use of a codec: keys need equal bytes for equal values, and rows of tables must survive a round trip unchanged.
+ */
 export type CodecRole = 'key' | 'value' | 'row'
 
 const namedCodecs: { readonly [Name in keyof NamedCodecs]: Codec<never, unknown> } = {
@@ -50,8 +52,8 @@ const namedCodecs: { readonly [Name in keyof NamedCodecs]: Codec<never, unknown>
 }
 
 /**
- * The codec that a spec means. What it throws is `ENCODE_FAILED`, `DECODE_FAILED`, `SCHEMA_MISMATCH` or `SCHEMA_ASYNC`,
- * each naming role and place; callers need not wrap it again.
+ * The codec of a spec. It throws `ENCODE_FAILED`, `DECODE_FAILED`, `SCHEMA_MISMATCH` or `SCHEMA_ASYNC`, each with role
+ * and location, so callers need not wrap the error again.
  *
  * @param where what the codec belongs to, for messages: `topic "orders"`, `table "counts"`
  * @throws `CODEC_UNKNOWN` when the spec is not a codec name, `Codec` or Standard Schema
@@ -99,7 +101,7 @@ function named(codec: Codec<never, unknown>, role: 'key' | 'value', where: strin
 
 function failure(code: ErrorCode, thrown: unknown, role: CodecRole, where: string, name: string): MillraceError {
   const side = code === 'ENCODE_FAILED' ? 'for' : 'from'
-  // The same error, which now says where: with what it said before as its cause it would say everything twice.
+  // The same error with the location added. With the first error as its cause it would say everything twice.
   if (isMillraceError(thrown))
     return new MillraceError(thrown.code, `The ${role} ${side} ${where}: ${thrown.detail}`, causeOf(thrown))
   const error = toError(thrown)
@@ -134,7 +136,7 @@ function hasForm<F extends 'forKeys' | 'forRows'>(
 }
 
 /**
- * A key typed as text (on a path, a query, a command line) as its encoded bytes: text for `string` and `bytes`, a
+ * A key typed as text (in a path, a query, on a command line) as its encoded bytes: text for `string` and `bytes`, a
  * decimal number for `number`, JSON for `json`. It is decoded and encoded again, so that `1.0` finds the key `1` and
  * `{"b":1,"a":2}` its canonical form.
  *

@@ -3,7 +3,7 @@ import type { ShownBytes } from '../../operations/dead-letters.ts'
 import { jsonText } from './json-text.ts'
 import { decodeUtf8 } from './plain-codecs.ts'
 
-/** Bytes through the codec they should be of; as text or base64 where that fails, and where what comes of it has no JSON. */
+/** Shows bytes through their codec; as text or base64 if that fails, or if the decoded value has no JSON. */
 export function showBytes(
   bytes: Buffer | null,
   codec: Pick<Codec<never, unknown>, 'name' | 'decode'> | undefined,
@@ -12,7 +12,7 @@ export function showBytes(
   if (codec !== undefined) {
     const decoded = attempt(() => {
       const value = codec.decode(bytes)
-      // What has no JSON, as a ring, or a value that a codec of the app nests too deep, could not be shown.
+      // A circular value, or one that a codec of the app nests too deep, has no JSON.
       jsonText(value)
       return value
     })
@@ -26,7 +26,7 @@ function attempt(decode: () => unknown): { readonly value: unknown } | undefined
   try {
     return { value: decode() }
   } catch {
-    // What cannot be decoded is what dead letters are about: it is shown in another way.
+    // Dead letters often have bytes that cannot be decoded: they are shown in another way.
     return undefined
   }
 }

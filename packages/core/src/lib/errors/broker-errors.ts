@@ -6,21 +6,21 @@ export const brokerErrors = {
     fix: 'Check the broker setting, that the broker runs, and the network between.',
   },
   BROKER_UNSUPPORTED: {
-    title: 'The broker is of a version that this release does not work with',
+    title: 'This release does not support the version of the broker',
     fix: 'Use Kafka 2.8 or later; for a broker that is newer than this release, a later release of Millrace.',
   },
   AUTHENTICATION_FAILED: { title: 'The broker refused the credentials', fix: 'Check the TLS and SASL settings.' },
   NOT_AUTHORIZED: {
     title: 'The broker does not allow this',
-    fix: 'Give the user of the app the right on what is named; docs/reference/rights.md has all that an app needs.',
+    fix: 'Grant the user of the app the right on the resource named; docs/reference/rights.md lists all rights that an app needs.',
   },
   CHANGELOG_MISSING: {
-    title: 'The changelog topic of a table is gone',
-    fix: 'Bring the topic back with its records, or start anew with millrace reset. Do not create it: it would be empty, and so would the table.',
+    title: 'The changelog topic of a table is missing',
+    fix: 'Bring the topic back with its records, or start over with millrace reset. Do not create it: it would be empty, and so would the table.',
   },
   TOPIC_MISSING: { title: 'There is no such topic', fix: 'Create it, or check its name.' },
   TOPIC_INVALID: {
-    title: 'The topic cannot be made as asked',
+    title: 'The topic cannot be created as requested',
     fix: 'Correct its name, partition count or configuration.',
   },
   PARTITION_MISSING: {
@@ -40,33 +40,33 @@ export const brokerErrors = {
     fix: 'Give them one count, or use groupBy to bring the records to the right partition.',
   },
   RECORD_TOO_LARGE: {
-    title: 'A record is larger than the broker takes',
+    title: 'A record is larger than the broker accepts',
     fix: 'Send less in one record, or raise max.message.bytes of the topic and maxRecordBytes of the app.',
   },
   ROW_TOO_LARGE: {
-    title: 'A table row is larger than the broker takes',
+    title: 'A table row is larger than the broker accepts',
     fix: 'Keep less under one key, or raise max.message.bytes of the changelog topic and maxRecordBytes of the app.',
   },
-  RECORD_REFUSED: { title: 'The broker refused a record for good' },
+  RECORD_REFUSED: { title: 'The broker refused a record permanently' },
   COMPRESSION_MISSING: {
     title: 'A compression codec is not installed',
     fix: 'Install the package named, or choose another compression.',
   },
   POSITION_MISMATCH: {
-    title: 'What was fetched of a partition does not begin where reading stands',
-    fix: 'Start the worker again: it goes on from what is committed, and nothing is passed over. If it happens again, report it with the name and version of the transport: a driver must give out batches without a gap.',
+    title: 'A fetched batch does not begin at the next offset to read',
+    fix: 'Start the worker again: it continues at the committed offset, and skips nothing. If it happens again, report it with the name and version of the transport: a driver must give out batches without a gap.',
   },
   OFFSET_OUT_OF_RANGE: {
     title: 'A committed offset, or the position of reading, is no longer in the topic',
-    fix: "Records were deleted before they were read: keep them longer (retention.ms). Or the broker has lost some: find out why, unclean.leader.election.enable is one way. Else set onOffsetLost: 'earliest' to go on with what is left.",
+    fix: "Records were deleted before they were read: keep them longer (retention.ms). Or the broker has lost some: find out why, unclean.leader.election.enable is one way. Or set onOffsetLost: 'earliest' to continue with the remaining records.",
   },
   BATCH_CORRUPT: {
     title: 'Records of a topic do not match their checksum',
-    fix: 'Look at the disk and the network of the broker. If another replica has them whole, make it the leader; else let onBatchError or millrace skip move the group on past them.',
+    fix: 'Check the disk and the network of the broker. If another replica has them undamaged, make it the leader; otherwise let onBatchError or millrace skip move the group past them.',
   },
   BATCH_TOO_LARGE: {
-    title: 'A batch of records is larger than what is unpacked at once',
-    fix: 'Raise maxBatchBytes, if the batch is what it should be: a few bytes can unpack to very many.',
+    title: 'A batch of records unpacks to more than the limit',
+    fix: 'Raise maxBatchBytes if the batch is legitimate: a few bytes can unpack to very many.',
   },
   OFFSET_UNSAFE: { title: 'An offset is larger than a JavaScript number can hold exactly', fix: 'Start a new topic.' },
   LOG_CORRUPT: {
@@ -78,15 +78,15 @@ export const brokerErrors = {
     fix: 'With the version that wrote it: millrace embedded export FILE. Then move the directory away, and with this version: millrace embedded import FILE.',
   },
   LOG_TEXT_BROKEN: {
-    title: 'The text of a log is cut off, changed, or something else',
+    title: 'The text of a log is truncated, changed, or not such a text',
     fix: 'Export it again, or use another copy. Nothing of it has been imported.',
   },
   LOG_EXISTS: {
-    title: 'There is a local log already',
-    fix: 'Nothing is put into a log that is there: stop its workers and move the directory away, or set broker to another one (embedded:./directory).',
+    title: 'A local log already exists',
+    fix: 'An existing log is never changed: stop its workers and move the directory away, or set broker to another one (embedded:./directory).',
   },
   LOG_MISSING: {
-    title: 'There is no local log',
+    title: 'The local log does not exist',
     fix: 'Set broker to embedded:./directory, the directory of the log.',
   },
   LOG_UNUSABLE: {
@@ -112,7 +112,7 @@ export const brokerErrors = {
   },
   PRODUCER_FENCED: {
     title: 'Another producer has taken over the transactional id',
-    fix: 'Nothing to do: the task is opened again by its owner.',
+    fix: 'Nothing to do: the owner of the task reopens it.',
   },
   TRANSACTION_STATE: {
     title: 'A transaction call came out of order',
@@ -131,5 +131,5 @@ export const brokerErrors = {
     fix: 'Use another app id, or stop the other consumers of this group.',
   },
   GROUP_NOT_EMPTY: { title: 'The consumer group has members', fix: 'Stop all workers of the app first.' },
-  SKIP_REFUSED: { title: 'What was to be skipped cannot be skipped' },
+  SKIP_REFUSED: { title: 'The record or batch cannot be skipped' },
 } as const

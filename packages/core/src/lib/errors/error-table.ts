@@ -1,13 +1,13 @@
 import { brokerErrors } from './broker-errors.ts'
 
-/** What is said about an error beside its own details. */
+/** What is known of an error besides its own details. */
 export interface ErrorEntry {
   readonly title: string
-  /** What to do about it; left out where only the message or the cause can say. */
+  /** What to do about it; left out if only the message or the cause can say that. */
   readonly fix?: string
 }
 
-/** Those of definitions, events, state and the process. */
+/** Errors of definitions, events, state and the process. */
 const appErrors = {
   // settings and definition
   SETTING_UNKNOWN: {
@@ -68,7 +68,7 @@ const appErrors = {
     title: 'A table was given undefined as a value',
     fix: 'Return the new value from the function given to update; use delete(key) to remove a key.',
   },
-  KEY_INVALID: { title: 'A key cannot be used', fix: 'Give a key that the key codec of the topic or table takes.' },
+  KEY_INVALID: { title: 'A key cannot be used', fix: 'Give a key that the key codec of the topic or table accepts.' },
   // events and state
   NO_CURRENT_EVENT: {
     title: 'There is no current event here',
@@ -117,16 +117,16 @@ const appErrors = {
   },
   AGENT_FAILED: {
     title: 'An agent failed on an event',
-    fix: 'Nothing that was in flight is committed: it is handled again after a restart.',
+    fix: 'No event in flight is committed: all are handled again after a restart.',
   },
-  AGENT_MISSING: { title: 'There is no such agent', fix: 'See millrace agents for the names there are.' },
+  AGENT_MISSING: { title: 'There is no such agent', fix: 'See millrace agents for the existing names.' },
   DEAD_LETTER_FOREIGN: {
     title: 'The dead letter names a topic that its agent does not read',
     fix: 'Look at it with millrace dlq show: whoever can write to the dead letter topic can name any topic there. If it is right, and the agent no longer reads that topic, send the record with millrace send.',
   },
   DEAD_LETTER_MISSING: {
     title: 'There is no such dead letter',
-    fix: 'See millrace dlq list for what there is.',
+    fix: 'See millrace dlq list for the existing ones.',
   },
   ASK_TIMEOUT: { title: 'No reply came in time', fix: 'Check that a worker runs the agent, or raise the timeout.' },
   ASK_INTERRUPTED: {
@@ -135,7 +135,7 @@ const appErrors = {
   },
   ASK_FAILED: { title: 'The agent that was asked failed' },
   TIMESTAMP_INVALID: {
-    title: 'The time of an event is no time',
+    title: 'The time of an event is not a valid time',
     fix: 'Let timestamp of the topic give milliseconds since the epoch, 0 or more, or fix what sends such records. The event is kept as a dead letter.',
   },
   TIME_AMBIGUOUS: {
@@ -155,35 +155,35 @@ const appErrors = {
     fix: "Declare the table with key: 'string' (numbers as text of one length, such as '000042') or 'bytes'; or read all with entries().",
   },
   TTL_INVALID: {
-    title: 'The ttl of a table makes no sense',
+    title: 'The ttl of a table is invalid',
     fix: "Give ttl as whole milliseconds above 0 or as text with a unit ('1h'), and clock, if at all, as 'wall' or 'event'. A table that is a topic has none.",
   },
   TIMER_TIME_INVALID: {
-    title: 'A timer was set for a time that is none',
+    title: 'A timer was set for an invalid time',
     fix: 'Give at as milliseconds since the epoch, 0 or more, or as a valid Date: reminders.set(key, name, app.clock.now() + 60_000, value).',
   },
   TIMERS_UNREAD: {
-    title: 'No agent reads what is due of some timers',
+    title: 'No agent reads the due events of some timers',
     fix: "Declare an agent whose source they are: app.agent('remind', reminders, …). Or remove the timers.",
   },
   WINDOW_INVALID: {
-    title: 'The lengths of windows make no sense',
+    title: 'The lengths of windows are invalid',
     fix: 'Give size, every, grace and retention as whole milliseconds or as text with a unit; size and every above 0, and every no longer than size.',
   },
   WINDOW_GLOBAL: {
     title: 'A global table has no windows',
-    fix: 'Give the windows to a table (app.table) that an agent writes; what they come to may go to a global table.',
+    fix: 'Give the windows to a table (app.table) that an agent writes; their results may go to a global table.',
   },
   TABLE_IS_TOPIC: {
     title: 'A table that is filled from a topic was written',
     fix: 'Send to the topic instead: topic.send({ key, value }), and value: null to delete. Or leave out from, and let an agent write the table.',
   },
   TABLE_IS_JOIN: {
-    title: 'A table that is kept up from others was written',
-    fix: 'Write one of the tables that it is made of.',
+    title: 'A table that is derived from others was written',
+    fix: 'Write one of its source tables.',
   },
   JOIN_INVALID: {
-    title: 'The spans of a join make no sense',
+    title: 'The time spans of a join are invalid',
     fix: "Give within, or before and after, as whole milliseconds or as text with a unit, and kind as 'inner', 'left' or 'outer'.",
   },
   JOIN_CYCLE: {
@@ -191,7 +191,7 @@ const appErrors = {
     fix: 'Let one of them read the other by way of a topic, without a join by time.',
   },
   TABLE_PARTIAL: {
-    title: 'A job of the leader would read a part of a table only',
+    title: 'A job of the leader would read only a part of a table',
     fix: 'Use a global table: every worker has all of its rows. Or leave out onLeader, so that the job runs on every worker, each with its own rows. Or let an agent keep the result as events come (groupBy one key).',
   },
   ASK_IN_TRANSACTION: {
@@ -208,8 +208,8 @@ const appErrors = {
     fix: 'Use millrace reset to start over, or restore the committed offsets of the group.',
   },
   PROGRESS_MISSING: {
-    title: 'What agents have finished beyond a committed offset cannot be read',
-    fix: "Bring the topic {app id}-__progress back with its records. Or start once with processingGuarantee: 'at-least-once': what they have finished beyond the offset is then handled again.",
+    title: 'The progress of agents beyond a committed offset cannot be read',
+    fix: "Bring the topic {app id}-__progress back with its records. Or start once with processingGuarantee: 'at-least-once': events finished beyond the offset are then handled again.",
   },
   CHANGELOG_LOSES_ROWS: {
     title: 'The broker deletes rows of a changelog',
@@ -225,21 +225,21 @@ const appErrors = {
     title: 'The store was written by another version',
     fix: 'Delete its directory: it is rebuilt from the changelog.',
   },
-  BACKUP_REFUSED: { title: 'A backup cannot be made here, or not be put back' },
+  BACKUP_REFUSED: { title: 'A backup cannot be made or restored here' },
   BACKUP_FAILED: {
-    title: 'A backup could not be written, or not be read',
-    fix: 'Make room, or see to the rights on the directory named, and do it again: nothing was left of what was begun.',
+    title: 'A backup could not be written or read',
+    fix: 'Free disk space, or correct the permissions of the directory named, and try again: nothing unfinished was left behind.',
   },
   FORMAT_NEWER: {
-    title: 'Something was written by a later version of Millrace',
-    fix: 'Use that version or a later one; docs/guide/upgrading.md says what can be set back, and how.',
+    title: 'A later version of Millrace wrote this data',
+    fix: 'Use that version or a later one; docs/guide/upgrading.md says what can be rolled back, and how.',
   },
   STORE_FAILED: {
     title: 'The store could not be written',
     fix: 'Check the disk, and that the directory can be written. Nothing was lost: the changelog has every row.',
   },
   // process
-  CLOSED: { title: 'What is needed for this is closed already' },
+  CLOSED: { title: 'The object used is already closed' },
   TIMEOUT: { title: 'Something took too long' },
   LEASE_EXPIRED: {
     title: 'The group has not heard from this worker for longer than sessionTimeout',
@@ -261,9 +261,9 @@ const appErrors = {
   },
   WORKER_UNREACHABLE: {
     title: 'No worker of the app answers there',
-    fix: 'Start one, or name the site of one that runs: --worker http://host:port. One whose certificate is of an authority of your own takes NODE_EXTRA_CA_CERTS, and the name that the certificate is for.',
+    fix: 'Start one, or name the site of one that runs: --worker http://host:port. If its certificate comes from an authority of your own, set NODE_EXTRA_CA_CERTS, and use the name in the certificate.',
   },
-  ACTION_REFUSED: { title: 'The worker did not do it' },
+  ACTION_REFUSED: { title: 'The worker did not carry out the request' },
   COMMAND_USAGE: { title: 'The command was not understood', fix: 'See --help.' },
   NOT_SETTLED: { title: 'The app did not come to rest' },
   SIMULATION_FAILED: {

@@ -2,11 +2,12 @@ import type { RawHeaders, TopicPartition } from '../../contracts/record.ts'
 import { MillraceError } from './millrace-error.ts'
 
 /**
- * Throws `FORMAT_NEWER` for what a later version of Millrace has written in a format that this one does not know.
+ * Throws `FORMAT_NEWER` for data that a later version of Millrace has written in a format that this version does not
+ * know.
  *
  * @param what what it is and where, as the subject of a sentence
- * @param version as it was found; what is no number is for the caller to judge
- * @param known the highest that is read here
+ * @param version as it was found; the caller handles anything that is not a number
+ * @param known the highest version that is supported here
  * @example
  * refuseNewer(`What ${topic} says about job "${job}"`, row.v, 1)
  */
@@ -16,15 +17,15 @@ export function refuseNewer(what: string, version: unknown, known: number): void
 }
 
 /**
- * Header of a changelog row with the number of its format: how key and value stand in the record. A row without it has
- * format 1, the only one that there has been.
+ * Header of a changelog row with its format number, which says how key and value are encoded. A row without it has
+ * format 1, the only one so far.
  */
 export const ROW_FORMAT_HEADER = 'millrace-row-format'
 const ROW_FORMAT = 1
 
 /**
- * Throws `FORMAT_NEWER` for a row of a changelog, or of the topic of a global table, that has a later format, and
- * `ROW_UNDECODABLE` where the header holds no format at all: what the row means is then unknown.
+ * Throws `FORMAT_NEWER` for a row of a changelog, or of the topic of a global table, with a later format, and
+ * `ROW_UNDECODABLE` if the header has no valid format: the meaning of the row is then unknown.
  */
 export function assertRowFormat(headers: RawHeaders, { topic, partition }: TopicPartition, offset: number): void {
   if (headers.length === 0) return

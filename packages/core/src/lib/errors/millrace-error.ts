@@ -2,7 +2,7 @@ import type { OutgoingRecord, RawHeaders } from '../../contracts/record.ts'
 import { errorTable, type ErrorCode, type ErrorEntry } from './error-table.ts'
 
 /**
- * An error with a stable code, a title, what happened here (naming the setting, topic, table or key), and what to do.
+ * An error with a stable code, a title, the details (naming the setting, topic, table or key), and what to do.
  *
  * @example
  * throw new MillraceError('TOPIC_MISSING', 'Topic "posts" does not exist on kafka://localhost:9092.')
@@ -10,9 +10,9 @@ import { errorTable, type ErrorCode, type ErrorEntry } from './error-table.ts'
 export class MillraceError extends Error {
   override readonly name: string = 'MillraceError'
   readonly code: ErrorCode
-  /** What happened here, without title and fix. */
+  /** The details, without title and fix. */
   readonly detail: string
-  /** What to do about it, where that is not for the detail or the cause to say. */
+  /** What to do about it; `undefined` if the detail or the cause says it. */
   readonly fix: string | undefined
 
   constructor(code: ErrorCode, detail: string, options?: { readonly cause?: unknown }) {
@@ -24,22 +24,22 @@ export class MillraceError extends Error {
   }
 }
 
-/** Details that end in somebody else's words may lack the stop. */
+/** Details that end in a text of others may lack the full stop. */
 function asSentence(detail: string): string {
   return /[.!?]$/.test(detail) ? detail : `${detail}.`
 }
 
-/** True for a `MillraceError` (also of another copy of this package), of one of the codes if any are given. */
+/** True for a `MillraceError` (even of another copy of this package) with one of the codes, if any are given. */
 export function isMillraceError(error: unknown, ...codes: readonly ErrorCode[]): error is MillraceError {
   if (!(error instanceof Error) || error.name !== 'MillraceError' || !('code' in error)) return false
   return codes.length === 0 || codes.some((code) => code === error.code)
 }
 
-/** The broker refused a record of an event for good. Its cause is what the broker said. */
+/** The broker has permanently refused a record of an event. Its cause is the broker's error. */
 export class RecordRefusedError extends MillraceError {
-  /** Of the record. */
+  /** Topic of the record. */
   readonly topic: string
-  /** Of the record. */
+  /** Headers of the record. */
   readonly headers: RawHeaders
 
   constructor(record: Pick<OutgoingRecord, 'topic' | 'headers'>, detail: string, options: { readonly cause: unknown }) {
@@ -48,20 +48,20 @@ export class RecordRefusedError extends MillraceError {
     this.headers = record.headers
   }
 
-  /** The broker takes no record of that size. */
+  /** Whether the broker refused the record for its size. */
   get isTooLarge(): boolean {
     return isMillraceError(this.cause, 'RECORD_TOO_LARGE')
   }
 }
 
-/** What was thrown, as an `Error`. */
+/** Converts a thrown value to an `Error`. */
 export function toError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(typeof thrown === 'string' ? thrown : `Thrown: ${String(thrown)}`)
 }
 
 /**
- * What happened, for the middle of another message: without the code and the advice that a `MillraceError` has in its
- * own, so that neither is said twice.
+ * The text of an error for the middle of another message: without the code and the advice of a `MillraceError`, which
+ * the other message has itself.
  */
 export function errorText(thrown: unknown): string {
   const error = toError(thrown)
@@ -69,8 +69,8 @@ export function errorText(thrown: unknown): string {
 }
 
 /**
- * `CLOSED`, for work that the end of its worker has cut short. `reason` is that of the worker's signal: the error that
- * ended a failed worker becomes the cause, and the message says it.
+ * `CLOSED`, for work that the end of its worker has interrupted. `reason` is that of the worker's signal: the error of
+ * a failed worker becomes the cause, and the message mentions it.
  */
 export function closedError(what: string, reason: unknown): MillraceError {
   if (reason === undefined || isMillraceError(reason, 'CLOSED')) return new MillraceError('CLOSED', `${what}.`)
@@ -79,7 +79,7 @@ export function closedError(what: string, reason: unknown): MillraceError {
   })
 }
 
-/** Whether an error says that something frozen was to be changed. JavaScript has no code for that, only these words. */
+/** Whether an error reports an attempt to change a frozen object. JavaScript has no code for that, only these words. */
 export function isChangeOfFrozen(thrown: unknown): thrown is TypeError {
   return (
     thrown instanceof TypeError &&

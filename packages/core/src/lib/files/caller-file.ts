@@ -3,8 +3,8 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /**
- * The file that called `callee`, so that `embedded:` can live beside the package of the app file, whatever the working
- * directory is. `undefined` where the runtime does not tell (code made by `eval`, a REPL).
+ * The file that called `callee`, so that `embedded:` can be relative to the package of the app file, whatever the
+ * working directory is. `undefined` if the runtime does not know it (code from `eval`, a REPL).
  */
 export function callerFile(callee: (...args: never[]) => unknown): string | undefined {
   const prepare = Error.prepareStackTrace
@@ -16,7 +16,7 @@ export function callerFile(callee: (...args: never[]) => unknown): string | unde
     }
     const holder: { stack?: string } = {}
     Error.captureStackTrace(holder, callee)
-    // Reading the property is what runs prepareStackTrace.
+    // Reading the property runs prepareStackTrace.
     if (holder.stack === undefined || file === undefined) return undefined
     return file.startsWith('file:') ? fileURLToPath(file.replace(/[?#].*/s, '')) : file
   } finally {
@@ -34,8 +34,8 @@ export function packageDirectory(file: string): string {
 }
 
 /**
- * Version of the package of Millrace that a module belongs to. Its manifest is one level above `src` or `dist`; `unknown` in a
- * program that was bundled into one file, which is another package or none.
+ * Version of the Millrace package of a module. Its manifest is one level above `src` or `dist`; `unknown` in a program
+ * that was bundled into one file, which belongs to another package or none.
  */
 export function packageVersion(moduleUrl: string): string {
   const path = join(packageDirectory(fileURLToPath(moduleUrl)), 'package.json')

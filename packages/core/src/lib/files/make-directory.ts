@@ -1,16 +1,19 @@
 import { accessSync, constants, mkdirSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 
-/** Permissions of files with records or rows: they are their owner's alone, as the directories that `makeDirectory` makes. */
+/**
+ * Permissions of files with records or rows: only their owner has access, as to the directories that `makeDirectory`
+ * makes.
+ */
 export const PRIVATE_FILE = 0o600
 const PRIVATE_DIRECTORY = 0o700
 
 /**
- * Makes a directory that only its owner can look into, and those above it that are missing, and sees that it can be written. For everything that is kept on
- * disk, in place of Node's `recursive`: where a file system says of each new directory that there is no such place
- * (`/proc`), that tries for ever, and no signal is heard meanwhile.
+ * Makes a directory that only its owner can read, with missing parents, and checks that it is writable. Used for all
+ * data on disk, in place of Node's `recursive`: on a file system that answers ENOENT for each new directory (`/proc`),
+ * that option retries for ever, and blocks signals meanwhile.
  *
- * Throws an `Error` that names the first place that stands in the way, for the caller to say which setting has led there.
+ * Throws an `Error` that names the first path at fault; the caller adds the setting.
  *
  * @example
  * makeDirectory('/var/lib/shop/tables')
@@ -44,7 +47,7 @@ function mustBeDirectory(path: string): void {
     throw new Error(`"${path}" is not a directory`)
 }
 
-/** Also true of what a path cannot go through: that it is no directory shows afterwards. */
+/** Also true of a path below a file, which is found not to be a directory afterwards. */
 function isThere(path: string): boolean {
   try {
     statSync(path)
@@ -68,7 +71,7 @@ function codeOf(thrown: unknown): unknown {
   return thrown instanceof Error && 'code' in thrown ? thrown.code : undefined
 }
 
-/** `EACCES: permission denied`, without the path that is named already. */
+/** For example `EACCES: permission denied`, without the path, which the message has already. */
 function textOf(thrown: unknown): string {
   return String(thrown instanceof Error ? thrown.message : thrown).replace(/, \w+ '.*'$/, '')
 }

@@ -6,13 +6,13 @@ import type { ReadableStream as NodeReadableStream } from 'node:stream/web'
 const NOTHING = Buffer.alloc(0)
 
 /**
- * A stream of Node as the body of a web-standard request or response, read no faster than it is asked for. Node's own
- * conversion throws where nobody can catch it when a stream is cancelled that still has data.
+ * A stream of Node as the body of a web-standard request or response, read no faster than its consumer asks. Node's own
+ * conversion throws an uncatchable error if a stream with data left is cancelled.
  *
  * @param onCancel when nobody wants the rest
  */
 export function bodyStream(source: Readable, onCancel: () => void): ReadableStream<Uint8Array> {
-  // Whoever reads is told by the iterator; before that, and after a cancel, there is nobody to tell.
+  // The iterator reports the error to its reader; before that, and after a cancel, there is no reader.
   source.on('error', () => {})
   const pieces: AsyncIterator<Uint8Array> = source[Symbol.asyncIterator]()
   return new ReadableStream<Uint8Array>(
@@ -29,8 +29,8 @@ export function bodyStream(source: Readable, onCancel: () => void): ReadableStre
 }
 
 /**
- * Puts a web-standard answer on the wire, piece by piece as fast as the client takes them. Rejects when the body fails or
- * the client leaves; then the connection is cut, so that half an answer is not taken for a whole one.
+ * Writes a web-standard response piece by piece, as fast as the client reads it. Rejects if the body fails or the
+ * client leaves; the connection is then closed, so that half an answer does not look complete.
  */
 export async function writeResponse(response: Response, outgoing: ServerResponse): Promise<void> {
   const { body, status, headers } = response
@@ -46,8 +46,8 @@ export async function writeResponse(response: Response, outgoing: ServerResponse
     outgoing.end()
     return
   }
-  // The first event of a stream may be long in coming; its client wants to know that it will. `flushHeaders` would write the
-  // headers as UTF-8, which changes each byte above 127.
+  // The first event of a stream may take long, and the client should get the headers before. `flushHeaders` would write
+  // the headers as UTF-8, which changes each byte above 127.
   if (!headers.has('content-length')) outgoing.write(NOTHING)
   await pipeline(Readable.fromWeb(body as NodeReadableStream<Uint8Array>), outgoing)
 }

@@ -3,17 +3,17 @@ import type { Server as TlsServer } from 'node:https'
 import type { Socket } from 'node:net'
 
 /**
- * The connections of a server, at most so many, and which of them have a request in flight. The server's own list is no help
- * when it stops: it counts a connection that has never sent anything as busy, and keeps those that become idle later. Its
- * own limit turns the newcomer away, so that clients that do nothing could keep all others out.
+ * The connections of a server, up to a limit, and which of them have a request in flight. The server's own list does
+ * not help at a stop: it counts a connection that has never sent anything as busy, and keeps those that become idle
+ * later. Its own limit rejects the newcomer, so that idle clients could keep all others out.
  */
 export class Connections {
   readonly #most: number
   /** Answers under way, by connection. */
   readonly #answers = new Map<Socket, Set<ServerResponse>>()
-  /** Connections without a request in flight; the one that has been without for longest comes first. */
+  /** Connections without a request in flight, the longest idle first. */
   readonly #idle = new Set<Socket>()
-  /** Over TLS a connection is another socket once it is secure: those that are not yet, by both of their ends. */
+  /** A TLS connection becomes another socket once it is secure: these are not yet, by both of their ends. */
   readonly #handshakes = new Map<string, Socket>()
   #closing = false
 
@@ -23,7 +23,7 @@ export class Connections {
     server.on('secureConnection', (socket: Socket) => this.#secured(socket))
     for (const event of ['request', 'checkContinue'])
       server.on(event, ({ socket }: IncomingMessage, answer: ServerResponse) => this.#started(socket, answer))
-    // Nothing was sent or taken for the whole time.
+    // Nothing was sent or read for the whole time.
     server.on('timeout', (socket) => {
       if (!this.#isBusy(socket) || isNotTaken(socket)) socket.destroy()
     })
@@ -67,7 +67,10 @@ export class Connections {
     socket.once('close', () => this.#forget(socket))
   }
 
-  /** The connection that is ended for another one: unused for longest, or else one whose client does not take its answer. */
+  /**
+   * The connection that is closed for a new one: the longest idle, or otherwise one whose client does not read its
+   * answer.
+   */
   #dispensable(): Socket | undefined {
     for (const socket of this.#idle) return socket
     for (const socket of this.#answers.keys()) if (isNotTaken(socket)) return socket
@@ -94,7 +97,7 @@ export class Connections {
     answer.once('close', () => {
       answers.delete(answer)
       if (answers.size > 0 || !this.#answers.has(socket)) return
-      // Its last bytes may still be on their way.
+      // Its last bytes may not have been sent yet.
       if (this.#closing) socket.end(() => socket.destroy())
       else this.#idle.add(socket)
     })

@@ -7,13 +7,16 @@ import { MillraceError, toError } from '../errors/millrace-error.ts'
 import { Connections } from './connections.ts'
 import { Turns } from './turns.ts'
 
-/** How often, at the least, the server searches for requests that are too slow. */
+/** The longest interval between checks for requests that are too slow. */
 const LONGEST_CHECK_MS = 5_000
-/** A whole request with its body, whatever is done with it. */
+/** The limit for a whole request with its body. */
 const REQUEST_MS = 300_000
-/** Node drops headers beyond its own limit, and says nothing: requests with so many must not come near it. */
+/** Node silently drops headers beyond its own limit, so requests with that many are refused before. */
 const MOST_HEADERS = 200
-/** A step up, in a path. URLs are resolved before pages are looked up, and a proxy that guards paths may not do it. */
+/**
+ * A dot segment of a path. URLs are resolved before pages are looked up, and a proxy that guards paths may not resolve
+ * them.
+ */
 const DOT_SEGMENT = /(?:^|\/)(?:\.|%2e){1,2}(?:\/|$)/i
 
 const REFUSALS = new Map([
@@ -26,8 +29,8 @@ const REFUSALS = new Map([
 export type NodeListener = (incoming: IncomingMessage, outgoing: ServerResponse) => void
 
 /**
- * The part of a `WebDriver` that every driver over `node:http` shares: listening, limits, answers to what is no request,
- * a graceful close. The driver makes web-standard requests of what the listener gets.
+ * The part of a `WebDriver` that every driver on `node:http` shares: listening, limits, answers to invalid requests, a
+ * graceful close. The driver turns the listener's requests into web-standard ones.
  *
  * @throws `PORT_IN_USE`, `SETTING_INVALID`
  */
@@ -51,7 +54,8 @@ export async function serveNodeHttp(
   const secure = tls && withTls(() => createTlsServer({ ...options, ...tlsOptions(tls, limits.idleMs) }, onRequest))
   const server = secure ?? createServer(options, onRequest)
   server.on('checkContinue', (incoming: IncomingMessage, outgoing: ServerResponse) => {
-    // Only for the request whose turn it is on its connection: Node would put it behind the head of a later answer.
+    // Only for the request whose turn it is on its connection: otherwise Node would write it behind the head of a later
+    // answer.
     if (outgoing.socket !== null) outgoing.writeContinue()
     onRequest(incoming, outgoing)
   })
@@ -77,7 +81,7 @@ export async function serveNodeHttp(
   }
 }
 
-/** Throws `SETTING_INVALID` for what OpenSSL does not take. */
+/** Throws `SETTING_INVALID` if OpenSSL rejects the certificate or key. */
 function withTls(create: () => TlsServer): TlsServer {
   try {
     return create()
@@ -143,8 +147,8 @@ function refusal({ rawHeaders, url = '/', headers: { host }, socket }: IncomingM
 }
 
 /**
- * A whole URL as the target must name what `Host` and the connection say: a proxy that decides by `Host` would let pass
- * what the server then takes for another site, or for a secure one.
+ * A whole URL as the target must match `Host` and the connection. Otherwise a proxy that decides by `Host` would let a
+ * request pass that the server takes for another site, or for a secure one.
  */
 function isElsewhere(target: string, origin: string): boolean {
   const scheme = /^[a-z][a-z\d+.-]*:\/\//i.exec(target)
@@ -156,7 +160,7 @@ function isElsewhere(target: string, origin: string): boolean {
 
 function refuse(outgoing: ServerResponse, status: number): void {
   const body = refusalBody(status)
-  // What is left of the request is not read.
+  // The rest of the request is not read.
   outgoing.writeHead(status, {
     connection: 'close',
     'content-type': 'application/json',

@@ -3,7 +3,7 @@ import { isIP } from 'node:net'
 import type { SiteTls } from '../../contracts/web-driver.ts'
 import { MillraceError, toError } from '../errors/millrace-error.ts'
 
-/** Throws `SETTING_INVALID`, naming which setting of `web.tls` cannot be used and why: OpenSSL names none. */
+/** Throws `SETTING_INVALID`, with the setting of `web.tls` that is unusable and why; OpenSSL names none. */
 export function checkSiteTls({ cert, key, passphrase, ca }: SiteTls): void {
   const certificate = certificateOf(cert, 'web.tls.cert')
   if (!certificate.checkPrivateKey(privateKeyOf(key, passphrase)))
@@ -15,8 +15,7 @@ export function checkSiteTls({ cert, key, passphrase, ca }: SiteTls): void {
 }
 
 /**
- * Why clients do not trust a certificate that can be used, as the end of a sentence; `undefined` where nothing speaks
- * against it.
+ * Why clients do not trust a usable certificate, as the end of a sentence; `undefined` if nothing is wrong with it.
  *
  * @param cert PEM; the first one counts
  * @param name host name or address that clients reach it at; left out, any

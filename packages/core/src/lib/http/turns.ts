@@ -1,9 +1,9 @@
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
-/** Requests of one connection that are worked on at the same time. */
+/** How many requests of one connection are handled at the same time. */
 const AT_A_TIME = 8
-/** More that wait for their turn end the connection: who sends so many does not mean to read the answers. */
+/** A connection with more waiting requests is closed, because its client does not mean to read the answers. */
 const MOST_WAITING = 1_000
 
 interface Waiting {
@@ -17,14 +17,14 @@ interface Line {
 }
 
 /**
- * Requests of one connection, taken up a few at a time. A client may send thousands at once without waiting (pipelining),
- * and Node hands out all that one piece of its bytes holds: each would hold what its page needs while the answers, which
- * go out in order, wait for the first.
+ * Requests of one connection, handled a few at a time. A client may send thousands at once without waiting
+ * (pipelining), and Node emits all requests in one piece of its bytes: each would hold the resources of its page while
+ * the answers, which are sent in order, wait for the first.
  */
 export class Turns {
   readonly #lines = new WeakMap<Socket, Line>()
 
-  /** Begins now, or when an earlier request of the connection is over; never when the connection is gone by then. */
+  /** Begins now, or when an earlier request of the connection is over; never if the connection has closed by then. */
   take(answer: ServerResponse, begin: () => void): void {
     const { socket } = answer.req
     const line = this.#lineOf(socket)

@@ -6,12 +6,12 @@ const LONGEST_LIST = 100_000
 /** The fields of a JSON object. */
 export type Fields = Readonly<Record<string, unknown>>
 
-/** Something is not what it should be: whoever wrote it knows another format, or none. */
+/** Data is not as expected: its writer uses another format, or none. */
 class Unreadable extends Error {}
 
 /**
- * What `read` makes of JSON that somebody else has sent; `undefined` when one of its fields cannot be right, or `v` is
- * another version. Any client that knows the group's name can send anything, so that nothing is believed unseen.
+ * Parses JSON from others with `read`; `undefined` if a field is invalid, or `v` is another version. Any client that
+ * knows the group's name can send anything, so everything is validated.
  */
 export function readFields<T>(
   bytes: Uint8Array,
@@ -48,7 +48,7 @@ export function asInteger(value: unknown): number {
   throw new Unreadable()
 }
 
-/** As `newSecret` makes them. */
+/** A secret as `newSecret` makes it. */
 export function asSecret(value: unknown): string {
   const text = asText(value)
   return mustBe(/^[\w-]{22}$/.test(text), text)
@@ -68,7 +68,7 @@ export function asMap<K, V>(value: unknown, asKey: (key: string) => K, as: (one:
   return mustBe(entries.length <= LONGEST_LIST, new Map(entries.map(([key, one]) => [asKey(key), as(one)])))
 }
 
-/** What may be left out. */
+/** Reads a field that may be left out. */
 export function optional<T>(value: unknown, as: (value: unknown) => T): T | undefined {
   return value === undefined || value === null ? undefined : as(value)
 }

@@ -1,18 +1,20 @@
 import { MillraceError, toError } from '../errors/millrace-error.ts'
 
-/** Who is notified of events, each of which has a name and what is given with it. */
+/** The listeners to events, each of which has a name and arguments. */
 export class Listeners<Events extends { readonly [E in keyof Events]: readonly unknown[] }> {
   readonly #names: readonly (keyof Events)[]
   readonly #failed: (event: keyof Events, error: Error) => void
   readonly #listeners: { [E in keyof Events]?: Set<(...given: Events[E]) => void> } = {}
 
-  /** @param failed what a listener fails with is reported here, and keeps nobody else from going on */
+  /** @param failed called with the error of a listener, which does not affect the others */
   constructor(names: readonly (keyof Events)[], failed: (event: keyof Events, error: Error) => void) {
     this.#names = names
     this.#failed = failed
   }
 
-  /** Calls `fn` each time; the function returned ends that. Throws `DEFINITION_INVALID` for an event that there is not. */
+  /**
+   * Calls `fn` at each event, until the returned function is called. Throws `DEFINITION_INVALID` for an unknown event.
+   */
   on<E extends keyof Events>(event: E, fn: (...given: Events[E]) => void): () => void {
     if (!this.#names.includes(event))
       throw new MillraceError(

@@ -24,8 +24,8 @@ export function deferred<T>(): Deferred<T> {
 }
 
 /**
- * Waits for a promise, but no longer than until the signal aborts: then it rejects with the signal's reason. The promise
- * itself goes on; whatever becomes of it afterwards is nobody's concern. Leaves no listener behind.
+ * Waits for a promise, but at most until the signal aborts: then it rejects with the signal's reason. The promise
+ * itself continues; its later outcome is ignored. Leaves no listener behind.
  *
  * @example
  * const batch = await raceAbort(nextBatch, worker.signal)
@@ -50,8 +50,8 @@ export function raceAbort<T>(promise: PromiseLike<T>, signal: AbortSignal): Prom
 }
 
 /**
- * Waits for a promise, but no longer than `limitMs`: then it rejects with the error that `onTimeout` makes. The promise
- * itself goes on; whatever becomes of it afterwards is nobody's concern. Leaves no timer behind.
+ * Waits for a promise, but at most `limitMs`: then it rejects with the error that `onTimeout` makes. The promise itself
+ * continues; its later outcome is ignored. Leaves no timer behind.
  *
  * @example
  * await withTimeout(producer.close(), 5000, clock, () => new MillraceError('TIMEOUT', 'The producer did not close within 5 s.'))
@@ -78,8 +78,8 @@ export function withTimeout<T>(
 }
 
 /**
- * Waits until `work` has settled, at most `limitMs`. False when the time ran out; what `work` rejects with is thrown. The work
- * itself goes on. Leaves no timer behind.
+ * Waits until `work` has settled, at most `limitMs`. Returns false if the time ran out, and throws if `work` rejects.
+ * The work itself continues. Leaves no timer behind.
  *
  * @example
  * if (!(await withinLimit(clock, 5000, consumer.close()))) log.warn({}, 'The consumer did not close within 5 s.')
@@ -98,20 +98,20 @@ export async function withinLimit(
   }
 }
 
-/** How waits between tries grow. */
+/** The growth of waits between attempts. */
 export interface Backoff {
-  /** Wait after the first failed try. */
+  /** The wait after the first failed attempt. */
   readonly firstMs: number
-  /** No wait is longer. */
+  /** The longest wait. */
   readonly mostMs: number
   /** Each wait is this many times the one before. Default 2. */
   readonly factor?: number
-  /** Share of a wait that is left to chance, 0 to 1, so that many clients do not come back in step. Default 0.2. */
+  /** The random share of a wait, 0 to 1, so that many clients do not retry in step. Default 0.2. */
   readonly jitter?: number
 }
 
 /**
- * How long to wait after the given number of failed tries (1 and more).
+ * How long to wait after the given number of failed attempts (1 or more).
  *
  * @param random a number from 0 up to 1, `Math.random()` for example
  * @example
@@ -134,7 +134,7 @@ export function whenAborted(signal: AbortSignal): Promise<void> {
   })
 }
 
-/** Resolves when this turn of the event loop is over, and what is ready in it has been done. */
+/** Resolves when this turn of the event loop is over, and everything that was ready in it has run. */
 export function endOfTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }

@@ -8,21 +8,21 @@ import { raceAbort, withTimeout } from './promises.ts'
 /** Longest wait for the next batch. */
 const SILENCE_LIMIT_MS = 30_000
 
-/** A stretch of one partition, from `start` to before `end`; `Infinity` is on and on. */
+/** A range of one partition, from `start` up to and excluding `end`; `Infinity` means without an end. */
 export interface PartitionStretch extends TopicPartition {
   readonly start: number
   readonly end: number
 }
 
-/** What ends reading before its end. */
+/** Limits that end reading early. */
 export interface ReadLimits {
   readonly clock: Pick<Clock, 'schedule'>
   readonly signal?: AbortSignal | undefined
 }
 
 /**
- * The batches of some partitions up to where each is to end, side by side, each partition in order. A batch may have records
- * outside of its stretch. The reader is closed at the end, and by whoever stops iterating.
+ * Yields the batches of some partitions up to the end of each range, concurrently, each partition in order. A batch may
+ * have records outside of its range. The reader is closed at the end, and when the caller stops iterating.
  *
  * @throws `TIMEOUT` when nothing comes for 30 s, unless some stretch has no end; `CLOSED` when the reader is closed; the
  *   signal's reason
@@ -58,8 +58,8 @@ export async function* readStretches(
 }
 
 /**
- * As `readStretches`, from the beginnings of partitions, or where `from` says, to the ends that they have now. Each batch has
- * the beginning of its partition with it.
+ * Like `readStretches`, from the beginnings of partitions, or the offsets in `from`, to their present ends. Each batch
+ * comes with the beginning of its partition.
  *
  * @example
  * for await (const { records } of readToEnd(reader, partitionsOf('posts', 8), { clock })) …

@@ -1,11 +1,11 @@
 import { MillraceError } from '../errors/millrace-error.ts'
 
-/** Every option of `O`, by its name. As a type it keeps the names that are checked and those that are declared the same. */
+/** Every option of `O` by name. The type keeps the checked names equal to the declared ones. */
 export type OptionNames<O> = { readonly [Name in keyof O]-?: true }
 
 /**
  * Refuses options that do not exist. JavaScript, and objects that TypeScript has not seen as a literal, would otherwise
- * have them ignored without a word.
+ * have them silently ignored.
  *
  * @param where whose options they are, in the middle of a sentence: `timer "tick"`
  * @throws `DEFINITION_INVALID`, naming the option and the one most likely meant; also for what is no object
@@ -36,8 +36,8 @@ function capital(text: string): string {
 }
 
 /**
- * The candidate that was most likely meant, for "did you mean"; `undefined` when none is near: more than a third of the
- * word would have to change, and it is no short form of one alone, as `tz` is of `timezone`. Case does not count.
+ * The candidate that was most likely meant, for "did you mean"; `undefined` if none is near: more than a third of the
+ * word would have to change, and it is not a short form of exactly one, as `tz` is of `timezone`. Case is ignored.
  *
  * @example
  * nearestName('comitInterval', ['commitInterval', 'connectTimeout']) // 'commitInterval'
@@ -56,8 +56,8 @@ export function nearestName(word: string, candidates: Iterable<string>): string 
 }
 
 /**
- * What follows the sentence about a name that does not exist: the name that was most likely meant, with a space in front;
- * nothing when none is near.
+ * A suggestion to follow a sentence about an unknown name: the name that was most likely meant, with a leading space;
+ * empty if none is near.
  *
  * @param show how it is written. Default: in quotes
  * @example

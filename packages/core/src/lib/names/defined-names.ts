@@ -1,12 +1,12 @@
 import { MillraceError } from '../errors/millrace-error.ts'
 
-/** Where something that is declared is kept, and under which name. */
+/** The map that holds a kind of definition, and their name. */
 interface DefinitionPlace<T> {
   readonly into: Map<string, T>
-  /** Others of its kind, with which it must not share a name either. */
+  /** Definitions of other kinds with which it must not share a name either. */
   readonly besides?: ReadonlyMap<string, unknown>
   readonly name: string
-  /** What all that are kept there are called, where that is not `kind`: for messages. */
+  /** A word for everything in the map, if it is not `kind`: for messages. */
   readonly among?: string
 }
 
@@ -15,7 +15,7 @@ export class DefinedNames {
   #closed = false
 
   /**
-   * Keeps what `make` makes, under a name that nothing of its kind has yet.
+   * Keeps the result of `make` under a name that nothing of its kind has yet.
    *
    * @param kind what is declared, for messages: `topic`, `set table`
    * @throws `NAME_TAKEN`, `DEFINITION_LATE`

@@ -4,8 +4,8 @@ const ALLOWED = /^[a-zA-Z0-9._-]+$/
 const LONGEST = 249
 
 /**
- * Gives back a name that Kafka accepts for a topic, and so for what topics are named after: 1 to 249 letters, digits,
- * dots, dashes and underscores, but not `.` or `..`.
+ * Returns a name that Kafka accepts for a topic, and so for everything that topics are named after: 1 to 249 letters,
+ * digits, dots, dashes and underscores, but not `.` or `..`.
  *
  * @param kind what is named, for the message: `topic`, `agent`, `table`, `app id`
  * @throws `NAME_INVALID`
@@ -27,7 +27,7 @@ export function nameProblem(name: unknown): string | undefined {
 }
 
 /**
- * A name of settings and parameters as it is typed after two dashes.
+ * The name of a setting or parameter as typed after two dashes.
  *
  * @example
  * kebabCase('maxLatency') // 'max-latency'
@@ -40,7 +40,7 @@ export function kebabCase(name: string): string {
     .toLowerCase()
 }
 
-// Topics that Millrace makes for an app, by name. `__` is in no name that an app may give.
+// Topics that Millrace makes for an app, by name. No name that an app may choose contains `__`.
 
 /** Name of the topic for replies of `ask`. */
 export function repliesTopic(appId: string): string {
@@ -57,12 +57,12 @@ export function replayLedgerTopic(appId: string): string {
   return `${appId}-__replays`
 }
 
-/** Name of the repartition topic that `groupBy` sends events to, by the id of the subscription that reads it. */
+/** Name of the repartition topic to which `groupBy` sends events, by the id of the subscription that reads it. */
 export function repartitionTopic(appId: string, subscriptionId: string): string {
   return `${appId}-${subscriptionId}-repartition`
 }
 
-/** Id of the subscription by which a handler reads a further topic, merged into its stream. */
+/** Id of the subscription through which a handler reads a further topic, merged into its stream. */
 export function mergedSubscription(agent: string, topic: string): string {
   return `${agent}-merge-${topic}`
 }

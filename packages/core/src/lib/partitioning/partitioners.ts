@@ -51,14 +51,14 @@ export interface SpreadPartitioner {
 }
 
 export interface SpreadOptions {
-  /** Records in a row to one partition, so that batches on the wire are worth their header. Default 16. */
+  /** How many records in a row go to one partition, so that batches are worth their header. Default 16. */
   readonly recordsInRow?: number
-  /** Where each topic starts; give each producer another number, or they all favour partition 0. Default 0. */
+  /** Where each topic starts; use a different number for each producer, or they all favour partition 0. Default 0. */
   readonly first?: number
 }
 
 /**
- * Goes round the partitions of each topic, a few records at each.
+ * Cycles through the partitions of each topic, a few records at a time.
  *
  * @example
  * const spread = spreadPartitioner({ first: process.pid })

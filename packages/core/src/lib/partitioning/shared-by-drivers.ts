@@ -2,10 +2,10 @@ import { partitionKey, type TopicPartition } from '../../contracts/record.ts'
 import type { AssignmentChange } from '../../contracts/transport.ts'
 import { MillraceError } from '../errors/millrace-error.ts'
 
-/** The partitions that a new assignment takes from a member, leaves it and gives it. */
+/** The partitions that a member loses, keeps and gains by a new assignment. */
 export type PartitionChange = Pick<AssignmentChange, 'lost' | 'kept' | 'gained'>
 
-/** For drivers: what changes for a member that had `before` and has `after`. */
+/** For drivers: the difference between the assignments `before` and `after` of a member. */
 export function assignmentChange(before: readonly TopicPartition[], after: readonly TopicPartition[]): PartitionChange {
   const had = new Set(before.map(partitionKey))
   const has = new Set(after.map(partitionKey))
@@ -17,7 +17,7 @@ export function assignmentChange(before: readonly TopicPartition[], after: reado
 }
 
 /**
- * For drivers, about offsets that they are given.
+ * For drivers: checks an offset that a caller has passed.
  *
  * @throws `OFFSET_UNSAFE` for what cannot be one
  */

@@ -1,21 +1,21 @@
 import type { Logger } from '../../contracts/logger.ts'
 import type { RawHeaders } from '../../contracts/record.ts'
 
-/** Text without what must not leave the process. */
+/** Removes secrets from a text. */
 export type Redact = (text: string) => string
 
 const HIDDEN = '***'
-/** A shorter secret would be found in half of all words. */
+/** A shorter secret would occur in half of all words. */
 const SHORTEST_SECRET = 4
 /**
- * What is secret wherever it stands. In what a rule keeps, `$1` and so on are its groups. Credentials are looked for in so
- * many characters before an `@` only, which bounds the work for a text that begins many URLs.
+ * Patterns that are secret anywhere. In a replacement, `$1` and so on are groups. Credentials are searched in a limited
+ * number of characters before an `@`, which bounds the work for a text with many URLs.
  */
 const RULES: readonly (readonly [pattern: RegExp, shown: string])[] = [
   [/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g, HIDDEN],
-  // Up to the path; in paths of the web and of files an `@` is usual (`vue@3`).
+  // Up to the path, because an `@` is common in paths of the web and of files (`vue@3`).
   [/\b((?:https?|wss?):\/\/)[^\s"<>/?#]{0,1000}@/gi, `$1${HIDDEN}@`],
-  // In others a password that is not encoded may hold any character, an `@` and a slash among them.
+  // In other URLs a password that is not encoded may hold any character, even an `@` or a slash.
   [/\b((?!https?:|wss?:|file:)[a-z][a-z0-9+.-]{0,30}:\/\/)[^\s"<>]{0,1000}@/gi, `$1${HIDDEN}@`],
   [/((?:proxy-)?authorization|(?:set-)?cookie|x-api-key)(["']?\s{0,3}[:=]\s{0,3}["']?)[^"'\r\n]+/gi, `$1$2${HIDDEN}`],
   [/\b(bearer\s{1,3})[\w.~+/=-]{8,}/gi, `$1${HIDDEN}`],
@@ -28,9 +28,9 @@ const RULES: readonly (readonly [pattern: RegExp, shown: string])[] = [
 ]
 
 /**
- * The one function through which texts go on their way out: lines of the log, what `/stats` and other pages say of errors,
- * headers of dead letters, replies. It hides the secrets given, as they are and as URLs and JSON have them, and what
- * seems to be one: credentials in URLs, `Authorization` and `Cookie`, bearer tokens, `password=…` and the like, private keys.
+ * The one function through which texts leave the process: log lines, errors in `/stats` and other pages, headers of
+ * dead letters, replies. It hides the given secrets, in plain, URL and JSON form, and texts that look like secrets:
+ * credentials in URLs, `Authorization` and `Cookie`, bearer tokens, `password=…` and the like, private keys.
  *
  * @param secrets values; those of fewer than four characters are left alone
  * @example
@@ -45,7 +45,7 @@ export function redactor(secrets: Iterable<string> = []): Redact {
       JSON.stringify(secret).slice(1, -1),
       encodeURIComponent(Buffer.from(secret).toString()),
     ])
-  // The longest first, so that nothing is left of one that has another one in it.
+  // The longest first, so that no rest is left of a secret that contains another.
   const known = [...new Set(forms)].toSorted((a, b) => b.length - a.length)
   return (text) => {
     let shown = text
@@ -55,7 +55,7 @@ export function redactor(secrets: Iterable<string> = []): Redact {
   }
 }
 
-/** `redactor` without secrets of its own: hides what seems to be one. */
+/** `redactor` without given secrets: hides what looks like one. */
 export const redactText: Redact = redactor()
 
 const SECRET_NAME =
@@ -66,7 +66,7 @@ export function isSecretName(name: string): boolean {
   return SECRET_NAME.test(name)
 }
 
-/** Headers as text, for people: of those that hold a secret the names alone. */
+/** Headers as text, for people: of secret ones only the names. */
 export function shownHeaders(headers: RawHeaders): readonly (readonly [name: string, text: string | null])[] {
   return headers.map(([name, bytes]) => [
     name,
@@ -74,7 +74,10 @@ export function shownHeaders(headers: RawHeaders): readonly (readonly [name: str
   ])
 }
 
-/** A logger whose fields and messages go through `redact`. Errors keep their class; those without secrets are handed on as they are. */
+/**
+ * A logger whose fields and messages go through `redact`. Errors keep their class; those without secrets are passed on
+ * unchanged.
+ */
 export class RedactingLogger implements Logger {
   readonly #log: Logger
   readonly #redact: Redact
@@ -109,7 +112,7 @@ export class RedactingLogger implements Logger {
 /** Deeper than anything that is logged. */
 const DEEPEST = 10
 
-/** As JSON would show it: the same value where nothing in it is secret, else a copy. */
+/** Redacts a value as JSON would show it: returns the same value if nothing in it is secret, otherwise a copy. */
 function redactValue(value: unknown, redact: Redact, within: readonly object[]): unknown {
   if (typeof value === 'string') return redact(value)
   if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value
@@ -129,7 +132,7 @@ function redactValue(value: unknown, redact: Redact, within: readonly object[]):
   return Object.fromEntries(entries.map(([name, shown]) => [name, shown]))
 }
 
-/** The same error where nothing in it is secret: who has logged it must still know it. */
+/** Returns the same error if nothing in it is secret, so that the logger's caller can recognize it. */
 function redactError(error: Error, redact: Redact, around: readonly object[]): Error {
   const names = new Set(['message', 'stack', 'cause', ...Object.keys(error)])
   const changed = [...names].flatMap((name) => {

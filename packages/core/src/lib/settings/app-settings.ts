@@ -30,7 +30,7 @@ type Required = {
   [Name in SettingName]: Declarations[Name] extends { readonly required: true } ? Name : never
 }[SettingName]
 
-// One mapped type rather than an intersection: to an intersection with an empty part anything could be assigned.
+// One mapped type rather than an intersection, because anything is assignable to an intersection with an empty part.
 type Input<Prefix extends string, Names extends string> = {
   readonly [Key in Own<Names> | Groups<Names>]?:
     | (Key extends Own<Names> ? InputFor<`${Prefix}${Key}`> : GroupInput<`${Prefix}${Key}.`, Within<Names, Key>>)
@@ -54,7 +54,7 @@ type Output<Prefix extends string, Names extends string> = {
 }
 
 /**
- * What an app file may set, made from the declarations. A group that has `enabled` may be given as `true` or `false`.
+ * The settings of an app file, derived from the declarations. A group with `enabled` also takes `true` or `false`.
  *
  * @example
  * const settings: AppSettings = { id: 'word-counts', commitInterval: '500ms', web: { port: 8080 }, kafka: { ssl: true } }

@@ -14,14 +14,14 @@ import type { SettingTypes } from './setting-types.ts'
 export interface SettingDescription {
   readonly name: SettingName
   readonly type: keyof SettingTypes
-  /** What it takes, as the end of "it takes …". */
+  /** What the setting takes, as the end of "it takes …". */
   readonly accepts: string
-  /** As text; `undefined` when it may stay unset. */
+  /** As text; `undefined` if it may stay unset. */
   readonly default: string | undefined
   readonly required: boolean
   readonly secret: boolean
   readonly environment: string | undefined
-  /** Without dashes; `undefined` when the command line does not take it. A flag is also taken with `no-` in front. */
+  /** Without dashes; `undefined` if the command line does not take it. A flag may also have the prefix `no-`. */
   readonly option: string | undefined
   readonly aliases: readonly string[]
   readonly choices: readonly string[] | undefined
@@ -38,15 +38,16 @@ export function describeSettings(): readonly SettingDescription[] {
   return settingNames.map(describeSetting)
 }
 
-/** Kubernetes sets them for a service that is called millrace. */
+/** Kubernetes sets these for a service named millrace. */
 const OF_A_SERVICE = /^MILLRACE_(\w+_)?(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP)(_\w+)?)?)$/
 
-/** Of the command line, and of `millrace dev`: they mean something, and are no settings. */
+/** Variables of the command line and of `millrace dev`, which are not settings. */
 const OTHER_VARIABLES: readonly string[] = Object.freeze(['MILLRACE_APP', 'MILLRACE_DEV'])
 
 /**
- * Variables that look like settings but are none: probably misspelt, so worth a warning. An error only in production and
- * where a name is near (`requireProductionSettings`). Those of a Kubernetes service of that name do not count.
+ * Variables that look like settings but are none: probably misspelt, so worth a warning. They are an error only in
+ * production and if a name is near (`requireProductionSettings`). Variables of a Kubernetes service of that name do not
+ * count.
  */
 export function unknownEnvironment(
   env: Readonly<Record<string, string | undefined>>,

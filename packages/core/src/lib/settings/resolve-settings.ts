@@ -16,7 +16,7 @@ import {
 import { readSettingFile, settingReaders } from './setting-readers.ts'
 import { checkSettings, deriveSettings, type SettingValues } from './settle-settings.ts'
 
-/** Where settings come from; the first that has one wins. */
+/** The sources of settings; the first that has a value wins. */
 export interface SettingSources {
   /** From the command line: text, by setting name (`commitInterval`, `web.port`). */
   readonly options?: Readonly<Record<string, string>>
@@ -64,7 +64,7 @@ function variableOf(name: SettingName, env: Readonly<Record<string, string | und
     if (text !== undefined)
       throw new MillraceError('SETTING_INVALID', `Both ${label} and ${fileLabel} are set: unset one of them.`)
     requireText(name, fileLabel, file)
-    // It takes a path itself, and looks at the file again later.
+    // The setting takes a path itself, and reads the file again later.
     if (declarationOf(name).type === 'pemFile') return { label: fileLabel, text: file }
     const content = readSettingFile(file, `The file ${file} of setting ${name} (${fileLabel})`)
     requireText(name, `${fileLabel}, ${file}`, content)
@@ -98,9 +98,9 @@ function resolveOne(
 }
 
 /**
- * What a worker in production (`NODE_ENV=production`) must not leave to a default or a guess.
+ * Checks what a worker in production (`NODE_ENV=production`) must not leave to a default or a guess.
  *
- * @throws `BROKER_UNSET` when nobody has said where records are kept
+ * @throws `BROKER_UNSET` if no source names the broker
  * @throws `SETTING_UNKNOWN` for a variable that is probably a misspelt setting
  */
 export function requireProductionSettings({ options = {}, env = {}, argument }: SettingSources): void {
@@ -127,7 +127,7 @@ function read(name: SettingName, value: unknown, source: string | undefined): un
   )
 }
 
-/** A value that was refused. Brokers given in another form than one URL may have a password too. */
+/** Shows a value that was refused. Brokers in another form than one URL may contain a password too. */
 function shown(value: unknown): string {
   if (typeof value === 'string') return `'${redactUrl(value)}'`
   if (Array.isArray(value)) return `a list, ${redactUrl(JSON.stringify(value))}`
@@ -144,7 +144,10 @@ interface Tree {
   [name: string]: unknown
 }
 
-/** Dotted names to objects, durations and sizes under the names of their unit. The types are made by the same rules. */
+/**
+ * Turns dotted names into objects, and adds the unit to the names of durations and sizes. The types follow the same
+ * rules.
+ */
 function nest(values: SettingValues): ResolvedSettings {
   const root: Tree = {}
   const groups = new Map<string, Tree>([['', root]])
@@ -172,8 +175,8 @@ function resolvedName(name: SettingName, last: string): string {
 }
 
 /**
- * The settings of an app file by their dotted names. What is undefined was not given; `true` or `false` for a group
- * is its `enabled`.
+ * The settings of an app file by their dotted names. Undefined ones count as absent; `true` or `false` for a group is
+ * its `enabled`.
  *
  * @throws `SETTING_UNKNOWN`, `SETTING_INVALID` for a group that is no object
  */
@@ -210,7 +213,7 @@ function isGroup(name: string): boolean {
   return settingNames.some((known) => known.startsWith(`${name}.`))
 }
 
-/** An error that suggests the name most likely meant. */
+/** An error that suggests the most similar name. */
 export function unknownSetting(name: string, shown: string = `Setting ${name}`): MillraceError {
   return new MillraceError('SETTING_UNKNOWN', `${shown} does not exist.${didYouMean(name, settingNames, String)}`)
 }

@@ -5,9 +5,9 @@ import { parseBrokerUrl, parseStoreUrl } from '../urls/urls.ts'
 import type { ResolvedSettings } from './app-settings.ts'
 
 /**
- * What of this machine an app with these settings uses.
+ * The ports and directories of this machine that an app with these settings uses.
  *
- * @param home directory of the app's package: where files go when no setting says otherwise
+ * @param home directory of the app's package, which holds files unless a setting says otherwise
  */
 export function runningEnvironment(settings: ResolvedSettings, home: string): RunningEnvironment {
   const { broker, store, dataDirectory } = settings

@@ -1,6 +1,6 @@
 import { kafkaDeclarations, webDeclarations } from './connection-declarations.ts'
 
-/** Those of the app itself. */
+/** Settings of the app itself. */
 const appDeclarations = {
   id: { type: 'name', required: true, help: 'Name of the app: its consumer group, and the prefix of its topics.' },
   broker: {
@@ -32,56 +32,56 @@ const appDeclarations = {
   leaveOnStop: {
     type: 'flag',
     default: true,
-    help: 'Leave the group when the worker is stopped, so that others go on with its partitions at once. Off, with an instanceId: it keeps its place for sessionTimeout, and if it is back by then nothing moves; until then its partitions stand still. A worker that fails leaves in any case.',
+    help: 'Leave the group when the worker is stopped, so that others take over its partitions at once. If off, with an instanceId, it keeps its membership for sessionTimeout: if it returns by then nothing moves, but until then its partitions wait. A worker that fails leaves in any case.',
   },
   freeze: {
     type: 'flag',
     default: true,
-    help: 'Freeze the values that tables give out and take in, so that a change in place throws at once instead of being lost at the next restart. Costs about a tenth of a microsecond for each object written.',
+    help: 'Freeze the values that tables return and take, so that a change in place throws at once instead of being lost at the next restart. Costs about a tenth of a microsecond for each object written.',
   },
   standbys: {
     type: 'integer',
     least: 0,
     most: 100,
     default: 0,
-    help: "Warm copies of each table partition to keep on other workers, for tables that say nothing else: what takes a dead worker's partitions over then reads only the end of their changelogs.",
+    help: 'Warm copies of each table partition on other workers, unless the table sets its own: a worker that takes over partitions then reads only the end of their changelogs.',
   },
   acceptableRecoveryLag: {
     type: 'integer',
     least: 0,
     default: 10_000,
-    help: "Changelog rows that a worker may have to read before it goes on with a table partition that another worker gives to it. With more it makes a copy first, while the other one goes on (Kafka Streams' acceptable.recovery.lag).",
+    help: "The most changelog rows that a worker may lack of a table partition when it takes it over. With more it first makes a copy while the other worker continues (Kafka Streams' acceptable.recovery.lag).",
   },
   maxWarmUps: {
     type: 'integer',
     least: 1,
     default: 16,
-    help: "Copies that workers of the app make at a time of partitions that are to move to them, beyond standbys (Kafka Streams' max.warmup.replicas). More of them move in fewer rebalances.",
+    help: "The most copies that workers make at a time of partitions that will move to them, besides standbys (Kafka Streams' max.warmup.replicas). With more copies, partitions move in fewer rebalances.",
   },
 
   // the commit cycle
   commitInterval: {
     type: 'duration',
     derived: "'1s', or '100ms' when exactly once",
-    help: 'From one commit of a task to the next.',
+    help: 'Time from one commit of a task to the next.',
   },
   transactionTimeout: {
     type: 'duration',
     default: '60s',
-    help: 'After which the broker gives up a transaction, when exactly once.',
+    help: 'Under exactly once, the time after which the broker aborts a transaction.',
   },
 
   deliveryTimeout: {
     type: 'duration',
     default: '2m',
-    help: 'After which a partition that takes no records makes the worker not ready, and is named with the tasks that stand still for it. Their records are sent when it takes them again.',
+    help: 'Time after which a partition that accepts no records makes the worker not ready, and is logged with the tasks that wait for it. Their records are sent when it accepts them again.',
   },
 
   // the group
   sessionTimeout: {
     type: 'duration',
     default: '10s',
-    help: 'After which a worker that is not heard of loses its partitions.',
+    help: 'Time without a heartbeat after which a worker loses its partitions.',
   },
   heartbeatInterval: {
     type: 'duration',
@@ -97,7 +97,7 @@ const appDeclarations = {
   shutdownTimeout: {
     type: 'duration',
     default: '25s',
-    help: 'How long a stop may take altogether, whatever hangs: events in flight have all of it but 8 s (at most 40 percent of it), which are for the last commit, for leaving the group and for closing. What is not through then is done again.',
+    help: 'How long a stop may take in all, whatever hangs. Events in flight have all of it except 8 s (at most 40 percent), which are reserved for the last commit, leaving the group and closing. Unfinished work is done again.',
   },
   connectTimeout: {
     type: 'duration',
@@ -107,11 +107,11 @@ const appDeclarations = {
   stallAfter: {
     type: 'duration',
     default: '5m',
-    help: 'After which a partition that does not move makes the worker not ready.',
+    help: 'Time after which a partition without progress makes the worker not ready.',
   },
   restartAfter: {
     type: 'duration',
-    help: 'After which a partition that does not move, though there are records and neither the broker nor the group keeps them from being handled, makes /health/live fail, so that whoever runs the worker starts it anew. Longer than any handler may take. Off when unset.',
+    help: 'Time after which a partition without progress makes /health/live fail, so that the supervisor restarts the worker; only if it has records and neither broker nor group holds them back. Must be longer than any handler may take. Off if unset.',
   },
 
   // event time
@@ -123,12 +123,12 @@ const appDeclarations = {
   idleAfter: {
     type: 'durationOrFalse',
     default: '30s',
-    help: 'After which a partition that is at its end holds up no watermark. When all are idle and event time was close to the clock, it follows the clock so far behind; false: event time goes by events alone.',
+    help: 'Time after which a partition at its end no longer holds back watermarks. When all are idle and event time was close to the clock, it follows the clock at this distance. With false, only events advance event time.',
   },
   alignWait: {
     type: 'duration',
     default: 0,
-    help: 'Where events of several topics go out by time, for joins and ordered merges: how long an event waits for earlier ones that are not on the broker yet.',
+    help: 'How long an event waits for earlier ones that are not on the broker yet, if events of several topics are handed out by time, for joins and ordered merges.',
   },
 
   // topics
@@ -136,30 +136,30 @@ const appDeclarations = {
     type: 'choice',
     choices: ['earliest', 'latest'],
     default: 'earliest',
-    help: 'Where a partition starts that the app has never committed.',
+    help: 'Where the app starts in a partition that it has never committed.',
   },
   onOffsetLost: {
     type: 'choice',
     choices: ['stop', 'earliest'],
     default: 'stop',
-    help: 'What happens when records were deleted before they were read: stop, or go on with what is left.',
+    help: 'What happens when records were deleted before they were read: stop, or continue with the remaining records.',
   },
   isolation: {
     type: 'choice',
     choices: ['read-committed', 'read-uncommitted'],
     default: 'read-committed',
-    help: "Whether records of transactions that are open, or were aborted, are read too (Kafka's isolation.level). Changelogs and global tables are always read committed; exactly once takes nothing else.",
+    help: "Whether records of open or aborted transactions are read too (Kafka's isolation.level). Changelogs and global tables are always read committed, and exactly once allows nothing else.",
   },
   onBatchError: {
     type: 'choice',
     choices: ['stop', 'deadLetter', 'skip'],
     default: 'stop',
-    help: 'What happens when records of a source topic cannot be read (damaged, a compression that is not installed, larger than maxBatchBytes): stop, keep their bytes in the topic {app id}-__broken-batches and go on, or go on. millrace skip goes on once.',
+    help: 'What happens when records of a source topic cannot be read (damaged, a compression that is not installed, larger than maxBatchBytes): stop, keep their bytes in the topic {app id}-__broken-batches and continue, or just continue. millrace skip skips one batch.',
   },
   'topics.create': {
     type: 'flag',
     default: true,
-    help: 'Create topics that are missing: those of the app file, changelogs, repartition and dead letter topics and all others of its own. Off: the app creates none, and names what is missing with the commands that create it.',
+    help: 'Create topics that are missing: those of the app file, changelogs, repartition and dead letter topics and all others of its own. If off, the app creates none, and reports missing topics with the commands that create them.',
   },
   topicPartitions: {
     type: 'integer',
@@ -178,52 +178,52 @@ const appDeclarations = {
   repartitionPurgeInterval: {
     type: 'duration',
     default: '30s',
-    help: 'How often what has been read of repartition topics and is committed is deleted from them; 0 keeps it.',
+    help: 'How often committed records are deleted from repartition topics; 0 keeps them.',
   },
 
   // bounds
-  maxRecordBytes: { type: 'size', default: '1mb', help: 'Largest record that send takes.' },
+  maxRecordBytes: { type: 'size', default: '1mb', help: 'Largest record that send accepts.' },
   maxBatchBytes: {
     type: 'size',
     default: '64mb',
-    help: 'Most bytes that one batch of records may unpack to when it is read from Kafka; onBatchError says what becomes of a larger one.',
+    help: 'The most bytes to which one batch read from Kafka may unpack; onBatchError decides about a larger one.',
   },
   maxBufferedBytes: {
     type: 'size',
     default: '32mb',
-    help: 'Records fetched and not yet handed out, with what their objects take, for the whole worker.',
+    help: 'The most bytes of records fetched and not yet handed out, including their objects, for the whole worker.',
   },
   maxBufferedEvents: {
     type: 'integer',
     least: 1,
     default: 4096,
-    help: 'Events sorted to the instances of an agent and not yet handed out.',
+    help: 'The most events sorted to the instances of an agent and not yet handed out.',
   },
   maxUncommitted: {
     type: 'integer',
     least: 1,
     default: 50_000,
-    help: 'Events handed out of a partition and not yet committed; then the partition pauses.',
+    help: 'The most events of a partition handed out and not yet committed; then the partition pauses.',
   },
   maxUncommittedBytes: {
     type: 'size',
     default: '64mb',
-    help: 'Bytes handed out of a partition and not yet committed; then the partition pauses.',
+    help: 'The most bytes of a partition handed out and not yet committed; then the partition pauses.',
   },
   maxPendingSendBytes: {
     type: 'size',
     default: '8mb',
-    help: 'Sends that the broker has not acknowledged, for the whole worker; then no further event is handed out.',
+    help: 'The most bytes of sends that the broker has not acknowledged, for the whole worker; then no further event is handed out.',
   },
   maxEventBytes: {
     type: 'size',
     default: '16mb',
-    help: 'Sends of one event that are kept back until it is finished; beyond it they go out at once. Exactly once, their task is then not committed before the event has finished, which must be within transactionTimeout.',
+    help: "The most bytes of one event's sends that are held back until it is finished; further ones are sent at once. Exactly once, the task is then not committed until the event finishes, which must be within transactionTimeout.",
   },
   cacheBytes: {
     type: 'size',
     default: '64mb',
-    help: 'Rows of tables kept decoded in memory, for the whole worker; and as much again of changed rows that wait for their commit: half of it causes a commit at once, all of it holds further events until a commit has stored some.',
+    help: 'The most bytes of decoded table rows in memory, for the whole worker, and as much again of changed rows that wait for their commit. Half of it causes a commit at once; all of it holds back further events until a commit has stored some.',
   },
 
   // agents that say nothing else
@@ -238,12 +238,12 @@ const appDeclarations = {
     type: 'integer',
     least: 0,
     default: 3,
-    help: 'How often an event is handled again after it failed.',
+    help: 'How often a failed event is retried.',
   },
   'agent.backoff': {
     type: 'duration',
     default: '100ms',
-    help: 'Wait before the first of these retries; each further one waits twice as long.',
+    help: 'Wait before the first retry; each further one waits twice as long.',
   },
   'agent.maxBackoff': { type: 'duration', default: '10s', help: 'Longest wait between retries.' },
   'agent.askTimeout': { type: 'duration', default: '30s', help: 'How long ask, map and join wait for a reply.' },
@@ -251,10 +251,11 @@ const appDeclarations = {
 
 /**
  * Every setting of an app, declared once: types, resolution, command line options, environment variables and the
- * reference page all come from here. Dots make groups: `web.port` is `{ web: { port } }`, `MILLRACE_WEB_PORT` and `--web-port`.
+ * reference page are all derived from it. Dots make groups: `web.port` is `{ web: { port } }`, `MILLRACE_WEB_PORT` and
+ * `--web-port`.
  *
- * Each has a `type` (see `SettingTypes`), one line of `help`, and one of `default`, `derived` (says what the default
- * depends on), `required`, or nothing when it may stay unset. `secret` ones are never shown and have no option; `option`
+ * Each has a `type` (see `SettingTypes`), one line of `help`, and one of `default`, `derived` (says on what the default
+ * depends), `required`, or none if it may stay unset. `secret` ones are never shown and have no option; `option`
  * replaces the option's name; `aliases` are further names of it.
  */
 export const settingDeclarations: typeof appDeclarations & typeof kafkaDeclarations & typeof webDeclarations = {

@@ -13,7 +13,7 @@ export function isSettingName(name: string): name is SettingName {
   return Object.hasOwn(settingDeclarations, name)
 }
 
-/** A declaration, its own literal types forgotten. */
+/** A declaration without its literal types. */
 export function declarationOf(name: SettingName): SettingDeclaration {
   return declarations[name]
 }
@@ -23,7 +23,9 @@ export function environmentName(name: SettingName): string {
   return `MILLRACE_${kebabCase(name).replaceAll('-', '_').toUpperCase()}`
 }
 
-/** `MILLRACE_WEB_TOKEN_FILE` for `web.token`: names the file that holds it; `undefined` for what is no secret. */
+/**
+ * `MILLRACE_WEB_TOKEN_FILE` for `web.token`: names the file that holds it; `undefined` if the setting is not secret.
+ */
 export function secretFileName(name: SettingName): string | undefined {
   return declarationOf(name).secret === true ? `${environmentName(name)}_FILE` : undefined
 }
@@ -48,10 +50,12 @@ function isGroup(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null
 }
 
-/** `web-port` for `web.port`, without dashes in front; `undefined` for what only the app file or the environment may hold. */
+/**
+ * `web-port` for `web.port`, without leading dashes; `undefined` if only the app file or the environment may set it.
+ */
 export function optionName(name: SettingName): string | undefined {
   const { option, required, secret, type } = declarationOf(name)
-  // What is required names topics and tables as they are declared: the command line would come too late.
+  // A required setting names topics and tables as they are declared, so the command line would come too late.
   if (required === true || secret === true || type === 'token') return undefined
   return option ?? kebabCase(name)
 }

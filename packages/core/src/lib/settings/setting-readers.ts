@@ -11,9 +11,9 @@ import type { PemSource, SettingDeclaration, SettingTypes } from './setting-type
 export interface SettingReader {
   /** What it takes, as the end of "it takes …". */
   accepts(declaration: SettingDeclaration): string
-  /** The resolved value; `undefined` when it cannot be used. Throws only where an error of its own says more. */
+  /** The resolved value; `undefined` if it is invalid. Throws only if a specific error says more. */
   read(value: unknown, declaration: SettingDeclaration, name: string): unknown
-  /** What text from the command line or the environment means, as a value for `read`. Default: the text. */
+  /** Converts text from the command line or the environment to a value for `read`. Default: the text. */
   fromText?(text: string): unknown
 }
 
@@ -87,7 +87,7 @@ function pemOf(value: unknown, declaration: SettingDeclaration, name: string): u
 function pemFileOf(value: unknown, { secret }: SettingDeclaration, name: string): PemSource | undefined {
   const text = textOf(value)
   if (typeof text !== 'string') return undefined
-  // What should be a path may be a key that lacks its first line.
+  // A value that should be a path may be a key without its first line.
   const shown = secret === true ? '' : ` ${text}`
   if (text.includes('-----BEGIN ')) return { text, file: undefined }
   const pem = readSettingFile(text, `The file${shown} of setting ${name}`)
@@ -122,7 +122,7 @@ function within(
   return value !== undefined && value >= least && value <= most ? value : undefined
 }
 
-/** URLs stay text, but a bad one is refused here, with an error that says what is wrong with it. */
+/** URLs stay text, but an invalid one is refused here, with an error that says what is wrong with it. */
 function driverOf(parseUrl: (text: string) => unknown): (value: unknown) => unknown {
   return (value) => {
     if (typeof value === 'string') parseUrl(value)

@@ -4,38 +4,38 @@ import type { WebDriver } from '../../contracts/web-driver.ts'
 import type { ByteSize } from '../units/byte-size.ts'
 import type { Duration } from '../units/duration.ts'
 
-/** Makes a transport that no URL stands for. */
+/** Makes a transport that has no URL. */
 export type TransportFactory = (deps: TransportDeps) => Transport
 
-/** Makes a store that no URL stands for. */
+/** Makes a store that has no URL. */
 export type StoreFactory = () => StoreDriver
 
-/** Makes a web server that no name stands for. */
+/** Makes a web server that has no name. */
 export type WebDriverFactory = () => WebDriver
 
 /** Gives a bearer token for SASL OAUTHBEARER. */
 export type TokenProvider = () => Promise<string>
 
-/** PEM text that a setting has given, and the file that it came from: what is in there may change while the app runs. */
+/** PEM text of a setting, and the file that it came from, whose contents may change while the app runs. */
 export interface PemSource {
   readonly text: string
-  /** `undefined` where the setting was the text itself. */
+  /** `undefined` if the setting was the text itself. */
   readonly file: string | undefined
 }
 
-/** What each type of setting takes in the app file, what it is once resolved, and what its resolved name ends in. */
+/** For each type of setting: its type in the app file, its resolved type, and the suffix of its resolved name. */
 export interface SettingTypes {
   text: { input: string; output: string; suffix: '' }
   /** Certificates or a key: the text of a PEM file, or its path. Resolved to the text. */
   pem: { input: string; output: string; suffix: '' }
-  /** The same for what is read again while the app runs. */
+  /** The same for files that are read again while the app runs. */
   pemFile: { input: string; output: PemSource; suffix: '' }
   name: { input: string; output: string; suffix: '' }
   choice: { input: string; output: string; suffix: '' }
   flag: { input: boolean; output: boolean; suffix: '' }
   integer: { input: number; output: number; suffix: '' }
   duration: { input: Duration; output: number; suffix: 'Ms' }
-  /** `false` is resolved to `Infinity`: never. */
+  /** `false` resolves to `Infinity`: never. */
   durationOrFalse: { input: Duration | false; output: number; suffix: 'Ms' }
   size: { input: ByteSize; output: number; suffix: 'Bytes' }
   broker: { input: string | TransportFactory; output: string | TransportFactory; suffix: '' }
@@ -44,7 +44,7 @@ export interface SettingTypes {
   token: { input: TokenProvider; output: TokenProvider; suffix: '' }
 }
 
-/** A declaration with its own literal types forgotten. */
+/** A declaration without its literal types. */
 export interface SettingDeclaration {
   readonly type: keyof SettingTypes
   readonly help: string

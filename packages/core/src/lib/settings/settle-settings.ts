@@ -29,10 +29,10 @@ export function deriveSettings(values: SettingValues): void {
   )
 }
 
-/** Refuses settings that do not go together. */
+/** Refuses settings that contradict each other. */
 export function checkSettings(values: SettingValues): void {
   longer(values, 'sessionTimeout', 'heartbeatInterval')
-  // Else each fetch that finds nothing would be taken for a lost connection.
+  // Otherwise each fetch without data would look like a lost connection.
   longer(values, 'kafka.requestTimeout', 'kafka.maxFetchWait')
   checkRebalance(values)
   checkWebLimits(values)
@@ -41,7 +41,7 @@ export function checkSettings(values: SettingValues): void {
     if (values.get('isolation') !== 'read-committed')
       throw new MillraceError(
         'SETTING_INVALID',
-        `Setting isolation is '${String(values.get('isolation'))}'; with processingGuarantee 'exactly-once' it must be 'read-committed', for what is in no committed transaction may never have been sent.`,
+        `Setting isolation is '${String(values.get('isolation'))}'; with processingGuarantee 'exactly-once' it must be 'read-committed', because a record outside of committed transactions may never have been sent.`,
       )
   }
   checkSasl(values)
@@ -82,7 +82,7 @@ function longer(values: SettingValues, longerName: SettingName, shorterName: Set
   )
 }
 
-/** What a worker does between a rebalance and joining again has to fit into the time for which the group waits. */
+/** A worker's steps between a rebalance and rejoining must fit into the time for which the group waits. */
 function checkRebalance(values: SettingValues): void {
   const [rebalanceMs, drainMs, heartbeatMs] = [
     number(values, 'rebalanceTimeout'),
@@ -98,7 +98,7 @@ function checkRebalance(values: SettingValues): void {
   )
 }
 
-/** With a request on every connection there would be none that a probe could take the place of. */
+/** If every connection had a request, a probe could replace none. */
 function checkWebLimits(values: SettingValues): void {
   const [requests, connections] = [number(values, 'web.maxRequests'), number(values, 'web.maxConnections')]
   if (requests < connections) return
@@ -112,7 +112,7 @@ function checkAdminPort(values: SettingValues): void {
   const [adminHost, host] = [values.get('web.adminHost'), values.get('web.host')]
   if (values.get('web.adminPort') === undefined) {
     if (adminHost === host) return
-    // Whoever keeps operators' pages to an address must not find them at the other one.
+    // An operator who binds the admin pages to one address must not find them at the other.
     throw new MillraceError(
       'SETTING_INVALID',
       `Setting web.adminPort is missing: web.adminHost is '${String(adminHost)}', and without a port of their own all pages are at web.host, '${String(host)}'.`,

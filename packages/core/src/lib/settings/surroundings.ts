@@ -6,24 +6,24 @@ import { type Redact, RedactingLogger, redactor } from '../redaction/redact.ts'
 import type { ResolvedSettings } from './app-settings.ts'
 import { secretsOf } from './setting-names.ts'
 
-/** Where an app runs. The command line and the test kit put theirs here before anything starts. */
+/** The environment in which an app runs. The command line and the test kit set these before anything starts. */
 export interface Surroundings {
   settings: ResolvedSettings
   clock: Clock
-  /** What is set is given texts without secrets. */
+  /** A logger that is set here gets texts without secrets. */
   log: Logger
-  /** With the secrets of the settings as they are now. */
+  /** Hides the secrets of the current settings. */
   redact: Redact
   sensor: Sensor
   /** Directory of the app's package. */
   home: string
-  /** Freeze what tables give out: in development and tests. */
+  /** Freeze values that tables return: in development and tests. */
   freeze: boolean
-  /** Opens the connections that are no worker's, instead of the broker that the settings name. */
+  /** Opens connections that belong to no worker, in place of the broker in the settings. */
   openTransport: (() => Transport) | undefined
 }
 
-/** Surroundings whose logger is given no secrets, whoever sets it. */
+/** Surroundings whose logger gets no secrets, whoever sets it. */
 export function surroundingsOf(given: Omit<Surroundings, 'redact'>): Surroundings {
   let known: { readonly settings: ResolvedSettings; readonly redact: Redact } | undefined
   const redact: Redact = (text) => {

@@ -5,7 +5,7 @@ import { parseDuration, type Duration } from '../units/duration.ts'
 import { sleepOn } from './system-clock.ts'
 import { WallLeaps } from './wall-leaps.ts'
 
-/** A timer that waits for its time. */
+/** A timer that is due at some time. */
 export interface QueuedTimer {
   readonly dueMs: number
   /** Order among timers due at one instant. */
@@ -13,11 +13,11 @@ export interface QueuedTimer {
   readonly run: () => void
 }
 
-/** Timers by due time, then by the order they were set in. */
+/** Timers by due time, then by the order in which they were set. */
 export interface TimerQueue {
   readonly size: number
   add(dueMs: number, run: () => void): QueuedTimer
-  /** Does nothing for a timer that is not queued any more. */
+  /** Has no effect for a timer that is no longer queued. */
   remove(timer: QueuedTimer): void
   first(): QueuedTimer | undefined
 }
@@ -55,34 +55,37 @@ export function timerQueue(): TimerQueue {
   }
 }
 
-/** A clock that stands still until it is told to go on. */
+/** A clock that stands still until it is advanced. */
 export interface ManualClock extends Clock {
   /**
-   * Lets time pass: runs the timers that come due, in order, and waits for quiescence before, between and after them.
-   * Calls wait for one another. Rejects with what a timer throws; the time has then come as far as that timer.
+   * Lets time pass: runs due timers in order, and waits for quiescence before, between and after them. Calls wait for
+   * one another. Rejects with the error of a timer; the time is then that of the timer.
    */
   advance(duration: Duration): Promise<void>
-  /** Moves the wall clock, as an administrator would: no timer comes due by it. Throws `DEFINITION_INVALID` for an invalid date. */
+  /**
+   * Moves the wall clock, as an administrator would, without running timers. Throws `DEFINITION_INVALID` for an invalid
+   * date.
+   */
   set(date: Date | number): void
-  /** Suspends the machine: only wall time passes, as when the lid of a laptop is closed or a virtual machine is paused. */
+  /** Suspends the machine: only wall time passes, as when a laptop is closed or a virtual machine is paused. */
   suspend(duration: Duration): void
-  /** Timers and sleeps that wait for time to pass. */
+  /** How many timers and sleeps wait. */
   pending(): number
-  /** Milliseconds until the next of them; `undefined` when there is none. */
+  /** Milliseconds until the next of them; `undefined` if there is none. */
   nextInMs(): number | undefined
 }
 
-/** How a manual clock starts. */
+/** The initial state of a manual clock. */
 export interface ManualClockOptions {
   /** Wall time at the start. Default: 2026-01-01, midnight UTC. */
   readonly now?: Date | number
-  /** Resolves when nothing is going on any more but what waits for this clock. Default: a few turns of the event loop. */
+  /** Resolves when only work that waits for this clock is left. Default: a few turns of the event loop. */
   readonly quiesce?: () => Promise<void>
 }
 
 const DEFAULT_NOW_MS = Date.UTC(2026, 0, 1)
 
-// Far from any wall time and not 0, so that code which mixes up the two clocks goes wrong in tests already.
+// Far from any wall time and not 0, so that code which confuses the two clocks fails in tests.
 const MONOTONIC_START_MS = 7_000_000.25
 
 /**
@@ -108,8 +111,8 @@ export function manualClock({ now: start = DEFAULT_NOW_MS, quiesce = fewTurns }:
 
   const schedule = (delayMs: number, fn: () => void): Scheduled => {
     if (!(delayMs > 0)) return soon(fn)
-    // Whoever advances the clock runs the timer, but it belongs where it was set: there the async context is, too.
-    // `AsyncResource.bind` would do the same at some twenty times the price.
+    // The caller that advances the clock runs the timer, but the timer must run in the async context in which it was
+    // set. `AsyncResource.bind` would do the same at some twenty times the cost.
     const place = new AsyncResource('ManualClock')
     const timer = timers.add(passedMs + delayMs, () => place.runInAsyncScope(fn))
     return { cancel: () => timers.remove(timer) }
@@ -130,7 +133,7 @@ export function manualClock({ now: start = DEFAULT_NOW_MS, quiesce = fewTurns }:
     now,
     monotonic,
     elapsedSince: (monotonicMs) => monotonic() - monotonicMs + leaps.since(monotonicMs),
-    // What runs on it takes no time.
+    // Code that runs on this clock takes no time.
     cpuTime: () => 0,
     schedule,
     sleep: (delayMs, signal) => sleepOn(schedule, delayMs, signal),
@@ -161,7 +164,7 @@ function readDate(date: Date | number): number {
   throw new MillraceError('DEFINITION_INVALID', 'A manual clock was given an invalid date.')
 }
 
-/** What is due at once needs no time to pass: it runs in a later turn, as on any clock. */
+/** Work that is due at once needs no time to pass: it runs in a later turn, as on any clock. */
 function soon(fn: () => void): Scheduled {
   const immediate = setImmediate(fn)
   return { cancel: () => clearImmediate(immediate) }
@@ -173,5 +176,5 @@ async function fewTurns(): Promise<void> {
   for (let turn = 0; turn < TURNS; turn++) await new Promise((resolve) => setImmediate(resolve))
 }
 
-/** Whoever called that advance has its error; the next one only waits for it. */
+/** The caller of that advance gets its error; the next one only waits for it. */
 function settled(): void {}

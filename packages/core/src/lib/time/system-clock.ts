@@ -4,8 +4,8 @@ import { WallLeaps } from './wall-leaps.ts'
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1
 
 /**
- * The clock of the machine. The runtime's timers may come early (they count from the start of the turn that set them)
- * and cannot hold more than 24 days: a timer that comes before its time is armed again.
+ * The clock of the machine. The runtime's timers may fire early (they count from the start of the turn that set them)
+ * and are limited to 24 days: a timer that fires early is set again.
  *
  * @example
  * const clock = systemClock()

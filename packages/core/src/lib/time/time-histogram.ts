@@ -1,18 +1,21 @@
-/** Upper bounds of what is counted together, in milliseconds: an event of a microsecond, a commit, an outage. */
+/** Upper bounds of the buckets, in milliseconds, from an event of a microsecond to an outage. */
 export const TIME_BOUNDS_MS: readonly number[] = Object.freeze([
   0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000,
 ])
 
-/** How often something took how long. */
+/** Counts of durations. */
 export interface TimeStats {
-  /** One for each of `TIME_BOUNDS_MS`, and the last for what took longer. What is at a bound is in its count. */
+  /**
+   * One count for each of `TIME_BOUNDS_MS`, and one for longer durations. A duration equal to a bound belongs to its
+   * count.
+   */
   readonly counts: readonly number[]
   readonly count: number
   readonly sumMs: number
 }
 
 /**
- * Counts how long something takes, in memory that does not grow: `add` allocates nothing.
+ * Counts durations in constant memory: `add` allocates nothing.
  *
  * @example
  * const commits = new TimeHistogram()
@@ -24,7 +27,7 @@ export class TimeHistogram {
   #count = 0
   #sumMs = 0
 
-  /** @param weight how many a sample stands for. Default 1 */
+  /** @param weight how many events the sample represents. Default 1 */
   add(durationMs: number, weight = 1): void {
     let at = 0
     while (at < TIME_BOUNDS_MS.length && durationMs > (TIME_BOUNDS_MS[at] ?? Infinity)) at++

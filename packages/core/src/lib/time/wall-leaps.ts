@@ -1,25 +1,28 @@
-/** What the wall clock has gone ahead of the monotonic one. */
+/** A leap of the wall clock ahead of the monotonic one. */
 interface Leap {
-  /** Monotonic time of the last look before it. */
+  /** Monotonic time of the last check before it. */
   readonly afterMs: number
   readonly byMs: number
 }
 
-/** Less is the jitter of two clocks that are read one after the other. Smaller steps in one direction add up to it. */
+/**
+ * A smaller difference is jitter of two clocks that are read one after the other. Smaller steps in one direction add up
+ * to a leap.
+ */
 const LEAST_LEAP_MS = 50
 const MOST_LEAPS = 32
 
 /**
- * Remembers when the wall clock went ahead of the monotonic one. That is what a machine that was suspended sees: its
- * monotonic clock stood still, and its wall clock is right again. A wall clock that was set forwards looks the same; one that
- * was set back says nothing.
+ * Remembers when the wall clock went ahead of the monotonic one, as it does when the machine was suspended: the
+ * monotonic clock stood still, and the wall clock is right again. A wall clock that was set forwards looks the same;
+ * setting it back shows nothing.
  */
 export class WallLeaps {
   #aheadMs: number | undefined
   #lookedMs = -Infinity
   readonly #leaps: Leap[] = []
 
-  /** Both clocks as they are now. */
+  /** Notes both clocks as they are now. */
   look(monotonicMs: number, wallMs: number): void {
     const aheadMs = wallMs - monotonicMs
     const byMs = aheadMs - (this.#aheadMs ?? aheadMs)
@@ -34,11 +37,11 @@ export class WallLeaps {
     this.#leaps.push({ afterMs, byMs })
     const [oldest, next] = this.#leaps
     if (this.#leaps.length <= MOST_LEAPS || oldest === undefined || next === undefined) return
-    // Counted together from the later one on: rather too much than too little.
+    // Two leaps are merged at the time of the later one, which counts too much rather than too little.
     this.#leaps.splice(0, 2, { afterMs: next.afterMs, byMs: oldest.byMs + next.byMs })
   }
 
-  /** By how much all together, since a moment of monotonic time at which there was a look. */
+  /** The total of leaps since a moment of monotonic time at which the clocks were checked. */
   since(monotonicMs: number): number {
     let sumMs = 0
     for (const { afterMs, byMs } of this.#leaps) if (afterMs >= monotonicMs) sumMs += byMs

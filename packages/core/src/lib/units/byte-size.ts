@@ -1,7 +1,7 @@
 import { MillraceError } from '../errors/millrace-error.ts'
 
 /**
- * An amount of bytes: a number, or text with a unit of 1024.
+ * A number of bytes, or text with a unit (powers of 1024).
  *
  * @example
  * const limit: ByteSize = '32mb' // or 33_554_432, '512kb', '1gb'
@@ -32,7 +32,7 @@ export function parseByteSize(value: unknown, where: string): number {
   throw new MillraceError('SIZE_INVALID', `The size of ${where} is ${got}.`)
 }
 
-/** As `parseByteSize`, with `undefined` for what is no size. */
+/** Like `parseByteSize`, but `undefined` for an invalid size. */
 export function readByteSize(value: unknown): number | undefined {
   const bytes = typeof value === 'string' ? textToBytes(value) : value
   return typeof bytes === 'number' && Number.isSafeInteger(bytes) && bytes >= 0 ? bytes : undefined

@@ -19,7 +19,7 @@ const UNITS = [
 const TEXT = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?$/i
 
 /**
- * A duration in milliseconds. Text without a unit, as an environment variable may hold, is milliseconds too.
+ * A duration in milliseconds. Text without a unit, as in an environment variable, is milliseconds too.
  *
  * @param where what the duration belongs to, for the message: `setting commitInterval`
  * @throws `DURATION_INVALID` for negative, infinite and unreadable ones
@@ -34,8 +34,8 @@ export function parseDuration(value: unknown, where: string): number {
 }
 
 /**
- * Text that is known only when the program runs, as a `Duration`: from the environment, say, where the compiler cannot
- * check the unit. Text without a unit is milliseconds.
+ * Text from the environment or another source known only at run time as a `Duration`, which the compiler cannot check.
+ * Text without a unit is milliseconds.
  *
  * @throws `DURATION_INVALID`
  * @example
@@ -45,7 +45,7 @@ export function duration(text: string | number): Duration {
   return parseDuration(text, 'duration()')
 }
 
-/** As `parseDuration`, with `undefined` for what is no duration. */
+/** Like `parseDuration`, but `undefined` for an invalid duration. */
 export function readDuration(value: unknown): number | undefined {
   const ms = typeof value === 'string' ? textToMs(value) : value
   return typeof ms === 'number' && Number.isFinite(ms) && ms >= 0 ? ms : undefined

@@ -3,17 +3,17 @@ import { MillraceError } from '../errors/millrace-error.ts'
 
 /** The workers' addresses that `web.peers` allows. */
 export interface PeerList {
-  /** Whether a host of a URL is named, itself or a domain above it. */
+  /** Whether the list names a URL's host, or a domain above it. */
   hasHost(hostname: string): boolean
   hasAddress(address: string): boolean
 }
 
-/** A domain name whose last label is no number: that would be read as an address. */
+/** A domain name whose last label is not a number, because that would be read as an address. */
 const HOST = /^(\*\.)?([a-z\d_]([a-z\d_-]*[a-z\d_])?\.)*[a-z_]([a-z\d_-]*[a-z\d_])?$/
 
 /**
- * Reads ranges (`10.0.0.0/8`), addresses and host names with commas between. `*.` before a name stands for whatever is
- * below it.
+ * Reads ranges (`10.0.0.0/8`), addresses and host names, separated by commas. `*.` before a name covers all names below
+ * it.
  *
  * @throws `SETTING_INVALID`, naming the entry
  * @example

@@ -2,8 +2,8 @@ import { MillraceError } from '../errors/millrace-error.ts'
 import { nearestName } from '../names/check-options.ts'
 
 /**
- * Scheme and rest of a driver URL. Not the runtime's `URL`: that knows no lists of hosts, and makes a path of what
- * follows a scheme.
+ * Scheme and rest of a driver URL. The runtime's `URL` is not used, because it knows no lists of hosts and takes what
+ * follows a scheme for a path.
  */
 export function splitUrl<Scheme extends string>(
   text: string,
@@ -17,7 +17,7 @@ export function splitUrl<Scheme extends string>(
   const word = text.slice(0, colon).toLowerCase()
   const scheme = schemes.find((known) => known === word)
   if (scheme !== undefined) return { scheme, rest: text.slice(colon + 1) }
-  // A host with a port looks like a scheme with something behind it; two slashes tell them apart.
+  // A host with a port looks like a scheme with something behind it; two slashes distinguish them.
   if (colon < 1 || /^\d+(,|$)/.test(text.slice(colon + 1)))
     return refuse(`has no scheme: write ${suggested}${redactUrl(text)}`)
   const nearest = nearestName(word, schemes)
@@ -25,10 +25,10 @@ export function splitUrl<Scheme extends string>(
   return refuse(`has the unknown scheme '${word}' (${meant})`)
 }
 
-/** What a broker URL says. */
+/** The contents of a broker URL. */
 export type BrokerUrl =
   | { readonly scheme: 'kafka'; readonly brokers: readonly string[] }
-  /** `directory` as written: relative ones are resolved by the app; `undefined` is the default place. */
+  /** `directory` as written: the app resolves relative ones; `undefined` is the default place. */
   | { readonly scheme: 'embedded'; readonly directory: string | undefined }
   | { readonly scheme: 'memory' }
 
@@ -37,7 +37,7 @@ const DEFAULT_PORT = 9092
 const HOST_AND_PORT = /^(\[[0-9a-fA-F:.]+\]|[^\s:[\]/@]+)(?::(\d+))?$/
 
 /**
- * Reads a broker URL: `kafka://host[:port][,host[:port]]` (port 9092 when none is given), `embedded:`,
+ * Reads a broker URL: `kafka://host[:port][,host[:port]]` (the default port is 9092), `embedded:`,
  * `embedded:./directory`, `memory:`.
  *
  * @throws `BROKER_URL_INVALID`, saying what is wrong with it
@@ -65,7 +65,7 @@ function readBrokers(rest: string, refuse: (problem: string) => never): readonly
   if (!rest.startsWith('//')) return refuse('lacks the two slashes after kafka:')
   const list = rest.slice(2).replace(/\/$/, '')
   if (list === '') return refuse('names no broker')
-  // Before it is split: a password may have commas in it, and must not be taken for a host.
+  // Checked before the list is split, because a password may contain commas and must not be taken for a host.
   if (list.includes('@')) return refuse('has credentials in it: give them as kafka.sasl')
   return list.split(',').map((broker) => readBroker(broker, refuse))
 }
@@ -80,10 +80,10 @@ function readBroker(broker: string, refuse: (problem: string) => never): string 
   return `${match[1]}:${port}`
 }
 
-/** What a store URL says. */
+/** The contents of a store URL. */
 export type StoreUrl =
   | { readonly scheme: 'memory' }
-  /** `directory` as written: relative ones are resolved by the app; `undefined` is the default place. */
+  /** `directory` as written: the app resolves relative ones; `undefined` is the default place. */
   | { readonly scheme: 'lmdb'; readonly directory: string | undefined }
 
 const STORES = ['memory', 'lmdb'] as const
@@ -107,8 +107,8 @@ export function parseStoreUrl(text: string): StoreUrl {
 }
 
 /**
- * A URL for errors and logs: who logs in, and with what, is left out, and so is a query. All up to the last `@` goes,
- * since a password that is not encoded may hold any character.
+ * A URL for errors and logs, without user, password and query. Everything up to the last `@` is removed, since a
+ * password that is not encoded may contain any character.
  *
  * @example
  * redactUrl('kafka://me:secret@a:9092,b:9092') // 'kafka://***@a:9092,b:9092'
@@ -121,7 +121,10 @@ export function redactUrl(text: string): string {
   return `${scheme}${shown.replace(/\?.*/s, '?***')}`
 }
 
-/** Whether a broker URL is of the embedded broker, in memory or on disk: it is on this machine, and nobody else uses it. */
+/**
+ * Whether a broker URL is of the embedded broker, in memory or on disk, which is on this machine and used by nobody
+ * else.
+ */
 export function isLocalBroker(broker: string): boolean {
   return /^(embedded|memory):/.test(broker)
 }

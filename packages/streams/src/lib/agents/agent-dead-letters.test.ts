@@ -22,7 +22,7 @@ function lettersOf(engine: Engine, agent: string) {
 }
 
 describe('an agent that fails for good', () => {
-  it('tries again, then keeps the event as it came, without what was done for it', async () => {
+  it('retries, then keeps the original event without its effects', async () => {
     const { deps, createTopic, engine, declared, run, until } = streamsForTests()
     const topic = createTopic('numbers', { key: 'string', value: 'number', partitions: 4 })
     const out = createTopic('out', { value: 'number' })
@@ -73,7 +73,7 @@ describe('an agent that fails for good', () => {
     })
   })
 
-  it('declares the topic only where a letter can come about', async () => {
+  it('declares the topic only if a letter is possible', async () => {
     const { deps, createTopic, engine, declared, run } = streamsForTests()
     const topic = createTopic('numbers', { value: 'number', partitions: 1 })
     const idle = async (stream: AsyncIterable<number>): Promise<void> => {
@@ -89,7 +89,7 @@ describe('an agent that fails for good', () => {
     expect([...declared.keys()].filter((name) => name.endsWith('-dlq'))).toEqual(['app-keeps-dlq', 'app-decides-dlq'])
   })
 
-  it('keeps at once what cannot be decoded, and what its own function wants kept', async () => {
+  it('keeps undecodable events at once, and those for which its own function asks it', async () => {
     const { deps, createTopic, engine, run, until } = streamsForTests()
     const topic = createTopic('numbers', { value: 'number', partitions: 1 })
     const part = await run(
@@ -153,7 +153,7 @@ describe('an agent that fails for good', () => {
     ])
   })
 
-  it('tells whoever asked', async () => {
+  it('reports the failure to the asker', async () => {
     const { deps, engine, run } = streamsForTests()
     const double = createAgent(
       deps,
@@ -175,7 +175,7 @@ describe('an agent that fails for good', () => {
     expect(lettersOf(engine, 'double')).toHaveLength(1)
   })
 
-  it('keeps messages of a channel as JSON, and stops where there is no JSON of one', async () => {
+  it('keeps messages of a channel as JSON, and stops if a message has no JSON', async () => {
     const { deps, engine, run, until } = streamsForTests()
     const channel = createChannel<{ n: number | bigint }>(deps, 'parcels')
     const part = await run(

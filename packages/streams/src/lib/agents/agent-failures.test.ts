@@ -34,7 +34,7 @@ function answering(answer: Promise<void>): NonNullable<EngineOptions['wrap']> {
 }
 
 describe('a failing agent', () => {
-  it('handles the event again, and what it did before the failure counts once', async () => {
+  it('handles the event again, and its effects before the failure count once', async () => {
     const { deps, createTopic, engine, run, until } = streamsForTests()
     const topic = createTopic('numbers', { value: 'number', partitions: 4 })
     const out = createTopic('out', { value: 'number' })
@@ -83,7 +83,7 @@ describe('a failing agent', () => {
     expect(engine.errors).toHaveLength(10)
   })
 
-  it('stops the worker after its retries where it is told to, naming everything', async () => {
+  it('stops the worker after its retries if configured, with a complete message', async () => {
     const { deps, createTopic, engine, run, until } = streamsForTests()
     const topic = createTopic('numbers', { value: 'number', partitions: 1 })
     let attempts = 0
@@ -114,7 +114,7 @@ describe('a failing agent', () => {
     expect(part.counts().never).toMatchObject({ processed: 1, failed: 4, retried: 3 })
   })
 
-  it('skips where it is told to', async () => {
+  it('skips if configured', async () => {
     const { deps, createTopic, engine, run, until } = streamsForTests()
     const topic = createTopic('numbers', { value: 'number', partitions: 1 })
     const out = createTopic('out', { value: 'number', partitions: 1 })
@@ -183,7 +183,7 @@ describe('a failing agent', () => {
   it.each([
     ['skip', { retry: 5, then: 'skip' } as const],
     ['stop', 'stop'],
-  ] as const)('does not retry what cannot be decoded: %s', async (then, onError) => {
+  ] as const)('does not retry an undecodable event: %s', async (then, onError) => {
     const { deps, createTopic, engine, run, until } = streamsForTests()
     const topic = createTopic('numbers', { value: 'number', partitions: 1 })
     const seen: number[] = []
@@ -222,7 +222,7 @@ describe('a failing agent', () => {
     expect(engine.errors).toMatchObject([{ error: { code: 'SCHEMA_MISMATCH' } }])
   })
 
-  it('retries an event whose handler has sent what does not match a schema', async () => {
+  it('retries an event whose handler has sent a value that does not match a schema', async () => {
     const { deps, createTopic, run, until } = streamsForTests()
     const topic = createTopic('orders', { value: 'json', partitions: 1 })
     const out = createTopic('out', { value: json('encode') })
@@ -236,7 +236,7 @@ describe('a failing agent', () => {
     expect(part.counts().sends).toMatchObject({ failed: 4, retried: 3 })
   })
 
-  it('is not to blame for an event that another one holds', async () => {
+  it('is not charged with an event whose key another one holds', async () => {
     const { deps, createTopic, engine, contexts, run, until } = streamsForTests()
     const topic = createTopic('numbers', { value: 'number', partitions: 1 })
     let resolveConflict = 0
@@ -261,7 +261,7 @@ describe('a failing agent', () => {
     expect(part.counts().aside).toMatchObject({ failed: 0, retried: 0, processed: 3, active: 0 })
   })
 
-  it('is not to blame for an event whose task was lost, and what it did is dropped', async () => {
+  it('is not charged with an event whose task was lost, and its effects are dropped', async () => {
     const { deps, createTopic, engine, contexts, run, until } = streamsForTests()
     const topic = createTopic('numbers', { value: 'number', partitions: 1 })
     const told: string[] = []
@@ -290,7 +290,7 @@ describe('a failing agent', () => {
     expect(part.counts().loses).toMatchObject({ failed: 0, processed: 3, active: 0 })
   })
 
-  it('shows onError the value as it came, and undefined where it cannot be decoded', async () => {
+  it('shows onError the original value, or undefined if it cannot be decoded', async () => {
     const { deps, createTopic, engine, run, until } = streamsForTests()
     const topic = createTopic('numbers', { value: 'number', partitions: 1 })
     const kept = createTopic('kept', { value: 'number', partitions: 1 })
@@ -328,7 +328,7 @@ describe('a failing agent', () => {
   it.each([
     ['its dead letter is sent', 'deadLetter' as const],
     ['onError thinks about it', 'function' as const],
-  ])('is not to blame for an event whose task is lost while %s', async (_, when) => {
+  ])('is not charged with an event whose task is lost while %s', async (_, when) => {
     const answer = deferred<void>()
     const { deps, createTopic, engine, contexts, run, until } = streamsForTests({ wrap: answering(answer.promise) })
     const topic = createTopic('numbers', { value: 'number', partitions: 1 })
@@ -390,7 +390,7 @@ describe('a failing agent', () => {
     expect(engine.failure).toMatchObject({ code: 'AGENT_RETURNED' })
   })
 
-  it('is started again 5 times when it fails with no event, and then stops the worker', async () => {
+  it('is restarted 5 times when it fails without an event, and then stops the worker', async () => {
     const { deps, engine, run, until } = streamsForTests()
     let runs = 0
     await run(
@@ -404,7 +404,7 @@ describe('a failing agent', () => {
     expect(engine.failure).toMatchObject({ code: 'AGENT_FAILED', message: expect.stringContaining('no connection') })
   })
 
-  it('goes on where a loop was left and entered again', async () => {
+  it('continues when a loop was left and entered again', async () => {
     const { deps, createTopic, engine, run, until } = streamsForTests()
     const topic = createTopic('numbers', { value: 'number', partitions: 1 })
     const seen: number[] = []

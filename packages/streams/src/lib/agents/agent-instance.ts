@@ -33,7 +33,7 @@ export class AgentInstance implements HandlerInstance {
   readonly stepsToTopics: StepsToTopics
   readonly #shape: AgentShape<never, never>
   readonly #silence: SilenceReport
-  /** True if the handler reads nothing, so that a stop need not wait for it. */
+  /** True if the handler has read nothing, so that a stop need not wait for it. */
   readonly #leftAlone = deferred<void>()
   #run: HandlerRun | undefined
   #stopping = false
@@ -49,14 +49,14 @@ export class AgentInstance implements HandlerInstance {
     this.#silence = silence
   }
 
-  /** Ends the input. A handler that has not started to read by now is not waited for. */
+  /** Ends the input. A stop does not wait for a handler that has not started to read. */
   stop(): void {
     this.#stopping = true
     this.#run?.silence?.cancel()
     if (this.#run?.hasBegun !== true) this.#leftAlone.resolve()
   }
 
-  /** Calls the handler synchronously; resolves when the handler has ended for good or is abandoned. */
+  /** Calls the handler synchronously; resolves when the handler has ended permanently or is abandoned. */
   async run(): Promise<void> {
     const { context } = this.errors
     await context.storage.run(new BetweenEvents(context), () => Promise.race([this.#runs(), this.#leftAlone.promise]))

@@ -12,7 +12,7 @@ export type HandlerResult<Y = unknown> = Promise<void> | AsyncGenerator<Y, void,
 /** A topic, a channel, several of them, or the schema of a topic that the agent owns. */
 export type AgentSource = AnySource | readonly AnySource[] | TopicOptions
 
-/** A topic, a channel, or what a state has due: the closed windows of a table. */
+/** A topic, a channel, or the due events of a state, such as the closed windows of a table. */
 export type AnySource = AnyTopic | AnyChannel | DueSource<unknown, unknown>
 
 type SpecIn<S, Name extends 'key' | 'value'> = S extends { readonly [N in Name]: infer Spec }

@@ -31,11 +31,11 @@ describe('types of topics', () => {
   })
 })
 
-describe('what a table has given out', () => {
+describe('a value that a table has returned', () => {
   const Cart = z.object({ items: z.array(z.object({ sku: z.string() })), owner: z.string() })
   type CartKept = Immutable<z.infer<typeof Cart>>
 
-  it('can be sent, asked with and yielded, readonly as it is', () => {
+  it('can be sent, asked with and yielded although it is readonly', () => {
     const carts = createTopic(deps, 'carts', { value: json(Cart) })
     const kept = {} as CartKept
     void (() => carts.send({ value: kept }))
@@ -60,7 +60,7 @@ describe('what a table has given out', () => {
 })
 
 describe('types of agents', () => {
-  it('types the event that onError is told of, whose value may not have been decoded', () => {
+  it('types the event of onError, whose value may be undecoded', () => {
     createAgent(
       deps,
       'fails',
@@ -117,7 +117,7 @@ describe('types of agents', () => {
     })
   })
 
-  it('gives tombstones where they are asked for', () => {
+  it('yields tombstones if the agent asks for them', () => {
     createAgent(deps, 'tombstones', { value: 'string', tombstones: true }, async (stream) => {
       for await (const value of stream) expectTypeOf(value).toEqualTypeOf<string | null>()
     })

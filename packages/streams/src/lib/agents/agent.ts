@@ -32,7 +32,7 @@ export interface AskManyOptions<KI, VI> {
 const ASK_OPTIONS: OptionNames<AskOptions<unknown>> = { key: true, timeout: true }
 const ASK_MANY_OPTIONS: OptionNames<AskManyOptions<unknown, unknown>> = { keyOf: true, timeout: true }
 
-/** Where what is sent to an agent goes; to one that reads what is due, nothing can be sent. */
+/** The inbox of an agent. Nothing can be sent to an agent that reads due events. */
 export type AgentInbox<KI, VI> = Topic<unknown, unknown, KI, VI> | Channel<VI> | DueReader
 
 export interface AgentShape<KI, VI> {

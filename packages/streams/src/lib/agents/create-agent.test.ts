@@ -13,7 +13,7 @@ function given(...args: readonly unknown[]): AnyAgent {
   return Reflect.apply(createAgent, undefined, args) as AnyAgent
 }
 
-describe('an agent that makes no sense is refused', () => {
+describe('an invalid agent is refused', () => {
   const { deps, createTopic } = streamsForTests()
   const topic = createTopic('posts', { value: 'string' })
 
@@ -48,7 +48,7 @@ describe('an agent that makes no sense is refused', () => {
     )
   })
 
-  it('for the options of what is done with it', async () => {
+  it('for the options of its methods', async () => {
     const agent = createAgent(deps, 'asked', topic, async function* (posts) {
       for await (const post of posts) yield post
     })
@@ -69,7 +69,7 @@ describe('a handler that does not wait for events', () => {
       },
       'gave a generator that is not async',
     ],
-    ['one that gives its stream back', (stream: object) => stream, 'gave an object'],
+    ['a function that returns its stream', (stream: object) => stream, 'gave an object'],
   ])('stops the worker at once, saying how it should be written: %s', async (_, handler, message) => {
     const { deps, run } = streamsForTests()
     await expect(run(given(deps, 'plain', { value: 'string' }, handler))).rejects.toMatchObject({
@@ -78,7 +78,7 @@ describe('a handler that does not wait for events', () => {
     })
   })
 
-  it('or returns while its stream is open is told what usually causes it', async () => {
+  it('or returns while its stream is open gets an error with the usual cause', async () => {
     const { deps, run } = streamsForTests()
     await expect(run(createAgent(deps, 'leaves', { value: 'string' }, async () => {}))).rejects.toThrow(
       /^AGENT_RETURNED: The handler of agent "leaves" returned.* break .*await/,
@@ -109,7 +109,7 @@ describe('two loops over one stream', () => {
     expect(part.counts().twice).toMatchObject({ processed: 0, failed: 0, deadLettered: 0, active: 0 })
   })
 
-  it('side by side are refused, also over a channel', async () => {
+  it('side by side are refused, even over a channel', async () => {
     const { deps, run } = streamsForTests()
     const channel = createChannel<number>(deps, 'numbers')
     const twice = createAgent(deps, 'twice', channel, async (numbers) => {

@@ -20,7 +20,7 @@ import type {
   SourceValueInput,
 } from './agent-options.ts'
 
-/** What `createAgent` gives. */
+/** The type of the agent that `createAgent` returns. */
 export type AgentOf<S extends AgentSource, Y> = Agent<SourceKeyInput<S>, SourceValueInput<S>, Y>
 
 /**

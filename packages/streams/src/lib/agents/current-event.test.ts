@@ -7,7 +7,7 @@ import { createAgent } from './create-agent.ts'
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 describe('the current event', () => {
-  it('reaches the loop body, also after awaits in it, with every instance at its own event', async () => {
+  it('is visible in the loop body, even after awaits, with every instance at its own event', async () => {
     const { deps, createTopic, engine, contexts, run, until } = streamsForTests()
     const topic = createTopic('numbers', { key: 'string', value: 'number', partitions: 8 })
     let wrong = 0
@@ -45,7 +45,7 @@ describe('the current event', () => {
     expect(part.counts().scoped?.processed).toBe(400)
   })
 
-  it('is right in async generators after each yield, whether events are ready or not', async () => {
+  it('is correct in async generators after each yield, whether events are ready or not', async () => {
     const { deps, createTopic, contexts, run, until } = streamsForTests()
     const topic = createTopic('numbers', { value: 'number', partitions: 1 })
     let wrong = 0
@@ -75,7 +75,7 @@ describe('the current event', () => {
     expect(wrong).toBe(0)
   })
 
-  it('of an older event stays with the work that floats past it, and is closed', async () => {
+  it('stays with unawaited work of an older event, and is closed', async () => {
     const { deps, createTopic, contexts, run, until } = streamsForTests()
     const topic = createTopic('numbers', { value: 'number', partitions: 1 })
     const out = createTopic('out', { value: 'number' })
@@ -103,7 +103,7 @@ describe('the current event', () => {
     expect(await floating[0]).toMatchObject({ code: 'NO_CURRENT_EVENT', message: expect.stringContaining('"out"') })
   })
 
-  it('is none before the first event, between events and after the end', async () => {
+  it('is undefined before the first event, between events and after the end', async () => {
     const { deps, createTopic, engine, run, until } = streamsForTests()
     const topic = createTopic('numbers', { value: 'number', partitions: 1 })
     const out = createTopic('out', { value: 'number' })
@@ -130,7 +130,7 @@ describe('the current event', () => {
     expect(engine.records('out')).toEqual([])
   })
 
-  it('reaches functions of operators, filtered events included', async () => {
+  it('is visible in functions of operators, including those of filtered events', async () => {
     const { deps, createTopic, contexts, run, until } = streamsForTests()
     const topic = createTopic('numbers', { value: 'number', partitions: 1 })
     const offsets: (number | undefined)[] = []
@@ -151,7 +151,7 @@ describe('the current event', () => {
     expect(offsets).toEqual([0, 0, 0, 1, 1, 2, 2, 2])
   })
 
-  it('is given by event.run under noAck', async () => {
+  it('is set by event.run under noAck', async () => {
     const { deps, createTopic, engine, contexts, run, until } = streamsForTests()
     const topic = createTopic('numbers', { value: 'number', partitions: 1 })
     const out = createTopic('out', { value: 'number' })

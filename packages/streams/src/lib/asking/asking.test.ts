@@ -28,7 +28,7 @@ describe('ask', () => {
     await expect(double.ask(1)).rejects.toMatchObject({ code: 'CLOSED' })
   })
 
-  it('gives replies as they come, and all of them in order', async () => {
+  it('yields replies as they arrive, or all of them in order', async () => {
     const { deps, run } = streamsForTests()
     const square = createAgent(
       deps,
@@ -57,7 +57,7 @@ describe('ask', () => {
     for await (const reply of square.map(values)) if (reply === 49) break
   })
 
-  it('rejects with the message of an agent that fails for good, or finishes without a reply', async () => {
+  it('rejects with the message of an agent that fails permanently, or finishes without a reply', async () => {
     const { deps, engine, run } = streamsForTests()
     const picky = createAgent(
       deps,
@@ -94,7 +94,7 @@ describe('ask', () => {
     expect(engine.failure).toBeUndefined()
   })
 
-  it('rejects when the worker stops because of it', async () => {
+  it('rejects when the worker stops because of the failure', async () => {
     const { deps, engine, run, until } = streamsForTests()
     const bad = createAgent(
       deps,
@@ -116,7 +116,7 @@ describe('ask', () => {
     await until('the worker fails', () => engine.failure !== undefined)
   })
 
-  it('rejects when no reply comes in time', async () => {
+  it('rejects when no reply arrives in time', async () => {
     const clock = manualClock()
     const { deps, run } = streamsForTests({ clock })
     const silent = createAgent(deps, 'silent', { value: 'number' }, async function* () {
@@ -132,7 +132,7 @@ describe('ask', () => {
     })
   })
 
-  it('goes out at once within an event, and not at all under exactly once', async () => {
+  it('is sent at once within an event, and not at all under exactly once', async () => {
     for (const exactlyOnce of [false, true]) {
       const { deps, engine, run } = streamsForTests({ settings: { exactlyOnce } })
       const inner = createAgent(deps, 'inner', { value: 'number' }, async function* (numbers) {
@@ -155,7 +155,7 @@ describe('ask', () => {
     }
   })
 
-  it('is answered by the agent asked alone, though others read the same topic', async () => {
+  it('is answered only by the agent asked, although others read the same topic', async () => {
     const { deps, createTopic, run } = streamsForTests()
     const topic = createTopic('shared', { value: 'number' })
     const agentCalled = (name: string) =>
@@ -185,7 +185,7 @@ describe('ask', () => {
     expect(await summed.join([1, 2, 3])).toEqual([6, 6, 6])
   })
 
-  it('is told of the failure by everybody in a batch, answered or not', async () => {
+  it('fails for every asker of a failed batch, answered or not', async () => {
     const { deps, run } = streamsForTests()
     const batched = createAgent(
       deps,
@@ -207,7 +207,7 @@ describe('ask', () => {
     expect(reasons).toEqual(Array.from({ length: 3 }, () => 'the batch is no good'))
   })
 
-  it('is rejected when replies cannot be read any more, and the next ask reads anew', async () => {
+  it('is rejected when replies can no longer be read, and the next ask opens a new reader', async () => {
     const readers = new RefusedReaders()
     const { deps, engine, run, until } = streamsForTests({ wrap: readers.wrap })
     const held = deferred<void>()
@@ -234,7 +234,7 @@ describe('ask', () => {
     expect(readers.open).toBe(0)
   })
 
-  it('leaves no reader open where the end of the replies cannot be asked for, and the next ask tries again', async () => {
+  it('leaves no reader open if the end of the replies is unavailable, and the next ask tries again', async () => {
     const readers = new RefusedReaders()
     const { deps, run } = streamsForTests({ wrap: readers.wrap })
     const double = createAgent(deps, 'double', { value: 'number' }, async function* (numbers) {
@@ -248,7 +248,7 @@ describe('ask', () => {
     expect(await double.ask(1)).toBe(2)
   })
 
-  it('watches its event and the worker no longer than it waits, however it ends', async () => {
+  it('watches its event and the worker only while it waits, however it ends', async () => {
     const clock = manualClock()
     const { deps, contexts, engine, run } = streamsForTests({ clock })
     const watched: number[] = []

@@ -108,7 +108,7 @@ class TopicRequest implements ReplyRequest {
   }
 
   /**
-   * Sent as part of the event. A missing reply place does not fail the event, because requests name that place
+   * Sent as an effect of the event. A missing reply topic does not fail the event, because requests name that topic
    * themselves.
    */
   #send(reply: SendRequest, event: InFlight): void {
@@ -117,7 +117,7 @@ class TopicRequest implements ReplyRequest {
 
   readonly #notSent = (thrown: unknown): void => {
     const { worker, agent } = this.#context
-    worker.log.warn({ agent, err: toError(thrown) }, `Agent "${agent}" could not send a reply to who had asked.`)
+    worker.log.warn({ agent, err: toError(thrown) }, `Agent "${agent}" could not send a reply to the asker.`)
   }
 
   #errorReply(error: Error): SendRequest {

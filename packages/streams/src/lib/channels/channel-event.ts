@@ -93,7 +93,7 @@ export class ChannelEvent implements InFlight, StreamOrigin {
       get key() {
         return key === null ? null : Buffer.from(key, 'utf8')
       },
-      /** As JSON, for dead letters. */
+      /** The value as JSON, for dead letters. */
       get value() {
         return value === null || value === undefined ? null : jsonCodec.encode(value)
       },

@@ -5,7 +5,7 @@ import { type EventSource, type Wakeup, Watchers } from '../events/source.ts'
 import { StreamEvent } from '../events/stream-event.ts'
 import { ChannelEvent, type ChannelMessage, type MessageQueue, type QueuedMessage } from './channel-event.ts'
 
-/** Most messages that wait for one agent on one worker; senders then wait. */
+/** The most messages that wait for one agent on one worker; beyond it senders wait. */
 export const CHANNEL_CAPACITY = 1000
 
 /** One channel's messages for one agent on one worker: a queue for each instance; a key always uses the same queue. */
@@ -24,7 +24,10 @@ export class ChannelQueues {
   /** @throws `CHANNEL_CLOSED` */
   get hasRoom(): boolean {
     if (this.#closing)
-      throw new MillraceError('CHANNEL_CLOSED', `Channel "${this.#name}" takes nothing more: the worker is stopping.`)
+      throw new MillraceError(
+        'CHANNEL_CLOSED',
+        `Channel "${this.#name}" accepts no more messages: the worker is stopping.`,
+      )
     return this.#waiting < CHANNEL_CAPACITY
   }
 

@@ -6,7 +6,7 @@ import { CHANNEL_CAPACITY } from './channel-queue.ts'
 import { createChannel } from './channel.ts'
 
 describe('Channel', () => {
-  it('gives every agent each value as it is, a key in order', async () => {
+  it('gives every agent each value unchanged, in order per key', async () => {
     const { deps, engine, run } = streamsForTests()
     const channel = createChannel<{ n: number }>(deps)
     const seen = new Map<string | null, number[]>()
@@ -64,7 +64,7 @@ describe('Channel', () => {
     await until('all seen', () => seen === CHANNEL_CAPACITY + 2)
   })
 
-  it('tries again what failed, before anything else of its instance', async () => {
+  it('retries a failed message before any other of its instance', async () => {
     const { deps, createTopic, engine, run } = streamsForTests()
     const channel = createChannel<number>(deps)
     const out = createTopic('out', { value: 'number', partitions: 1 })
@@ -87,7 +87,7 @@ describe('Channel', () => {
     expect(part.counts().fails).toMatchObject({ received: 3, processed: 3, failed: 2, retried: 2, active: 0 })
   })
 
-  it('tells who waits for room that there will be none, when the worker begins to stop', async () => {
+  it('rejects senders that wait for room when the worker begins to stop', async () => {
     const { deps, engine, run, until } = streamsForTests()
     const channel = createChannel<number>(deps)
     const gate: Deferred<void> = deferred<void>()
@@ -111,7 +111,7 @@ describe('Channel', () => {
     await stopped
   })
 
-  it('says so when nobody could read it', async () => {
+  it('rejects if no agent could read the message', async () => {
     const { deps, engine, run } = streamsForTests()
     await run()
     await expect(createChannel<number>(deps, 'lonely').send({ value: 1 })).rejects.toMatchObject({

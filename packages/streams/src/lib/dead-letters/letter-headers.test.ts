@@ -32,7 +32,7 @@ const headerValue: fc.Arbitrary<Buffer | null> = fc.option(fc.uint8Array().map((
 const headers: fc.Arbitrary<RawHeaders> = fc.array(fc.tuple(headerName, headerValue))
 
 describe('headers of a dead letter', () => {
-  it('tell what was written, and give the record its own ones back, whatever they are called', () => {
+  it("are read as they were written, and the record's own headers are restored, whatever their names", () => {
     fc.assert(
       fc.property(headers, facts, (own, written) => {
         expect(readLetterHeaders(writeLetterHeaders(own, written, limits))).toEqual({ facts: written, own })
@@ -58,7 +58,7 @@ describe('headers of a dead letter', () => {
     )
   })
 
-  it('are none where a record has no such headers, or broken ones', () => {
+  it('are undefined if a record has no such headers, or broken ones', () => {
     expect(readLetterHeaders([['a', Buffer.from('b')]])).toBeUndefined()
     const broken = writeLetterHeaders([], FACTS, limits).map(
       ([name, value]) => [name, name === 'millrace-offset' ? Buffer.from('x') : value] as const,
@@ -99,7 +99,7 @@ describe('letters of other versions', () => {
     },
   )
 
-  it('of a later format say so, and do not say where they came from', () => {
+  it('of a later format give an error, and no source', () => {
     const { summary } = letterRecord(0, record([...first, ['millrace-letter-format', text('2')]]), false)
     expect(summary.source).toBeUndefined()
     expect(summary.failure).toMatchObject({

@@ -4,7 +4,7 @@ import { OffsetRanges } from './offset-ranges.ts'
 
 const offsets = fc.array(fc.nat(60), { maxLength: 40 })
 
-it('holds exactly what was put in, in whatever portions, also by way of its text', () => {
+it('holds exactly the added offsets, in any portions, even after a round trip through text', () => {
   fc.assert(
     fc.property(fc.array(offsets, { maxLength: 5 }), fc.nat(20), (portions, below) => {
       const model = new Set(portions.flat())
@@ -20,7 +20,7 @@ it('holds exactly what was put in, in whatever portions, also by way of its text
   )
 })
 
-it('is as short as it can be', () => {
+it('is as short as possible', () => {
   expect(String(OffsetRanges.none.with([5, 1, 2, 3, 9, 2]))).toBe('1-3,5,9')
   expect(String(OffsetRanges.none.with([5, 9]).withAllBelow(6))).toBe('0-5,9')
 })

@@ -21,7 +21,7 @@ async function ledgerOf(offsets: readonly number[]): Promise<ReplayLedger> {
   return ledger
 }
 
-describe('what was replayed of a dead letter topic', () => {
+describe('the record of replayed letters', () => {
   it('is remembered while the topic still has the last of it', async () => {
     const ledger = await ledgerOf([0, 1, 2, 4])
     const ranges = ledger.of(letters, { partition: 0, beginning: 0, end: 5 })
@@ -72,7 +72,7 @@ describe('the ledger of another version', () => {
     },
   )
 
-  it('is refused when it is a later one: letters would go out again', async () => {
+  it('is refused if it is later, because letters would be sent again', async () => {
     await expect(ledgerWith('{"v":2,"replayed":[]}')).rejects.toMatchObject({
       code: 'FORMAT_NEWER',
       message: expect.stringContaining('A row of app-__replays has format 2'),

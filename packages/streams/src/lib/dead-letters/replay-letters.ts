@@ -168,7 +168,7 @@ class Replay {
   }
 
   #outgoing({ summary: { source }, own, record }: LetterRecord): OutgoingRecord {
-    if (source === undefined) throw new Error('A letter that does not say where it came from was to be sent back.')
+    if (source === undefined) throw new Error('A letter without a source was to be sent back.')
     const { topic, partition, timestamp } = source
     const { key, value } = record
     const mark = replayMark(this.#options.appId, this.#job.agent, topic)

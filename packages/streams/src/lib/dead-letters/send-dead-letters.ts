@@ -69,7 +69,7 @@ export async function sendDeadLetters(
 /** How much of its record a letter may contain. */
 interface LetterSize {
   readonly texts: TextLimits
-  /** Of the value. */
+  /** Limit of the value. */
   readonly valueBytes: number
   /** Limit of the key and the record's own headers together. */
   readonly restBytes: number
@@ -109,7 +109,8 @@ interface LetterRequest {
 
 /** Keeps as much as fits: an incomplete letter is better than a blocked worker. */
 async function sendOne(event: StreamEvent, { facts, sizes, topic, partition, tracing }: LetterRequest): Promise<void> {
-  // Behind what the letter says: its record has come with other ones, and is replayed with those.
+  // The letter's own trace follows its facts: the record came with trace headers of its own, and is replayed with
+  // those.
   const trace = tracing?.sendStarted({ topic, partition, headers: NO_HEADERS, from: event.first.trace })
   let tooLarge: unknown
   for (const size of sizes) {

@@ -16,7 +16,7 @@ import {
 
 /** Shared by the agents of a worker, and read before each event: a flag costs less than asking the signal. */
 export interface WorkerEnding {
-  /** Nothing is handed out any more: an agent has failed, or the worker stops hard. */
+  /** Hand-out has ended, because an agent has failed or the worker stops hard. */
   stopped: boolean
 }
 
@@ -26,10 +26,10 @@ export interface ErrorHandlingOptions {
   readonly ending: WorkerEnding
 }
 
-/** How long a worker that stops waits for the reply that says why. */
+/** How long a stopping worker waits for the reply that gives the reason. */
 const LAST_REPLY_MS = 2000
 
-/** What becomes of events on which an agent fails, in its handler, its operators or its decoding. */
+/** Decides what happens to events on which an agent fails, in its handler, its operators or its decoding. */
 export class ErrorHandling {
   readonly context: AgentContext
   readonly #options: ErrorHandlingOptions
@@ -39,12 +39,12 @@ export class ErrorHandling {
     this.#options = options
   }
 
-  /** A failure has ended the worker, or it stops hard. */
+  /** Whether a failure has ended the worker, or it stops hard. */
   get stopped(): boolean {
     return this.#options.ending.stopped
   }
 
-  /** How long to wait before a handler that has failed with no current event is started again. */
+  /** How long to wait before a handler that has failed without a current event is restarted. */
   backoffMs(restarts: number): number {
     return backoffMs(this.#options.defaults, restarts, Math.random())
   }
@@ -63,12 +63,14 @@ export class ErrorHandling {
     worker.sensor.errorRaised({ source: agent, error })
   }
 
-  /** The event is tried again, given up, kept as a dead letter, or the end of the worker. It is not in flight afterwards. */
+  /**
+   * Retries the event, skips it, keeps it as a dead letter, or ends the worker. The event is not in flight afterwards.
+   */
   async settle(failed: StreamEvent, thrown: unknown): Promise<void> {
     const event = failed.first
     const { inFlight } = event
     if (!event.open) return event.requeue()
-    // It is deferred until the event that holds its key is done; neither has failed.
+    // The event is deferred until the one that holds its key is done; neither has failed.
     if (inFlight.isDeferred || inFlight.deferIfOutdated()) return event.finish()
     const { worker, agent, counters } = this.context
     const error = explained(thrown, event)
@@ -78,18 +80,16 @@ export class ErrorHandling {
     event.trace?.failed(error)
     this.report(error)
     const decision = await this.#decide(event, thrown)
-    // The task was lost while onError was at work: its new owner handles the event.
+    // The task was lost while onError ran: its new owner handles the event.
     if (!event.open) return event.requeue()
     if (decision.kind === 'retry') {
       counters.retried++
-      worker.log.warn(
-        at,
-        `Agent "${agent}" failed on an event; it is tried again in ${Math.round(decision.delayMs)} ms.`,
-      )
+      worker.log.warn(at, `Agent "${agent}" failed on an event; it is retried in ${Math.round(decision.delayMs)} ms.`)
       return event.retry(decision.delayMs)
     }
     event.rollback(error)
-    // Its effects could be dropped only with its task: it comes back as one that has failed with this error.
+    // The effects could be dropped only with the task: the event is redelivered, as one that has failed with this
+    // error.
     if (!event.open && decision.kind !== 'stop') return event.requeue()
     switch (decision.kind) {
       case 'skip':
@@ -104,7 +104,10 @@ export class ErrorHandling {
     }
   }
 
-  /** The letter is the only effect of the event, which is finished with it: it goes where the event's position goes. */
+  /**
+   * The letter is the only effect of the event, which is finished with it, so letter and position are committed
+   * together.
+   */
   async #keepAsDeadLetter(event: StreamEvent, error: Error, at: object): Promise<void> {
     const { worker, agent } = this.context
     try {
@@ -121,7 +124,7 @@ export class ErrorHandling {
       return await this.#giveUp(
         event,
         error,
-        ` It cannot be kept as a dead letter: ${asSentence(said)} Make room or give the right for it; onError 'skip' goes on without one.`,
+        ` It cannot be kept as a dead letter: ${asSentence(said)} Make room or grant the missing right; onError 'skip' continues without a dead letter.`,
       )
     }
     worker.log.error(at, `Agent "${agent}" failed on an event, which goes to ${deadLetterTopic(worker.appId, agent)}.`)
@@ -129,7 +132,7 @@ export class ErrorHandling {
     event.finish('deadLettered')
   }
 
-  /** Gives up: the worker stops with the event uncommitted. */
+  /** Stops the worker, with the event uncommitted. */
   async #giveUp(event: StreamEvent, error: Error, more = ''): Promise<void> {
     const { worker, agent } = this.context
     const { topic, partition, offset, attempts } = event.inFlight
@@ -181,7 +184,7 @@ export class ErrorHandling {
   }
 }
 
-/** JavaScript names the property, and neither the table nor the key whose value it is of. */
+/** JavaScript's message names the property, but neither the table nor the key of its value. */
 function explained(thrown: unknown, { inFlight }: StreamEvent): Error {
   const error = toError(thrown)
   if (!isChangeOfFrozen(error)) return error
@@ -196,7 +199,7 @@ async function pause(worker: WorkerContext): Promise<void> {
   try {
     await worker.clock.sleep(LAST_REPLY_MS, worker.signal)
   } catch {
-    // The worker is stopping hard: there is nothing left to wait for.
+    // The worker is stopping hard, so there is nothing to wait for.
   }
 }
 

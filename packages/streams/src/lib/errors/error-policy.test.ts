@@ -18,7 +18,7 @@ const policies = fc.record({
 const randoms = fc.double({ min: 0, max: 1, noNaN: true })
 
 describe('decideOnError', () => {
-  it('retries exactly as often as the policy says, then does what it says', () => {
+  it('retries exactly as often as the policy says, then takes its final action', () => {
     fc.assert(
       fc.property(policies, randoms, (policy, random) => {
         let attempts = 0
@@ -29,7 +29,7 @@ describe('decideOnError', () => {
     )
   })
 
-  it('never retries what would fail again', () => {
+  it('never retries an event that would fail again', () => {
     fc.assert(
       fc.property(policies, fc.nat(30), randoms, (policy, attempts, random) => {
         expect(decideOnError(policy, { attempts, isFinal: true, random })).toEqual({ kind: policy.then })
@@ -39,7 +39,7 @@ describe('decideOnError', () => {
 })
 
 describe('backoffMs', () => {
-  it('stays within the longest wait, and never shrinks for the same luck', () => {
+  it('stays within the longest wait, and never shrinks for the same random number', () => {
     fc.assert(
       fc.property(policies, fc.nat(2000), randoms, (policy, attempts, random) => {
         const now = backoffMs(policy, attempts, random)
@@ -97,7 +97,7 @@ describe('errorPolicy', () => {
     })
   })
 
-  it('names the agent of a policy that makes no sense', () => {
+  it('names the agent of an invalid policy', () => {
     expect(() => errorPolicy({ retry: -1 }, DEFAULT_ERROR_POLICY, 'agent "a"')).toThrow(/agent "a" has retry: -1/)
     expect(() => errorPolicy({ retry: 1, backoff: -5 }, DEFAULT_ERROR_POLICY, 'agent "a"')).toThrow(/DURATION_INVALID/)
     const given = (action: unknown): unknown =>

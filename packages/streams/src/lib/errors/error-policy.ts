@@ -9,61 +9,63 @@ import {
 } from '@millrace/core'
 import type { Event } from '../events/event.ts'
 
-/** Try again some times, then give the event up. */
+/** Retries a number of times, then gives the event up. */
 export interface RetryOptions {
   /** Attempts after the first one. */
   readonly retry: number
-  /** Before the first retry; doubled each time. Default `'100ms'`. */
+  /** The wait before the first retry; doubled each time. Default `'100ms'`. */
   readonly backoff?: Duration | undefined
-  /** Longest wait. Default `'10s'`. */
+  /** The longest wait. Default `'10s'`. */
   readonly maxBackoff?: Duration | undefined
   /**
-   * When all of them have failed, and at once for what cannot be decoded. Default `'deadLetter'`; `'stop'` for mistakes of
-   * the program.
+   * The action when all attempts have failed, and at once for undecodable events. Default `'deadLetter'`; `'stop'` for
+   * mistakes of the program.
    */
   readonly then?: LastResort | undefined
 }
 
 /**
- * The end of an event on which an agent fails for good: `'deadLetter'` keeps it in the topic `{app id}-{agent}-dlq`, `'skip'`
- * gives it up with a line in the log, `'stop'` ends the worker with the event uncommitted.
+ * The end of an event on which an agent fails permanently: `'deadLetter'` keeps it in the topic `{app id}-{agent}-dlq`,
+ * `'skip'` gives it up with a log line, `'stop'` ends the worker with the event uncommitted.
  *
- * A dead letter that is too large for the topic is shortened, and says so in its header `millrace-trimmed`. One that is
- * refused for another reason (no right to write there, the topic gone) stops the worker, and then the next: where the topic
- * cannot be repaired, `'skip'` goes on.
+ * A dead letter that is too large for the topic is shortened, as its header `millrace-trimmed` shows. If the letter is
+ * refused for another reason (no right to write, the topic is gone), the worker stops, and so will the next one: if the
+ * topic cannot be repaired, use `'skip'`.
  */
 export type LastResort = 'deadLetter' | 'skip' | 'stop'
 
 /**
- * What becomes of an event on which an agent failed: `'retry'`, the default, tries again (3 times, unless the settings
- * `agent.*` say otherwise) and then makes a dead letter of it; the others do not try again.
+ * What happens to an event on which an agent failed: `'retry'`, the default, retries (3 times, unless the settings
+ * `agent.*` differ) and then makes a dead letter; the others do not retry.
  *
  * Mistakes of the program (`KEY_NOT_OWNED`, `KEY_CODEC_DIFFERS`, `NOT_COPARTITIONED`, `ASK_IN_TRANSACTION`,
- * `ROW_UNDECODABLE`, `TIME_AMBIGUOUS`) would fail most events in the same way: they are not tried again, and stop the worker unless the
- * action names another end.
+ * `ROW_UNDECODABLE`, `TIME_AMBIGUOUS`) would fail most events in the same way: they are not retried, and stop the
+ * worker unless the action names another end.
  */
 export type ErrorAction = 'retry' | LastResort | RetryOptions
 
-/** What a function given as `onError` gets; `K` and `V` as its agent reads them. */
+/** The argument of a function given as `onError`; `K` and `V` as its agent reads them. */
 export interface FailedEvent<K = unknown, V = unknown> {
   readonly error: Error
-  /** As it came, whatever operators have made of its value: `undefined` where that cannot be decoded. */
+  /**
+   * The original event, whatever operators have made of its value; the value is `undefined` if it cannot be decoded.
+   */
   readonly event: Event<K, V | undefined>
-  /** Attempts that failed before this one. */
+  /** How many attempts failed before this one. */
   readonly attempts: number
 }
 
-/** What an agent does about events on which it fails: an action, or a function that decides for each. */
+/** What an agent does about events on which it fails: an action, or a function that decides for each event. */
 export type OnError<K = unknown, V = unknown> =
   | ErrorAction
   | ((failed: FailedEvent<K, V>) => ErrorAction | undefined | Promise<ErrorAction | undefined>)
 
-/** A policy with every number filled in. */
+/** A policy with all defaults filled in. */
 export interface ErrorPolicy {
   readonly retries: number
   readonly backoffMs: number
   readonly maxBackoffMs: number
-  /** When the retries are used up. */
+  /** The action when the retries are used up. */
   readonly then: LastResort
 }
 
@@ -108,17 +110,19 @@ function knownEnd(end: LastResort, where: string): LastResort {
   )
 }
 
-/** Whether an agent with this `onError` can make dead letters. A function may. */
+/** Whether an agent with this `onError` can make dead letters. A function might. */
 export function canDeadLetter(onError: OnError<never, never> | undefined, defaults: ErrorPolicy): boolean {
   return typeof onError === 'function' || errorPolicy(onError, defaults, 'an agent').then === 'deadLetter'
 }
 
 export interface FailedAttempt {
-  /** Attempts that failed before this one. */
+  /** How many attempts failed before this one. */
   readonly attempts: number
-  /** Trying again changes nothing: the record cannot be decoded, has blocked the event loop, or the program is wrong. */
+  /**
+   * A retry would change nothing: the record cannot be decoded, has blocked the event loop, or the program is wrong.
+   */
   readonly isFinal: boolean
-  /** From 0 to 1: spreads the retries of many workers. */
+  /** From 0 to 1, to spread the retries of many workers. */
   readonly random: number
 }
 
@@ -128,7 +132,7 @@ export function decideOnError(policy: ErrorPolicy, { attempts, isFinal, random }
   return { kind: 'retry', delayMs: backoffMs(policy, attempts, random) }
 }
 
-/** Doubles with each attempt up to the longest wait; the last quarter of it is left to chance. */
+/** Doubles with each attempt up to the longest wait; the last quarter is random. */
 export function backoffMs(
   policy: Pick<ErrorPolicy, 'backoffMs' | 'maxBackoffMs'>,
   attempts: number,
@@ -143,19 +147,19 @@ const PROGRAM_MISTAKES = [
   'KEY_CODEC_DIFFERS',
   'NOT_COPARTITIONED',
   'ASK_IN_TRANSACTION',
-  // The table lacks a `migrate`, or has another codec than its rows were written with.
+  // The table lacks a `migrate`, or its codec differs from that of its rows.
   'ROW_UNDECODABLE',
   'TIME_AMBIGUOUS',
   'TABLE_IS_TOPIC',
   'TABLE_IS_JOIN',
 ] as const
 
-/** A mistake of the program rather than of one event: most other events will fail of it too. */
+/** A mistake of the program rather than of one event, on which most other events will fail too. */
 export function isProgramMistake(error: Error): boolean {
   return isMillraceError(error, ...PROGRAM_MISTAKES)
 }
 
-/** The policy for such a mistake: what the action says of the end counts, and the defaults of the app do not. */
+/** The policy for such a mistake: the end of the action counts, but not the defaults of the app. */
 export function mistakePolicy(action: ErrorAction | undefined, policy: ErrorPolicy): ErrorPolicy {
   const isEndNamed = typeof action === 'object' ? action.then !== undefined : action !== undefined && action !== 'retry'
   return isEndNamed ? policy : { ...policy, then: 'stop' }

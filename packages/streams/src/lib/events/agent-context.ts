@@ -2,47 +2,47 @@ import type { Codec, Tracing } from '@millrace/core'
 import type { ContextStorage, WorkerContext } from '@millrace/worker'
 import type { HandlingTimes } from './handling-times.ts'
 
-/** One agent on one worker: what all its events have in common. */
+/** One agent on one worker: what all its events share. */
 export interface AgentContext {
   readonly agent: string
   readonly worker: WorkerContext
-  /** Where the current event is kept. */
+  /** The storage of the current event. */
   readonly storage: ContextStorage
   readonly counters: AgentCounters
   readonly times: HandlingTimes
-  /** The agent takes records without a value from every topic. */
+  /** Whether the agent takes records without a value from every topic. */
   readonly tombstones: boolean
   readonly replyCodec: Codec<unknown>
   readonly replyTopic: string
-  /** Follows its events, where somebody asks for that. */
+  /** Follows its events, if the app's sensor traces. */
   readonly tracing: Tracing | undefined
 }
 
-/** What one agent has done on one worker since it started. */
+/** Counts of one agent on one worker since it started. */
 export interface AgentCounts {
-  /** Events handed to the agent, retries not counted again. */
+  /** Events handed to the agent, without retries. */
   readonly received: number
-  /** Events finished, skipped ones and tombstones not counted. */
+  /** Events finished, without skipped ones and tombstones. */
   readonly processed: number
   /** Attempts that failed. */
   readonly failed: number
-  /** Attempts made again after a failure. */
+  /** Attempts that were repeated after a failure. */
   readonly retried: number
   /** Events given up by `onError: 'skip'`. */
   readonly skipped: number
   /** Events given up and kept as dead letters. */
   readonly deadLettered: number
-  /** Tombstones passed over. */
+  /** Tombstones that were ignored. */
   readonly tombstones: number
-  /** Records passed over because they were replayed for another agent. */
+  /** Records that were ignored because they were replayed for another agent. */
   readonly leftToOthers: number
-  /** Events that came too late for a join. They are processed, too. */
+  /** Events that arrived too late for a join. They count as processed, too. */
   readonly late: number
   /** Events in flight now. */
   readonly active: number
 }
 
-/** What an event that is over counts as. */
+/** The count to which a finished event belongs. */
 export type FinishedAs = Exclude<keyof AgentCounts, 'received' | 'failed' | 'retried' | 'late' | 'active'>
 
 /** The counts while they are being made. */

@@ -3,13 +3,13 @@ import type { AgentContext } from './agent-context.ts'
 import { StreamEvent } from './stream-event.ts'
 
 /**
- * An agent that has no current event: what its code runs in before its first event and while it waits for the next. What
- * has waited goes on with the event that came.
+ * An agent without a current event: the context of its code before the first event, and while it waits for the next.
+ * Code that has waited continues with the event that came.
  */
 export class BetweenEvents implements ProcessingContext {
   readonly worker: WorkerContext
   readonly agent: string
-  /** The event that was waited for, once it has come. */
+  /** The event that was awaited, once it has come. */
   received: StreamEvent | undefined = undefined
 
   constructor({ worker, agent }: Pick<AgentContext, 'worker' | 'agent'>) {
@@ -26,7 +26,9 @@ export class BetweenEvents implements ProcessingContext {
   }
 }
 
-/** The event of a stream in which this code runs, open or not; `undefined` outside agents and between events. */
+/**
+ * The event of a stream in whose context this code runs, open or not; `undefined` outside agents and between events.
+ */
 export function currentEvent(work: ProcessingContext | undefined): StreamEvent | undefined {
   if (work instanceof StreamEvent) return work
   return work instanceof BetweenEvents ? work.received : undefined

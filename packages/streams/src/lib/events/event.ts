@@ -5,8 +5,8 @@ import { withoutReplayMark } from './replay-mark.ts'
 import type { EventTarget } from './targets.ts'
 
 /**
- * A decoded record that an agent has not finished yet, as `stream.events()` yields it. It is acked when the next one is asked
- * for, as values are.
+ * A decoded record that an agent has not finished yet, as `stream.events()` yields it. It is acked when the next one is
+ * asked for, as values are.
  *
  * @example
  * for await (const event of stream.events()) {
@@ -14,20 +14,20 @@ import type { EventTarget } from './targets.ts'
  * }
  */
 export abstract class Event<K, V> {
-  /** As the operators before `events()` have left it. */
+  /** The value as left by the operators before `events()`. */
   abstract readonly value: V
   protected abstract readonly inFlight: InFlight
   #headers: Readonly<Record<string, string>> | undefined = undefined
 
-  /** @throws `DECODE_FAILED`, also where a key was declared and the record has none */
+  /** @throws `DECODE_FAILED`, also if a key was declared and the record has none */
   abstract get key(): K
 
-  /** Headers as UTF-8 text; the last of a name wins. */
+  /** Headers as UTF-8 text; the last one of a name counts. */
   get headers(): Readonly<Record<string, string>> {
     return (this.#headers ??= headerText(this.rawHeaders))
   }
 
-  /** Headers as they are in the record. */
+  /** Headers as in the record. */
   get rawHeaders(): RawHeaders {
     return withoutReplayMark(this.inFlight.record.headers)
   }
@@ -56,14 +56,15 @@ export abstract class Event<K, V> {
   }
 
   /**
-   * Sends the event on as an effect of itself: the bytes of key and headers, and the timestamp, stay as they are; so do
-   * those of the value unless an operator has changed it. Forwarding to a channel resolves when there is room.
+   * Sends the event on as an effect of itself, with the same bytes of key and headers and the same timestamp; the bytes
+   * of the value are the same too unless an operator has changed it. Forwarding to a channel resolves when there is
+   * room.
    */
   abstract forward(target: EventTarget): Promise<void>
 
   /**
-   * Finishes the event now. Later writes and sends on its behalf throw `NO_CURRENT_EVENT`. In a batch: the whole batch.
-   * Behind `flatMap`: this value; the event is finished with its last one.
+   * Finishes the event now. Later writes and sends for it throw `NO_CURRENT_EVENT`. In a batch it finishes the whole
+   * batch. After `flatMap` it finishes this value, and the event with its last value.
    */
   abstract ack(): void
 

@@ -12,7 +12,7 @@ it('times every event while they are few', () => {
   expect([p50Ms, p99Ms, samples, longestInFlightMs]).toEqual([50, 99, 100, 0])
 })
 
-it('times ever fewer of them while they are many, and more again when they get few', () => {
+it('times fewer events as their rate grows, and more again as it falls', () => {
   const times = new HandlingTimes()
   let timed = 0
   for (let at = 0; at < 100_000; at++) {
@@ -64,7 +64,7 @@ it('counts every event in the histograms, whether it was timed or not', () => {
     if (times.due()) times.end(times.begin(nowMs), nowMs + 2, at === 0 ? -5 : 700)
   }
   const { handling, latency } = times.histograms()
-  // All but those since the last sample.
+  // All events except those since the last sample.
   expect(50_000 - handling.count).toBeLessThan(4_096)
   expect(handling.sumMs / handling.count).toBeCloseTo(2)
   expect(latency.sumMs).toBeCloseTo(700 * (latency.count - 1))

@@ -3,23 +3,23 @@ import type { AgentHistograms, HandlingTime } from '@millrace/worker'
 
 /** Samples kept for each agent. */
 const KEPT = 512
-/** Samples older than this say nothing about the present. */
+/** Samples older than this are dropped. */
 const OLD_MS = 60_000
-/** Samples are to be about so far apart: an agent that is sampled more often is sampled less, and the other way round. */
+/** The intended time between samples: an agent that is sampled more often is sampled less, and the reverse. */
 const BETWEEN_SAMPLES_MS = 20
-/** Events from one sample to the next, at most. */
+/** The most events from one sample to the next. */
 const MAX_STRIDE = 4096
 
-/** An event that is being timed. */
+/** An event that is timed. */
 export interface Timing {
   readonly startedMs: number
-  /** How many events it stands for. */
+  /** How many events the sample represents. */
   readonly weight: number
 }
 
 /**
- * Times some of the events of an agent on one worker: all of them while they are few, one in thousands while they are many,
- * so that an event that is not timed costs a subtraction.
+ * Times some events of an agent on one worker: all of them while they are few, one in thousands while they are many, so
+ * that an event that is not timed costs only a subtraction.
  */
 export class HandlingTimes {
   readonly #durations = new Float64Array(KEPT)
@@ -32,7 +32,7 @@ export class HandlingTimes {
   #left = 1
   #lastMs = -Infinity
 
-  /** Called for every event; true for those to time. */
+  /** Called for every event; returns true for those to time. */
   due(): boolean {
     return --this.#left <= 0
   }
@@ -50,7 +50,7 @@ export class HandlingTimes {
   }
 
   /**
-   * The next event is asked for.
+   * Called when the next event is asked for.
    *
    * @param latencyMs since the record's timestamp, by the wall clock: clocks that differ can make it negative
    */
@@ -64,7 +64,7 @@ export class HandlingTimes {
     this.#at = (this.#at + 1) % KEPT
   }
 
-  /** The handler has failed, or left its loop: how long it would have taken is not known. */
+  /** Drops a timing because the handler has failed or left its loop, and its duration is unknown. */
   drop(timing: Timing): void {
     this.#open.delete(timing)
   }
@@ -85,7 +85,7 @@ export class HandlingTimes {
   }
 }
 
-/** Nearest rank. */
+/** The quantile by nearest rank. */
 function quantile(sorted: Float64Array, share: number): number | undefined {
   return sorted[Math.max(Math.ceil(sorted.length * share) - 1, 0)]
 }

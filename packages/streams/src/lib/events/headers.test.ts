@@ -2,7 +2,7 @@ import { NO_HEADERS } from '@millrace/core'
 import { expect, it } from 'vitest'
 import { encodeHeaders, headerText } from './headers.ts'
 
-it('gives headers as text: the last of a name wins, and one without a value is empty', () => {
+it('gives headers as text: the last one of a name counts, and one without a value is empty', () => {
   const headers = [
     ['a', Buffer.from('first')],
     ['b', null],
@@ -11,7 +11,7 @@ it('gives headers as text: the last of a name wins, and one without a value is e
   expect(headerText(headers)).toEqual({ a: 'läst', b: '' })
 })
 
-it('encodes text and bytes, and of a view its own bytes alone', () => {
+it('encodes text and bytes, and only the visible bytes of a view', () => {
   const buffer = Buffer.from([1, 2, 3])
   const view = new Uint8Array([9, 8, 7, 6]).subarray(1, 3)
   const encoded = encodeHeaders({ text: 'ä', buffer, view })

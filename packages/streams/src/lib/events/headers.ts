@@ -3,7 +3,7 @@ import { NO_HEADERS, type RawHeaders } from '@millrace/core'
 /** Headers as users write them. */
 export type HeaderValues = Readonly<Record<string, string | Uint8Array>>
 
-/** Raw headers as text: the last of a name wins, `null` reads as empty. */
+/** Raw headers as text: the last one of a name counts, `null` reads as empty. */
 export function headerText(headers: RawHeaders): Readonly<Record<string, string>> {
   return Object.fromEntries(headers.map(([name, value]) => [name, value === null ? '' : value.toString('utf8')]))
 }

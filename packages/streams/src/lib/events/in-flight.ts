@@ -3,8 +3,8 @@ import type { CurrentEvent, HandedOutEvent, SendReceipt, SendRequest } from '@mi
 import type { AgentContext } from './agent-context.ts'
 
 /**
- * What is in flight under an event of a stream: a record of a topic, which the worker hands out and takes back, or a message
- * of a channel.
+ * The unit in flight under an event of a stream: a record of a topic, which the worker hands out and takes back, or a
+ * message of a channel.
  */
 export interface InFlight extends Pick<
   HandedOutEvent,
@@ -29,19 +29,21 @@ export interface InFlight extends Pick<
   | 'handedOn'
 > {
   readonly record: Pick<RawRecord, 'key' | 'value' | 'headers'>
-  /** What `take()` must not mix. */
+  /** The task, of which `take()` must not mix events. */
   readonly task: object
-  /** As an effect of the event; from a channel, an acknowledged send to wait for. */
+  /** As an effect of the event; for a channel, an acknowledged send to wait for. */
   send(request: SendRequest): SendReceipt | Promise<SendReceipt>
   join(other: InFlight): void
 }
 
-/** What the events of one source have in common for one agent. */
+/** What the events of one source share for one agent. */
 export interface StreamOrigin {
   readonly context: AgentContext
-  /** How values are encoded; only the same spec may pass raw bytes on. `undefined` when there are no bytes, in channels. */
+  /**
+   * How values are encoded; only the same spec may pass raw bytes on. `undefined` for channels, which have no bytes.
+   */
   readonly valueSpec: CodecSpec | undefined
-  /** Events without a value are handed out. */
+  /** Whether events without a value are handed out. */
   readonly tombstones: boolean
   /** Throws when the key cannot be decoded. */
   keyOf(event: InFlight): unknown
@@ -49,23 +51,23 @@ export interface StreamOrigin {
   valueOf(event: InFlight): unknown
   requestOf(event: InFlight): ReplyRequest | undefined
   /**
-   * The agent need not handle it: it was replayed for another agent that reads the same topic, or is no longer due.
-   * Throws `KEY_CONFLICT` while that cannot be known.
+   * Whether the agent may skip the event: it was replayed for another agent that reads the same topic, or is no longer
+   * due. Throws `KEY_CONFLICT` while that is unknown.
    */
   isPassedOver(event: InFlight, current: CurrentEvent | undefined): boolean
 }
 
-/** Somebody waits for a reply to an event. Each request gets one of the three calls. */
+/** A request whose asker waits for a reply to an event. Each request gets one of the three calls. */
 export interface ReplyRequest {
-  /** The reply is an effect of the event: it goes out when the event finishes. */
+  /** The reply is an effect of the event: it is sent when the event finishes. */
   answer(value: unknown, event: InFlight): void
-  /** The event finishes: without a reply, which is an error for the asker, unless it was answered. */
+  /** The event finishes. If it was not answered, that is an error for the asker. */
   close(event: InFlight, isAnswered: boolean): void
-  /** The agent has failed for good: sent at once, whatever becomes of the event. */
+  /** The agent has failed permanently: sent at once, whatever happens to the event. */
   refuse(error: Error, trace: EventTrace | undefined): void | Promise<void>
 }
 
-/** What follows an event ends with it; one that is deferred, or was lost, has not come to the end that its agent gave it. */
+/** Ends the trace of an event. A deferred or lost event has not had the end that its agent gave it. */
 export function endTrace(
   trace: EventTrace,
   event: { readonly open: boolean; readonly inFlight: InFlight },

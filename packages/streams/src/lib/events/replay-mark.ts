@@ -3,7 +3,10 @@ import { headerNamed, type RawHeaders } from '@millrace/core'
 /** Header of a record that was sent back to its topic for one agent: `{app id}/{agent}/{topic}`. */
 export const REPLAY_HEADER = 'millrace-replay-for'
 
-/** Names the agent that a replayed record is for, and the topic, so that a mark copied along to another topic means nothing there. */
+/**
+ * Names the agent for which a record is replayed, and the topic, so that a mark copied to another topic has no effect
+ * there.
+ */
 export function replayMark(appId: string, agent: string, topic: string): string {
   return `${appId}/${agent}/${topic}`
 }
@@ -13,7 +16,7 @@ export function withReplayMark(headers: RawHeaders, mark: string): RawHeaders {
   return [...withoutReplayMark(headers), [REPLAY_HEADER, Buffer.from(mark, 'utf8')]]
 }
 
-/** Only the agent that a mark was made for may see it, and nobody to whom the headers are passed on. */
+/** Removes the mark, which only its own agent may see, and no receiver of forwarded headers. */
 export function withoutReplayMark(headers: RawHeaders): RawHeaders {
   return isMarked(headers) ? headers.filter(([name]) => name !== REPLAY_HEADER) : headers
 }

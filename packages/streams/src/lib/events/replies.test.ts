@@ -3,7 +3,7 @@ import { takingWorker } from '../fixtures/taking-worker.fixture.ts'
 import type { InFlight, ReplyRequest } from './in-flight.ts'
 import { Replies } from './replies.ts'
 
-/** Somebody who asks, and what they hear. */
+/** An asker, and the replies that it gets. */
 class Asking implements ReplyRequest {
   readonly heard: string[] = []
 
@@ -20,7 +20,7 @@ class Asking implements ReplyRequest {
   }
 }
 
-/** So many events in flight. */
+/** This many events in flight. */
 async function inFlight(count: number): Promise<readonly InFlight[]> {
   const { taker } = await takingWorker(count)
   const events: InFlight[] = []
@@ -28,7 +28,7 @@ async function inFlight(count: number): Promise<readonly InFlight[]> {
   return events
 }
 
-/** A batch of events, of which some carry a request. */
+/** A batch of events, some of which carry a request. */
 async function batch(asked: readonly boolean[]): Promise<{
   readonly replies: Replies | undefined
   readonly asking: readonly Asking[]
@@ -44,19 +44,19 @@ async function batch(asked: readonly boolean[]): Promise<{
 
 const heardBy = (asking: readonly Asking[]): readonly string[] => asking.map(({ heard }) => heard.join(', '))
 
-it('are none where nobody has asked', async () => {
+it('are absent if nobody has asked', async () => {
   for (const event of await inFlight(1)) expect(Replies.to(undefined, event)).toBeUndefined()
   expect((await batch([false, false])).replies).toBeUndefined()
 })
 
-it('answer the nth event with the nth yield, whoever of a batch has asked', async () => {
+it('answer the nth event with the nth yield, whichever events of a batch carry requests', async () => {
   const { replies, asking } = await batch([false, true, false, true, true])
   for (const value of ['a', 'b', 'c', 'd']) replies?.yielded(value)
   replies?.close()
   expect(heardBy(asking)).toEqual(['', 'answered b, closed', '', 'answered d, closed', 'closed without an answer'])
 })
 
-it('answer a whole batch with its only yield, and each once', async () => {
+it('answer each asker of a batch once with its only yield', async () => {
   const { replies, asking } = await batch([true, true])
   replies?.yielded('all')
   replies?.close()
@@ -74,7 +74,7 @@ it('do not answer the others with the first of several yields', async () => {
   expect(heardBy(asking)).toEqual(['answered a, closed', 'answered b, closed', 'closed without an answer'])
 })
 
-it('begin again where the effects of an attempt were dropped', async () => {
+it('begin again if the effects of an attempt were dropped', async () => {
   const { replies, asking } = await batch([false, true])
   replies?.yielded('a')
   replies?.yielded('b')
@@ -84,7 +84,7 @@ it('begin again where the effects of an attempt were dropped', async () => {
   expect(heardBy(asking)).toEqual(['', 'answered b, closed without an answer'])
 })
 
-it('refuse those that have no answer, once', async () => {
+it('refuse unanswered requests once', async () => {
   const { replies, asking } = await batch([false, true, true])
   replies?.yielded('a')
   replies?.yielded('b')
@@ -101,7 +101,7 @@ it('pass on the first request with its event', async () => {
   expect(heardBy(asking)).toEqual(['', 'answered a, closed'])
 })
 
-it('refuse a batch that fails after its only yield, and do not answer it then', async () => {
+it('refuse a batch that fails after its only yield, without an answer', async () => {
   const { replies, asking } = await batch([true, true])
   replies?.yielded('a')
   replies?.reset()
@@ -110,7 +110,7 @@ it('refuse a batch that fails after its only yield, and do not answer it then', 
   expect(heardBy(asking)).toEqual(['answered a, refused: it is broken, closed', 'refused: it is broken, closed'])
 })
 
-it('ignore what is yielded after the end', async () => {
+it('ignore yields after the end', async () => {
   const { replies, asking } = await batch([true, true])
   replies?.close()
   replies?.yielded('late')
@@ -118,7 +118,7 @@ it('ignore what is yielded after the end', async () => {
   expect(heardBy(asking)).toEqual(['closed without an answer', 'closed without an answer'])
 })
 
-it('count all events of a batch that joins others, whether anybody has asked there or not', async () => {
+it('count all events of a batch that joins others, with or without requests', async () => {
   const asking = new Asking()
   const [, , , last] = await inFlight(4)
   const replies = Replies.together([

@@ -7,7 +7,7 @@ interface Carried {
   isAnswered: boolean
 }
 
-/** The requests that the events of a batch carry, in the order of the events. Most events carry none, and have no replies. */
+/** The requests of the events of a batch, in the order of the events. Most events carry none, and have no replies. */
 export class Replies {
   readonly #carried: (Carried | undefined)[]
   #yields = 0
@@ -21,7 +21,7 @@ export class Replies {
     return request === undefined ? undefined : new Replies([{ request, event, isAnswered: false }])
   }
 
-  /** Of batches that become one: `count` says how many events are in each. */
+  /** Joins the replies of batches that become one: `count` is the number of events in each. */
   static together(
     all: readonly { readonly replies: Replies | undefined; readonly count: number }[],
   ): Replies | undefined {
@@ -38,12 +38,12 @@ export class Replies {
     if (carried !== undefined) answer(carried, value)
   }
 
-  /** Effects were dropped, and the replies with them. */
+  /** Drops replies together with the other effects. */
   reset(): void {
     for (const carried of this.#carried) if (carried !== undefined) carried.isAnswered = false
   }
 
-  /** The events finish. A single yield for a whole batch answers everybody in it. */
+  /** The events finish. A single yield for a whole batch answers every asker in it. */
   close(): void {
     for (const carried of this.#carried) {
       if (carried === undefined) continue
@@ -53,7 +53,7 @@ export class Replies {
     }
   }
 
-  /** The agent has failed for good: askers learn it at once. */
+  /** The agent has failed permanently: askers are notified at once. */
   async refuse(error: Error, trace: EventTrace | undefined): Promise<void> {
     for (const carried of this.#carried) {
       if (carried === undefined || carried.isAnswered) continue
@@ -62,7 +62,7 @@ export class Replies {
     }
   }
 
-  /** Another event carries the first request on: a repartition topic's. */
+  /** Another event, in a repartition topic, carries the first request on. */
   passOn(): void {
     this.#carried[0] = undefined
   }

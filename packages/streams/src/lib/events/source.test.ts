@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { Wakeup, Watchers } from './source.ts'
 
-/** Whether a promise is resolved once everything that can go on has. */
+/** Whether a promise is resolved once everything that can continue has. */
 async function isResolved(promise: Promise<void>): Promise<boolean> {
   let resolved = false
   void promise.then(() => (resolved = true))
@@ -9,7 +9,7 @@ async function isResolved(promise: Promise<void>): Promise<boolean> {
   return resolved
 }
 
-it('wakes who waits, and keeps one call that came before', async () => {
+it('wakes a waiter, and keeps one call from before the wait', async () => {
   const wakeup = new Wakeup()
   const waiting = wakeup.wait()
   expect(await isResolved(waiting)).toBe(false)
@@ -21,7 +21,7 @@ it('wakes who waits, and keeps one call that came before', async () => {
   expect(await isResolved(wakeup.wait())).toBe(false)
 })
 
-it('lets those wait together who wait at once', async () => {
+it('lets simultaneous waiters wait together', async () => {
   const wakeup = new Wakeup()
   const waits = [wakeup.wait(), wakeup.wait()]
   wakeup.wake()

@@ -1,52 +1,52 @@
 import { deferred, type CodecSpec, type Deferred } from '@millrace/core'
 import type { StreamEvent } from './stream-event.ts'
 
-/** Where the events of one instance come from. It outlives the runs of the handler. */
+/** The source of the events of one instance. It outlives the runs of the handler. */
 export interface EventSource {
   /** For messages: `topic "orders"`. */
   readonly where: string
-  /** The one spec of its values' bytes; `undefined` when there is none, or more than one. */
+  /** The spec of its values' bytes; `undefined` if there is none, or more than one. */
   readonly valueSpec: CodecSpec | undefined
-  /** How its events are keyed; `undefined` where they do not all come from topics with keys of one kind. */
+  /** The keys of its events; `undefined` if they do not all come from topics with keys of one kind. */
   readonly keys: SourceKeys | undefined
-  /** Ids of the worker's subscriptions that its events come from; none for a channel. */
+  /** Ids of the worker's subscriptions from which its events come; none for a channel. */
   readonly subscriptions: readonly string[]
-  /** Of a branch, whose events come decoded: `undefined` for topics and channels. */
+  /** Set for a branch, whose events arrive decoded; `undefined` for topics and channels. */
   readonly branch: BranchOrigin | undefined
   take(): StreamEvent | undefined
-  /** Nothing more will come. */
+  /** True if no more events come. */
   readonly closed: boolean
   /** Called when events that only wait for their batch to fill must be put back. One reader at a time. */
   onDrain: () => void
-  /** Called when events that only wait for their batch to fill may be holding up others. */
+  /** Called when events that only wait for their batch to fill may be delaying others. */
   onWanted: () => void
-  /** Of a branch: its reader takes nothing more, and the others need not wait for it. */
+  /** For a branch: its reader takes no more, and the other branches need not wait for it. */
   end?(): void
-  /** Wakes once when `take` may give an event, or when the source is closed. */
+  /** Wakes once when `take` may return an event, or when the source is closed. */
   watch(wakeup: Wakeup): void
 }
 
-/** How the events of a source are keyed. */
+/** The keys of the events of a source. */
 export interface SourceKeys {
   readonly spec: CodecSpec
-  /** Names of the topics that they come from. */
+  /** Names of their topics. */
   readonly topics: readonly string[]
   /** The partition count of these topics, if it was declared, and is the same for all. */
   readonly partitions: number | undefined
 }
 
-/** What all branches of one `branch()` have in common. */
+/** What all branches of one `branch()` share. */
 export interface BranchOrigin {
-  /** The values are events. */
+  /** Whether the values are events. */
   readonly givesEvents: boolean
-  /** `flatMap` has made several values of an event, and they may be in several branches. */
+  /** Whether `flatMap` has made several values of an event, which may be in several branches. */
   readonly spreads: boolean
   readonly valueSpec: CodecSpec | undefined
-  /** What the events come from. */
+  /** The sources of the events. */
   readonly sources: readonly EventSource[]
 }
 
-/** Wakes one waiter; a call that comes before the wait is not lost. */
+/** Wakes one waiter; a call before the wait is not lost. */
 export class Wakeup {
   #waiter: Deferred<void> | undefined
   #pending = false

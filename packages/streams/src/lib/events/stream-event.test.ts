@@ -9,7 +9,7 @@ import { HandlingTimes } from './handling-times.ts'
 import type { ReplyRequest, StreamOrigin } from './in-flight.ts'
 import { StreamEvent } from './stream-event.ts'
 
-/** Who has asked with one of the events. */
+/** An asker of one of the events. */
 interface Asking {
   readonly offset: number
   readonly request: ReplyRequest
@@ -45,7 +45,7 @@ async function source({ isChannel = false, asking }: { readonly isChannel?: bool
     requestOf: ({ offset }) => (asking?.offset === offset ? asking.request : undefined),
     isPassedOver: () => false,
   }
-  /** What has become of the effects of its events. */
+  /** The fate of the effects of its events. */
   const came: string[] = []
   const next = async (): Promise<StreamEvent> => {
     const event = await taker.next()
@@ -55,7 +55,7 @@ async function source({ isChannel = false, asking }: { readonly isChannel?: bool
     })
     return StreamEvent.of(event, origin, event)
   }
-  /** Its task is lost, and comes back to the worker. */
+  /** Loses the event's task, which then comes back to the worker. */
   const lose = async (event: StreamEvent): Promise<void> => {
     engine.expire()
     await engine.until('its task is lost', () => !event.open)
@@ -84,7 +84,7 @@ it('ends once: a second end of any kind changes nothing', async () => {
   }
 })
 
-it('counts what was put back as not received, with its batch, unless it had been tried before', async () => {
+it('counts events that were put back as not received, with their batch, unless they had been tried before', async () => {
   const { next, counters, came } = await source()
   const members = [await next(), await next(), await next()]
   members[0]?.lead(members, [])
@@ -102,7 +102,7 @@ it('counts what was put back as not received, with its batch, unless it had been
   expect(counters).toMatchObject({ received: 3, active: 2 })
 })
 
-it('of which the task was lost meanwhile keeps its count when it is put back', async () => {
+it('keeps its count when it is put back after its task was lost', async () => {
   const { next, lose, counters } = await source()
   const event = await next()
   await lose(event)
@@ -123,7 +123,7 @@ it('counts a batch by its records, and acks it as a whole by any of its members'
   expect(came).toEqual(['finished 0', 'finished 1', 'finished 2'])
 })
 
-it('answers each asker with the yield of its place, in a batch that was itself batched', async () => {
+it('answers each asker with the yield at its index, in a batch of batches', async () => {
   const answers: unknown[] = []
   const request: ReplyRequest = {
     answer: (value) => void answers.push(value),
@@ -142,7 +142,7 @@ it('answers each asker with the yield of its place, in a batch that was itself b
   expect(answers).toEqual(['d', true])
 })
 
-it('knows whose error it was, in a batch too', async () => {
+it('knows whose error it was, even in a batch', async () => {
   const { next } = await source()
   const members = [await next(), await next()]
   const [first, second] = members
@@ -162,7 +162,7 @@ it('knows whose error it was, in a batch too', async () => {
   ])
 })
 
-it('knows what cannot be decoded, its key or its value, in a batch too', async () => {
+it('knows whether key or value cannot be decoded, even in a batch', async () => {
   const { next } = await source()
   const members = [await next(), await next()]
   const [first, second] = members
@@ -182,7 +182,7 @@ it('knows what cannot be decoded, its key or its value, in a batch too', async (
   expect(() => broken.decode()).toThrow('no value')
 })
 
-it('is shown to its handler as it is, and again with another value as another event', async () => {
+it('is shown to its handler as itself, and with another value as another event', async () => {
   const { next } = await source()
   const event = await next()
   event.decode()
@@ -201,7 +201,7 @@ it('is shown to its handler as it is, and again with another value as another ev
   expect(event.isValueChanged).toBe(false)
 })
 
-it('has several values of which each is done once, and ends with the last', async () => {
+it('has several values, each of which is done once, and ends with the last', async () => {
   const { next, came, counters } = await source()
   const event = await next()
   const values = [event.withValue('a'), event.withValue('b')]
@@ -222,7 +222,7 @@ it('has several values of which each is done once, and ends with the last', asyn
   expect(event.isPartial).toBe(false)
 })
 
-it('with several values of which some are taken together counts these once, whoever acks them', async () => {
+it('with several values, some in one batch, counts those once, whichever is acked', async () => {
   const { next, came } = await source()
   const event = await next()
   const [a, b, c] = ['a', 'b', 'c'].map((value) => event.withValue(value))
@@ -250,7 +250,7 @@ it('counts a value once that was shown twice and is acked both times', async () 
   expect(came).toEqual(['finished 0'])
 })
 
-it('with several values ends at once where it is deferred or lost', async () => {
+it('with several values ends at once if it is deferred or lost', async () => {
   for (const end of ['deferred', 'lost'] as const) {
     const { next, lose, came, counters } = await source()
     const event = await next()
@@ -276,7 +276,7 @@ it('leaves the set of events that the user holds when it is over', async () => {
   expect(event.loose).toBeUndefined()
 })
 
-it('is the work of its agent and its worker', async () => {
+it('belongs to its agent and its worker', async () => {
   const { next, worker } = await source()
   const event = await next()
   expect([event.agent, event.worker, event.client]).toEqual(['agent', worker, worker])
@@ -293,7 +293,7 @@ it('is the work of its agent and its worker', async () => {
   expect(currentEvent(undefined)).toBeUndefined()
 })
 
-it('tells its trace how it has ended, and which rows it has changed where that counts', async () => {
+it('tells its trace how it has ended, and which rows it has changed if that is recorded', async () => {
   const lines: string[] = []
   const trace: EventTrace = {
     isRecording: true,

@@ -9,12 +9,12 @@ import type { EventTarget } from './targets.ts'
 const ALONE: readonly StreamEvent[] = Object.freeze([])
 
 /**
- * One event on its way through the steps of a stream and then with an agent. It is also what the async context carries, so
- * that what is done late for an event finds that event, by then closed, and not the next one.
+ * One event on its way through the steps of a stream and to an agent. The async context carries it too, so that late
+ * work for an event finds that event, which is closed by then, and not the next one.
  *
- * `flatMap` makes several events of one record, its values, and `take` one of several, the batch; all of these end together.
- * What counts for all of them is kept by the first event of the first record. Ending it (`finish`, `retry`, `requeue`)
- * counts once; a second call does nothing.
+ * `flatMap` makes several events of one record, its values, and `take` makes one of several, the batch; all of these
+ * end together. The first event of the first record keeps their common state. Ending an event (`finish`, `retry`,
+ * `requeue`) counts once; a second call has no effect.
  */
 export class StreamEvent extends Event<unknown, unknown> implements ProcessingContext {
   override readonly inFlight: InFlight
@@ -23,35 +23,35 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
   readonly origin: StreamOrigin
   override value: unknown = undefined
   isValueChanged = false
-  /** As the steps so far have left it: a value, or this event itself. */
+  /** The result of the steps so far: a value, or this event itself. */
   current: unknown = undefined
-  /** A step has changed it: the bytes no longer say the same. */
+  /** Whether a step has changed it, so that the bytes no longer match. */
   changed = false
   /** After `noAck()`: only `ack()` finishes it. */
   manual = false
-  /** Where it is kept while the user has it under `noAck()`, to be given back if the handler fails. */
+  /** The set that holds it while the user has it under `noAck()`, to be given back if the handler fails. */
   loose: Set<StreamEvent> | undefined = undefined
   /** The event of its record; itself unless `flatMap` has made it. */
   #root: StreamEvent = this
-  /** The event that now stands for it: that of its batch. */
+  /** The event that now represents it: that of its batch. */
   #batch: StreamEvent | undefined = undefined
-  /** Its values are done with: they count no more. */
+  /** Its values are done and no longer count. */
   #isDone = false
   #isShown = false
 
-  // Of the record's event alone.
+  // Set for the record's event only.
   trace: EventTrace | undefined = undefined
   #over = false
   #cameAs: unknown = undefined
   #undecodable: unknown = undefined
-  /** What `run(fn)` has failed with: shows to which event an error of the handler belongs. */
+  /** The error of `run(fn)`, which shows to which event an error of the handler belongs. */
   #failure: unknown = undefined
   #replies: Replies | undefined = undefined
   /** The first record of its batch, with which it ends. */
   #owner: StreamEvent | undefined = undefined
   /** Events of further records that end with this one. */
   #joined: readonly StreamEvent[] = ALONE
-  /** Values that are not done with; one of which `flatMap` still gives values counts too. */
+  /** How many values are not done; an event to which `flatMap` still gives values counts as one more. */
   #values = 1
 
   private constructor(inFlight: InFlight, origin: StreamOrigin, event: CurrentEvent | undefined) {
@@ -61,7 +61,7 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
     this.event = event
   }
 
-  /** Of what a source has just taken. */
+  /** Makes the event of a record that a source has just taken. */
   static of(inFlight: InFlight, origin: StreamOrigin, event: CurrentEvent | undefined): StreamEvent {
     const { counters } = origin.context
     counters.active++
@@ -112,7 +112,7 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
     }
   }
 
-  /** Decodes the value; false for a tombstone that the agent passes over. */
+  /** Decodes the value; returns false for a tombstone that the agent ignores. */
   decode(): boolean {
     const { inFlight, origin } = this
     if (origin.valueSpec === undefined || inFlight.record.headers.length > 0)
@@ -126,9 +126,9 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
     return this.current !== null || origin.tombstones
   }
 
-  /** `events()`: from here on it is its own value. */
+  /** For `events()`: from here on the event is its own value. */
   show(): StreamEvent {
-    // The user may still have it with another value, which it keeps.
+    // The user may still hold it with another value, which it keeps.
     const event = this.#isShown ? this.#split() : this
     if (event !== this) this.#batch = event
     event.#isShown = true
@@ -139,7 +139,10 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
     return event
   }
 
-  /** With the value as it was decoded, whatever the steps have made of it; `undefined` where it cannot be. */
+  /**
+   * The event with its decoded value, whatever the steps have made of it; the value is `undefined` if it cannot be
+   * decoded.
+   */
   original<K, V>(): Event<K, V> {
     const { first } = this
     first.value = first.#cameAs
@@ -148,7 +151,7 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
     return event as Event<K, V>
   }
 
-  /** False once it is over or its task lost. */
+  /** False once it is over or its task is lost. */
   get open(): boolean {
     return !this.#root.#over && this.inFlight.open
   }
@@ -157,24 +160,24 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
     return this.#root.#over
   }
 
-  /** The event that keeps what counts for all that end together. */
+  /** The event that keeps the common state of all that end together. */
   get first(): StreamEvent {
     return this.#root.#owner ?? this.#root
   }
 
-  /** All events of records that end with it: those of its batch, in order. */
+  /** All events of records that end with it, which are those of its batch, in order. */
   get members(): readonly StreamEvent[] {
     const { first } = this
     return first.#joined === ALONE ? [first] : [first, ...first.#joined]
   }
 
-  /** It has values that are on their way or still to be given. */
+  /** Whether it has values on their way or still to be given. */
   get isPartial(): boolean {
     const { first } = this
     return !first.#over && first.#values > 1
   }
 
-  /** `flatMap`: a further value of it, as an event. */
+  /** For `flatMap`: a further value of it, as an event. */
   withValue(value: unknown): StreamEvent {
     const event = this.#split()
     event.current = value
@@ -183,7 +186,7 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
     return event
   }
 
-  /** This value is done with, or `flatMap` has given all values of it: the event is finished with its last one. */
+  /** This value is done, or `flatMap` has given all values of the event, which is finished with its last one. */
   done(): void {
     const { first } = this
     if (this.#isDone || first.#over) return
@@ -194,7 +197,7 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
     else first.finish()
   }
 
-  /** `take`: it stands for all of these, itself the first of them, with the list of their values. */
+  /** For `take`: the event represents all of these, of which it is the first, with the list of their values. */
   lead(members: readonly StreamEvent[], values: readonly unknown[]): void {
     const { first } = this
     first.#values += 1 - members.length
@@ -220,18 +223,18 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
     this.changed = true
   }
 
-  /** Everything it did counts, and so it is finished; after `rollback()` that is nothing, or a dead letter. */
+  /** Finishes the event with its effects; after `rollback()` it has none, or only a dead letter. */
   finish(as: FinishedAs = 'processed'): void {
     const { first } = this
     if (first.#over) return
-    // Before its end: a reply is an effect, and may be the first one that rests on what it has read.
+    // Before its end, because a reply is an effect, and may be the first that rests on its reads.
     if (first.#replies !== undefined && first.open && !first.inFlight.isDeferred) first.#replies.close()
     first.#release(as)
-    // Also when the task is lost: the worker then drops what the event did.
+    // Even if the task is lost: the worker then drops the event's effects.
     if (first.inFlight.finish()) this.origin.context.counters[as] += 1 + first.#joined.length
   }
 
-  /** Effects are dropped; it stays in flight, or comes back as one that has failed with this error. */
+  /** Drops the effects. The event stays in flight, or is redelivered as one that has failed with this error. */
   rollback(error: Error): void {
     const { first } = this
     if (!first.open) return
@@ -239,7 +242,7 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
     first.#replies?.reset()
   }
 
-  /** Handed out again after a while, counted as an attempt. */
+  /** Hands the event out again after a delay, counted as an attempt. */
   retry(delayMs: number): void {
     const { first } = this
     if (first.#over) return
@@ -247,7 +250,7 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
     first.inFlight.retry(delayMs)
   }
 
-  /** Handed out again at once, not counted. */
+  /** Hands the event out again at once, not counted. */
   requeue(): void {
     const { first } = this
     if (first.#over) return
@@ -257,17 +260,17 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
     first.inFlight.requeue()
   }
 
-  /** Whether `run(fn)` of it, or of another of its batch, failed with this error. */
+  /** Whether `run(fn)` of the event, or of another one of its batch, failed with this error. */
   failedWith(error: unknown): boolean {
     return this.members.some((member) => member.#failure === error)
   }
 
-  /** Whether the error comes from decoding it, or another of its batch: trying again changes nothing. */
+  /** Whether the error comes from decoding the event, or another one of its batch, so that a retry changes nothing. */
   isUndecodable(error: unknown): boolean {
     return error !== undefined && this.members.some((member) => member.#undecodable === error)
   }
 
-  /** What it owes to askers, together with its batch; `undefined` when nobody has asked. */
+  /** The pending replies of the event and its batch; `undefined` if nobody has asked. */
   get replies(): Replies | undefined {
     return this.first.#replies
   }

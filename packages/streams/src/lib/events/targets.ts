@@ -1,37 +1,37 @@
 import type { RawHeaders } from '@millrace/core'
 import type { InFlight } from './in-flight.ts'
 
-/** An event as its targets see it: what the event, or a value in its course, is passed on to. */
+/** An event for its targets, to which the event, or a value in its context, is passed on. */
 export interface PassedEvent {
   readonly inFlight: InFlight
-  /** Headers that go with it. */
+  /** Headers that are passed on with it. */
   readonly rawHeaders: RawHeaders
-  /** The record's bytes; `undefined` where there are none, in channels. */
+  /** The record's bytes; `undefined` for channels, which have none. */
   readonly rawValue: Buffer | null | undefined
-  /** As the operators before `events()` have left it. */
+  /** The value as left by the operators before `events()`. */
   readonly value: unknown
-  /** They have changed it: the bytes no longer say the same. */
+  /** Whether they have changed it, so that the bytes no longer match. */
   readonly isValueChanged: boolean
 }
 
-/** What values can be passed on to in the course of an event: topics, agents and channels. */
+/** A target of values in the context of an event: a topic, agent or channel. */
 export interface ValueTarget<VI> {
   readonly name: string
-  /** Passes on a value with key, headers and timestamp of the event; done at once unless it gives a promise. */
+  /** Passes on a value with key, headers and timestamp of the event; synchronously unless it returns a promise. */
   readonly relay: (value: VI, event: PassedEvent) => unknown
 }
 
-/** What can take an event as it is. */
+/** A target that can take an event unchanged. */
 export interface EventTarget {
   readonly name: string
-  /** Passes on the event and its value, bytes unchanged where there are bytes that still say the same. */
+  /** Passes on the event and its value, with unchanged bytes if there are any that still match. */
   readonly forwardFrom: (event: PassedEvent) => unknown
 }
 
-/** Where the yields of an agent and the values of `echo` go. */
+/** The target of the yields of an agent and the values of `echo`. */
 export type Sink<V> = ValueTarget<V> | ((value: V) => unknown)
 
-/** What a sink does with one value. */
+/** Delivers one value to a sink. */
 export function deliverTo<V>(sink: Sink<V>, value: V, event: PassedEvent): unknown {
   return typeof sink === 'function' ? sink(value) : sink.relay(value, event)
 }

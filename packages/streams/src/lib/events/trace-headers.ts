@@ -7,8 +7,8 @@ const PARENT = 'traceparent'
 const STATE = 'tracestate'
 
 /**
- * Headers to send, with the W3C trace context of the current event unless they bring their own. A send that names its
- * `traceparent` has begun a span of its own, to which the state of another one does not belong.
+ * Headers to send, with the W3C trace context of the current event unless they have their own. A send with its own
+ * `traceparent` has begun its own span, to which the trace state of another does not belong.
  */
 export function withTrace(headers: RawHeaders, work: ProcessingContext | undefined): RawHeaders {
   const from = currentEvent(work)?.rawHeaders
@@ -27,7 +27,7 @@ function lastNamed(headers: RawHeaders, name: string): RawHeaders[number] | unde
   return undefined
 }
 
-/** The event is followed from now on. */
+/** Starts the trace of the event. */
 export function beginTrace(event: StreamEvent, tracing: Tracing): void {
   const { inFlight, origin } = event
   const { agent, worker } = origin.context
@@ -45,12 +45,14 @@ export function beginTrace(event: StreamEvent, tracing: Tracing): void {
   })
 }
 
-/** What follows the event in whose course this runs, open or not; `undefined` where nobody asks for that. */
+/** The trace of the event in whose context this runs, open or not; `undefined` if nothing traces. */
 export function currentTrace(contexts: ContextStorage): EventTrace | undefined {
   return currentEvent(contexts.getStore())?.first.trace
 }
 
-/** Sends in the course of an event, followed until the call is over: the record itself waits for the end of the event. */
+/**
+ * Sends in the context of an event. The trace covers the call only, because the record waits for the end of the event.
+ */
 export function sendFollowed(
   tracing: Tracing | undefined,
   request: SendRequest,
@@ -69,7 +71,7 @@ export function sendFollowed(
   }
 }
 
-/** As `result`, with whose end the send is over. */
+/** Returns `result`, with whose end the send is over. */
 export async function followed<T>(trace: SendTrace, result: Promise<T>): Promise<T> {
   try {
     const value = await result

@@ -15,7 +15,7 @@ import { currentTrace, followed, sendFollowed } from './trace-headers.ts'
 
 const TRACED = ['traced', Buffer.from('1')] as const
 
-/** Writes down what it is told. */
+/** Records its calls. */
 class Told implements Tracing {
   readonly lines: string[] = []
   readonly events: TracedEvent[] = []
@@ -63,7 +63,7 @@ class Told implements Tracing {
 }
 
 describe('an event that is followed', () => {
-  it('says where it comes from, what each attempt has come to, and what it has changed', async () => {
+  it('reports its source, the outcome of each attempt, and its changes', async () => {
     const tracing = new Told()
     const { deps: traced, createTopic, engine, run, until } = streamsForTests({ tracing })
     const orders = createTopic('orders', { value: 'string', partitions: 1 })
@@ -117,7 +117,7 @@ describe('an event that is followed', () => {
     expect(engine.records('out').map(({ headers }) => headers)).toEqual([[TRACED], [TRACED]])
   })
 
-  it('ends as one with its batch, of a channel too, and says no rows where nobody will see them', async () => {
+  it('ends as one with its batch, even of a channel, and reports no rows if nothing is recorded', async () => {
     const tracing = new Told()
     tracing.isRecording = false
     const { deps: traced, createTopic, run, until } = streamsForTests({ tracing })
@@ -150,7 +150,7 @@ describe('a send that is followed', () => {
   const request = { topic: 'out', partition: undefined, key: null, value: null, headers: [], timestamp: 0 }
   const receipt = { metadata: async () => ({ topic: 'out', partition: 0, offset: 0, timestamp: 0 }) }
 
-  it('goes out as it is where nobody follows', async () => {
+  it('is unchanged if nothing traces', async () => {
     const sent: unknown[] = []
     const send = (one: unknown) => {
       sent.push(one)
@@ -160,7 +160,7 @@ describe('a send that is followed', () => {
     expect(sent[0]).toBe(request)
   })
 
-  it('is over with its call, or with the promise that the call gives', async () => {
+  it('ends with its call, or with the promise that the call returns', async () => {
     const tracing = new Told()
     expect(sendFollowed(tracing, request, { send: () => receipt })).toBe(receipt)
     expect(tracing.lines).toEqual(['sent to out'])
@@ -170,7 +170,7 @@ describe('a send that is followed', () => {
     expect(tracing.lines).toEqual(['sent to out', 'sent to out'])
   })
 
-  it('tells what it fails with, at once or later, and passes it on', async () => {
+  it('reports its error, at once or later, and rethrows it', async () => {
     const tracing = new Told()
     const refuse = () => {
       throw new Error('closed')

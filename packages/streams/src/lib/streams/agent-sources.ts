@@ -20,7 +20,7 @@ export interface AgentSourcesOptions extends OpenSourceOptions {
   readonly app: StreamsContext
 }
 
-/** All that one agent reads on one worker: each subscription once, with a source for each instance. */
+/** Everything that one agent reads on one worker: each subscription once, with a source for each instance. */
 export class AgentSources {
   readonly #options: AgentSourcesOptions
   readonly #subscriptions = new Map<string, readonly EventSource[]>()
@@ -36,17 +36,19 @@ export class AgentSources {
     return this.#open(sources, this.#options.context.agent, instance)
   }
 
-  /** What is merged into the stream. */
+  /** Opens sources that are merged into the stream. */
   further(source: PlannedSource<AnyTopic>, instance: number): readonly EventSource[] {
     return this.#open([source], mergedSubscription(this.#options.context.agent, source.name), instance)
   }
 
-  /** What comes out of a topic of the user's that the stream goes through. */
+  /** Reads the user's topic that the stream goes through. */
   through(topic: AnyTopic, instance: number): EventSource {
     return this.#subscription(`${this.#options.context.agent}-through-${topic.name}`, [topic], instance)
   }
 
-  /** A repartition topic and what comes out of it; `value`: how its values are encoded, `from`: whose events go into it. */
+  /**
+   * Declares a repartition topic and reads it. `value`: how its values are encoded; `from`: whose events go into it.
+   */
   repartition(
     spec: GroupSpec,
     { value, from }: { readonly value: CodecSpec; readonly from: readonly Branch[] },
@@ -131,7 +133,7 @@ export class AgentSources {
     return [...this.#subscriptions.values()].some((sources) => sources[instance]?.closed === false)
   }
 
-  /** Nothing more comes from what is no topic; what is there is still handed out. */
+  /** Closes sources that are not topics to new events; waiting ones are still handed out. */
   closeOthers(): void {
     for (const source of this.#others) source.close(this.#options.context.worker)
   }
@@ -147,7 +149,7 @@ export class AgentSources {
     })
   }
 
-  /** Each source says itself what there is to open; `subscription` is the id of the one that its topics share. */
+  /** Each source opens itself; `subscription` is the id of the one that its topics share. */
   #open(sources: readonly PlannedSource<AnyTopic>[], subscription: string, instance: number): readonly EventSource[] {
     const topics: AnyTopic[] = []
     const others: EventSource[] = []

@@ -19,18 +19,18 @@ const TAKE_OPTIONS: OptionNames<TakeOptions> = { within: true }
 interface GrowingBatch {
   readonly entries: { readonly event: StreamEvent; readonly value: unknown }[]
   timer: Scheduled | undefined
-  /** It began with the rest of an event whose first values are in the batch before. */
+  /** Whether it began with the rest of an event whose first values are in the batch before. */
   readonly isRest: boolean
 }
 
 export interface TakeStepOptions {
   readonly max: number
-  /** From the first event of a batch; `undefined` waits for `max`. */
+  /** The time from the first event of a batch; `undefined` waits for `max`. */
   readonly withinMs: number | undefined
   readonly clock: Clock
 }
 
-/** The step of `take(max, options)`. Throws what that says. */
+/** The step of `take(max, options)`. Throws if the arguments are invalid. */
 export function takeStep(
   { agent, worker: { clock } }: Pick<AgentContext, 'agent' | 'worker'>,
   branches: readonly Branch[],
@@ -61,7 +61,7 @@ export class TakeStep implements StreamStep {
   readonly #options: TakeStepOptions
   readonly #batches = new Map<object, GrowingBatch>()
   readonly #due: GrowingBatch[] = []
-  /** What is in flight under events of which some values are in a batch that has been handed on. */
+  /** Records of which some values are in a batch that was handed on. */
   readonly #begun = new WeakSet<InFlight>()
 
   constructor(options: TakeStepOptions) {
@@ -69,9 +69,10 @@ export class TakeStep implements StreamStep {
   }
 
   run(event: StreamEvent): StepResult {
-    // It was put back while a step before was waiting.
+    // The event was put back while an earlier step was waiting.
     if (event.over) return undefined
-    // A step before has caught the conflict: it is deferred until the event that holds its key is done, and joins no batch.
+    // An earlier step has caught the conflict: the event is deferred until the one that holds its key is done, and
+    // joins no batch.
     if (event.inFlight.isDeferred) {
       event.finish()
       return undefined
@@ -89,8 +90,8 @@ export class TakeStep implements StreamStep {
   }
 
   /**
-   * An event has given all its values. The rest of one that is in two batches makes a batch by itself: other events in it
-   * would end with both batches, and those after them with all.
+   * An event has given all its values. The rest of one that is in two batches makes a batch by itself: other events in
+   * that batch would otherwise end with both batches, and later ones with all of them.
    */
   allGiven(event: StreamEvent): void {
     const group = event.inFlight.task
@@ -98,13 +99,16 @@ export class TakeStep implements StreamStep {
     if (batch?.isRest === true) this.#isDue(group, batch)
   }
 
-  /** Batches with an event whose end is waited for become due: filling up may need events that this one holds up. */
+  /**
+   * Makes batches due if something waits for one of their events, because filling up may need events that this one
+   * delays.
+   */
   handOnWanted(): void {
     for (const [group, batch] of this.#batches)
       if (batch.entries.some(({ event }) => event.inFlight.isWanted)) this.#isDue(group, batch)
   }
 
-  /** A batch that is handed out though it may not be full. */
+  /** A batch that is handed out although it may not be full. */
   due(): StreamEvent | undefined {
     for (let batch = this.#due.shift(); batch !== undefined; batch = this.#due.shift()) {
       const event = this.#complete(batch)
@@ -117,7 +121,7 @@ export class TakeStep implements StreamStep {
   requeue(): void {
     for (const batch of [...this.#due.splice(0), ...this.#batches.values()]) {
       batch.timer?.cancel()
-      // The first one last: each goes before all others of its source.
+      // The first one last, because each goes before all others of its source.
       for (const { event } of batch.entries.toReversed()) event.requeue()
     }
     this.#batches.clear()
@@ -138,7 +142,7 @@ export class TakeStep implements StreamStep {
     this.onDue()
   }
 
-  /** The event that stands for the batch; those whose task was lost meanwhile are left out. */
+  /** The event that represents the batch; events of tasks lost meanwhile are left out. */
   #complete(batch: GrowingBatch): StreamEvent | undefined {
     batch.timer?.cancel()
     const members: StreamEvent[] = []
@@ -160,7 +164,7 @@ export class TakeStep implements StreamStep {
   }
 }
 
-/** One `take()` of a reader, and where its batches go on. */
+/** One `take()` of a reader, and the step to which its batches go. */
 interface TakeAt {
   readonly step: TakeStep
   readonly branch: Branch
@@ -171,14 +175,14 @@ interface TakeAt {
 interface DueBatch {
   readonly event: StreamEvent
   readonly steps: readonly StreamStep[]
-  /** Index of the step that it goes to. */
+  /** Index of the next step. */
   readonly next: number
 }
 
 /** Every `take()` that a reader's events go through. */
 export class Batching {
   readonly #takes: readonly TakeAt[]
-  /** Asked before each event: no getter, which would be a call there. */
+  /** Read before each event: not a getter, which would be a call there. */
   readonly isUsed: boolean
 
   constructor(branches: readonly Branch[], wakeup: Wakeup) {
@@ -199,7 +203,7 @@ export class Batching {
     }
   }
 
-  /** A batch that is handed out although it may not be full, and where it goes on. */
+  /** A batch that is handed out although it may not be full, and its next step. */
   due(): DueBatch | undefined {
     for (const { step, branch, next } of this.#takes) {
       const event = step.due()
@@ -213,7 +217,7 @@ export class Batching {
     for (const { step } of this.#takes) step.requeue()
   }
 
-  /** Batches whose end is waited for become due. */
+  /** Makes batches due for whose end something waits. */
   handOnWanted(): void {
     for (const { step } of this.#takes) step.handOnWanted()
   }

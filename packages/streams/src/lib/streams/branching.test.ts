@@ -2,9 +2,10 @@ import { expect, it } from 'vitest'
 import { createAgent } from '../agents/create-agent.ts'
 import { streamsForTests } from '../fixtures/streams-for-tests.fixture.ts'
 
-// How branches behave in an app under a clock, and what they promise of events: packages/testing/src/streams/branches.test.ts.
+// Behaviour of branches in an app under a clock. What they promise about events is in
+// packages/testing/src/streams/branches.test.ts.
 
-it('steps of groupBy behind a branch end with the agent, though a later run of its handler has not taken them up', async () => {
+it('steps of groupBy behind a branch end with the agent even if a later run of its handler has not used them', async () => {
   const { deps, createTopic, engine, run, until } = streamsForTests()
   const topic = createTopic('numbers', { value: 'number', partitions: 1 })
   let runs = 0
@@ -26,7 +27,7 @@ it('steps of groupBy behind a branch end with the agent, though a later run of i
   expect(engine.failure).toBeUndefined()
 })
 
-it('a loop over a branch that is left holds the others until another loop takes the branch up', async () => {
+it('leaving the loop over a branch holds the others until another loop reads the branch', async () => {
   const { deps, createTopic, engine, run, until } = streamsForTests()
   const topic = createTopic('numbers', { value: 'number', partitions: 1 })
   const seen: string[] = []

@@ -13,7 +13,7 @@ export type Predicate = (value: unknown) => unknown
 
 export interface BranchingOptions {
   readonly errors: ErrorHandling
-  /** Of the run that has called `branch()`. */
+  /** The loops of the run that has called `branch()`. */
   readonly loops: Loops
   readonly branches: readonly Branch[]
   readonly predicates: readonly Predicate[]
@@ -21,8 +21,8 @@ export interface BranchingOptions {
 }
 
 /**
- * `branch()`: takes events through the steps before it, and gives each to the branch whose predicate is the first to hold.
- * The next one is taken when that branch asks for more, so that the events of a key keep their order across branches.
+ * `branch()`: takes events through the steps before it, and gives each to the first branch whose predicate holds. The
+ * next event is taken when that branch asks for more, so that the events of a key keep their order across branches.
  */
 export class Branching {
   readonly sources: readonly BranchSource[]
@@ -70,7 +70,7 @@ export class Branching {
       }
     }
     const reading = errors.context.storage.run(new BetweenEvents(errors.context), async () => {
-      // Its last step gives every event to a branch: it resolves at the end only.
+      // Its last step gives every event to a branch, so `next` resolves only at the end.
       await reader.next()
     })
     reading.then(
@@ -79,7 +79,7 @@ export class Branching {
     )
   }
 
-  /** The run is over: what is on its way to a branch is given back. */
+  /** The run is over: events on their way to a branch are given back. */
   end(): void {
     this.#ended = true
     this.#reader?.close()
@@ -144,7 +144,9 @@ export class BranchSource implements EventSource {
     return this.branch.sources.flatMap(({ subscriptions }) => subscriptions)
   }
 
-  /** After a run has failed, the steps of `groupBy` still read its branches until the next run comes or the worker stops. */
+  /**
+   * After a failed run, the steps of `groupBy` still read its branches until the next run starts or the worker stops.
+   */
   get closed(): boolean {
     return this.#closed || (this.#ended && this.branch.sources.every(({ closed }) => closed))
   }
@@ -169,13 +171,13 @@ export class BranchSource implements EventSource {
     else wakeup.wake()
   }
 
-  /** Nothing more comes. */
+  /** Ends the input. */
   close(): void {
     this.#closed = true
     this.#watchers.wake()
   }
 
-  /** Its reader, or the run, takes nothing more. */
+  /** Its reader, or the run, takes no more. */
   end(): void {
     this.#ended = true
     this.#event?.requeue()
@@ -196,7 +198,7 @@ export function givesEvents({ source, steps }: Branch): boolean {
   return last === undefined ? source.branch?.givesEvents === true : last instanceof EventsStep
 }
 
-/** @throws `DEFINITION_INVALID` for no predicate, or what is none */
+/** @throws `DEFINITION_INVALID` without a predicate, or for an argument that is not one */
 export function assertPredicates(predicates: readonly unknown[], agent: string): void {
   const wrong = predicates.findIndex((predicate) => typeof predicate !== 'function')
   if (predicates.length > 0 && wrong < 0) return
@@ -207,7 +209,7 @@ export function assertPredicates(predicates: readonly unknown[], agent: string):
   )
 }
 
-/** An event for a branch that nobody reads would wait for ever, and all others behind it. */
+/** An event for a branch without a reader would wait for ever, and all others behind it. */
 export function withoutEnd({ where }: EventSource, agent: string): MillraceError {
   return new MillraceError(
     'DEFINITION_INVALID',

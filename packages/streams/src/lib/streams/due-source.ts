@@ -6,7 +6,7 @@ import type { EventSource } from '../events/source.ts'
 import type { OpenSourceOptions, OtherSource, PlannedSource, SourcePlan } from '../topics/source-plan.ts'
 import { QueueSource } from './topic-source.ts'
 
-/** What a state has due, as an agent reads it. Nothing can be sent there. */
+/** The due events of a state, as an agent reads them. Nothing can be sent there. */
 export class DueReader implements PlannedSource<never>, OtherSource {
   readonly name: string
   readonly source: DueSource<unknown, unknown>
@@ -36,7 +36,7 @@ export class DueReader implements PlannedSource<never>, OtherSource {
       )
   }
 
-  /** The worker closes its queues. */
+  /** Nothing to do: the worker closes the queues. */
   close(_worker: WorkerContext): void {}
 
   readonly relay = (): never => {
@@ -58,12 +58,12 @@ export class DueReader implements PlannedSource<never>, OtherSource {
   #nowhere(): MillraceError {
     return new MillraceError(
       'DEFINITION_INVALID',
-      `Nothing can be sent to agent "${this.#agent}": it reads what is due in "${this.name}", and no topic.`,
+      `Nothing can be sent to agent "${this.#agent}": it reads the due events of "${this.name}", and no topic.`,
     )
   }
 }
 
-/** What is due in one state, for one agent. */
+/** The due events of one state, for one agent. */
 class DueOrigin implements StreamOrigin {
   readonly context: AgentContext
   readonly valueSpec: undefined = undefined

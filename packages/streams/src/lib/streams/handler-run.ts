@@ -20,7 +20,7 @@ import { type GroupSpec, repartitionStep } from './steps.ts'
 import type { StepsToTopics } from './steps-to-topics.ts'
 import { dropStep, keysOf } from './windowed-stream.ts'
 
-/** One instance of an agent on a worker: what outlives the runs of its handler. */
+/** One instance of an agent on a worker: the part that outlives the runs of its handler. */
 export interface HandlerInstance {
   readonly index: number
   readonly errors: ErrorHandling
@@ -28,18 +28,18 @@ export interface HandlerInstance {
   readonly stepsToTopics: StepsToTopics
 }
 
-/** One run of a handler, from its start to its end or its error: what its stream is asked for, and what it has in flight. */
+/** One run of a handler, from its start to its end or error: the calls on its stream, and its events in flight. */
 export class HandlerRun {
   readonly loops: Loops
-  /** The handler reads its stream. */
+  /** Whether the handler has begun to read its stream. */
   hasBegun = false
-  /** Timer that reports a handler which does not begin to read; cancelled when it does. */
+  /** A timer that reports a handler which does not begin to read; cancelled when it does. */
   silence: Scheduled | undefined = undefined
   readonly #instance: HandlerInstance
   readonly #readers: StreamReader[] = []
   /** The loop under way over a source. */
   readonly #looped = new Map<EventSource, StreamReader>()
-  /** The step that reads a source: only one may, or events would be split among them. */
+  /** The step that reads a source: there may be only one, because events would be split among several. */
   readonly #steps = new Map<EventSource, string>()
   /** Steps to topics and windows, each by its own name. */
   readonly #named = new Set<string>()
@@ -58,7 +58,7 @@ export class HandlerRun {
     return this.#instance.errors
   }
 
-  /** A loop of the handler's. */
+  /** Starts a loop of the handler. */
   read<V>(branches: readonly Branch[]): AsyncIterator<V, undefined> {
     return this.#orStop(() => {
       for (const { source } of branches) this.#assertUnread(source)
@@ -71,7 +71,7 @@ export class HandlerRun {
     })
   }
 
-  /** The handler has left the loop of this reader. */
+  /** Called when the handler has left the loop of this reader. */
   left(reader: StreamReader): void {
     for (const [source, by] of this.#looped) if (by === reader) this.#looped.delete(source)
     reader.leave()
@@ -186,7 +186,7 @@ export class HandlerRun {
     })
   }
 
-  /** Calls `use`; what it throws is a mistake in the use of the stream, which ends the worker. */
+  /** Calls `use`; an error is a mistake in the use of the stream, and ends the worker. */
   checked<T>(use: () => T): T {
     return this.#orStop(use)
   }
@@ -212,7 +212,7 @@ export class HandlerRun {
     })
   }
 
-  /** Each event to the first branch whose predicate holds; the last branch is for the others. */
+  /** Gives each event to the first branch whose predicate holds; the last branch gets the others. */
   branch(branches: readonly Branch[], predicates: readonly Predicate[]): readonly EventSource[] {
     return this.#orStop(() => {
       for (const { source } of branches) this.#assertUnread(source)
@@ -228,8 +228,8 @@ export class HandlerRun {
   }
 
   /**
-   * Gives back all that is in flight but the event to which the error belongs: the one whose `run(fn)` failed with it, else
-   * the one handed out last.
+   * Gives back everything in flight except the event to which the error belongs: the one whose `run(fn)` failed with
+   * it, or otherwise the one handed out last.
    */
   settleAll(error: unknown): StreamEvent | undefined {
     const { loops } = this
@@ -300,7 +300,7 @@ export class HandlerRun {
     if (!this.#looped.has(source)) return
     throw new MillraceError(
       'DEFINITION_INVALID',
-      `Agent "${this.agent}" begins a second loop over ${source.where} while the first still runs; each event would go to one of them. Loop once, and use echo() or another agent for what else is to be done with each event.`,
+      `Agent "${this.agent}" begins a second loop over ${source.where} while the first still runs; each event would go to one of them. Loop once, and use echo() or another agent for further work on each event.`,
     )
   }
 
@@ -326,13 +326,13 @@ class StreamIterator<V> implements AsyncIterator<V, undefined> {
     this.#reader = reader
   }
 
-  /** Must stay a plain function: the event is entered for the caller, and `async` would keep it to itself. */
+  /** Must stay a plain function: it enters the event for the caller, and `async` would limit that to itself. */
   next(): Promise<IteratorResult<V, undefined>> {
     const next = this.#reader.next()
     return next instanceof Promise ? next.then((event) => resultOf<V>(event)) : Promise.resolve(resultOf<V>(next))
   }
 
-  /** The loop was left by `break`, `return` or an error: which of these, and so what becomes of the event, shows later. */
+  /** The loop was left by `break`, `return` or an error: which one, and so the fate of the event, shows later. */
   return(): Promise<IteratorResult<V, undefined>> {
     this.#run.left(this.#reader)
     return Promise.resolve(END)
@@ -343,7 +343,7 @@ function resultOf<V>(event: StreamEvent | undefined): IteratorResult<V, undefine
   return event === undefined ? END : { value: event.current as V, done: false }
 }
 
-/** The one spec of the values' bytes, where no step has changed them. */
+/** The spec of the values' bytes, if no step has changed them. */
 export function rawSpec(branches: readonly Branch[]): CodecSpec | undefined {
   const specs = new Set(branches.map(({ source }) => source.valueSpec))
   if (specs.size !== 1 || branches.some(({ steps }) => steps.some((step) => step.changesValue))) return undefined

@@ -4,15 +4,15 @@ import type { StreamEvent } from '../events/stream-event.ts'
 import { TakeStep } from './batching.ts'
 import { isPromiseLike, type ManyValues, type StreamStep } from './stream-step.ts'
 
-/** An event of which `flatMap` still gives values, and the steps that those go through. */
+/** An event to which `flatMap` still gives values, with the steps for those. */
 export interface Leftover extends ManyValues {
   readonly steps: readonly StreamStep[]
   readonly next: number
 }
 
-/** What `flatMap` still has to give, the innermost last: all its values come before anything else is taken. */
+/** The remaining values of `flatMap`, the innermost last: all of them come before anything else is taken. */
 export class Leftovers {
-  /** Read before each event: no getter, which would be a call there. */
+  /** Read before each event: not a getter, which would be a call there. */
   innermost: Leftover | undefined = undefined
   readonly #all: Leftover[] = []
   readonly #context: AgentContext
@@ -26,7 +26,7 @@ export class Leftovers {
     this.innermost = leftover
   }
 
-  /** Its next value, as an event: `undefined` when there is none, and it is then ended. */
+  /** The next value, as an event; `undefined` if there is none, and the leftover is then ended. */
   next(leftover: Leftover): StreamEvent | undefined | Promise<StreamEvent | undefined> {
     const given = leftover.values.next()
     if (!('then' in given)) return this.#received(leftover, given)
@@ -42,7 +42,7 @@ export class Leftovers {
     return undefined
   }
 
-  /** It has given all its values. */
+  /** All its values were given. */
   end(leftover: Leftover): void {
     const { event, steps, next } = leftover
     this.#remove(leftover)
@@ -53,19 +53,19 @@ export class Leftovers {
     event.done()
   }
 
-  /** Its values are not wanted any more. */
+  /** Its values are no longer wanted. */
   drop(leftover: Leftover): void {
     this.#remove(leftover)
     this.#close(leftover)
     leftover.event.requeue()
   }
 
-  /** Events with values to give are given back as they came. */
+  /** Gives back the original events that have values left. */
   dropAll(): void {
     for (const leftover of this.#all.toReversed()) this.drop(leftover)
   }
 
-  /** Ends those that have no further value; the others are not read on, nor are those that would have to be waited for. */
+  /** Ends those without a further value; the others are not read further, nor are those that would need a wait. */
   endEmpty(): void {
     for (let leftover = this.innermost; leftover !== undefined; leftover = this.innermost) {
       const { values } = leftover
@@ -76,7 +76,7 @@ export class Leftovers {
     }
   }
 
-  /** Nothing more is taken of them: their generators may clean up. */
+  /** Nothing more is taken from them: their generators may clean up. */
   close(): void {
     for (const leftover of this.#all.toReversed()) this.#close(leftover)
   }

@@ -7,16 +7,16 @@ import type { StreamEvent } from '../events/stream-event.ts'
 
 /** The loops of one run of a handler, and the events that they have handed out. */
 export class Loops {
-  /** What the handler's code runs in. */
+  /** The context of the handler's code. */
   current: ProcessingContext
-  /** Where there are several loops. */
+  /** Set if there are several loops. */
   turns: LoopTurns | undefined = undefined
-  /** The run hands out nothing more. */
+  /** The run hands out no more events. */
   ended = false
   /** Handed out under `noAck()`. */
   readonly loose: Set<StreamEvent> = new Set<StreamEvent>()
   readonly #errors: ErrorHandling
-  /** Still in flight when their loop was left, and what that loop took turns with. */
+  /** Events that were in flight when their loop was left, and the loop's turn. */
   readonly #left: { readonly event: StreamEvent; readonly loop: Wakeup }[] = []
 
   constructor(errors: ErrorHandling) {
@@ -24,12 +24,12 @@ export class Loops {
     this.current = new BetweenEvents(errors.context)
   }
 
-  /** Nothing more is handed out: the run has ended, or the worker has failed. */
+  /** Whether hand-out is over: the run has ended, or the worker has failed. */
   get over(): boolean {
     return this.ended || this.#errors.stopped
   }
 
-  /** Events whose loop was left: whether by a `break` or by an error shows later. */
+  /** Events whose loop was left; whether by a `break` or by an error shows later. */
   get left(): readonly StreamEvent[] {
     return this.#left.map(({ event }) => event)
   }
@@ -38,14 +38,14 @@ export class Loops {
     this.#left.push({ event, loop })
   }
 
-  /** An event was handed out that only `ack()` finishes. */
+  /** Adds an event that only `ack()` finishes. */
   addLoose(event: StreamEvent): void {
     const { first } = event
     first.loose = this.loose
     this.loose.add(first)
   }
 
-  /** A loop asks for its next event: those that were left before have been left on purpose. */
+  /** A loop asks for its next event, so the loops that were left before were left on purpose. */
   asked(): void {
     if (this.#left.length === 0) return
     for (const { event, loop } of this.#left.splice(0)) {
@@ -68,14 +68,14 @@ export class Loops {
 }
 
 /**
- * The loops of one handler, each known by its wake-up, take turns: whatever their number, one event at a time is in flight,
- * as in a handler with one loop. The one that has waited longest is next.
+ * The loops of one handler take turns, each identified by its wake-up: whatever their number, one event at a time is in
+ * flight, as in a handler with one loop. The loop that has waited longest is next.
  */
 export class LoopTurns {
   #holder: Wakeup | undefined
   readonly #waiting = new Set<Wakeup>()
 
-  /** Whether it has the turn, now or already; if not, it is woken when it has. */
+  /** Whether the loop has the turn, now or already; if not, it is woken when it gets it. */
   take(loop: Wakeup): boolean {
     this.#holder ??= loop
     if (this.#holder === loop) return true
@@ -83,16 +83,16 @@ export class LoopTurns {
     return false
   }
 
-  /** Whether it is woken when it has the turn. */
+  /** Whether the loop is woken when it gets the turn. */
   isWaiting(loop: Wakeup): boolean {
     return this.#waiting.has(loop)
   }
 
-  /** It has no event, and none on its way. */
+  /** The loop has no event, and none on its way. */
   end(loop: Wakeup): void {
     if (this.#holder !== loop) return
     this.#holder = undefined
-    // Mostly there is one loop, and this is called for each event: taking the first of a set has its price.
+    // Checked first, because there is mostly one loop, and taking the first item of a set costs time for each event.
     if (this.#waiting.size > 0) this.#wakeNext()
   }
 
@@ -104,7 +104,7 @@ export class LoopTurns {
     next.wake()
   }
 
-  /** The run is over: all that wait may notice. */
+  /** The run is over: all waiting loops may notice. */
   close(): void {
     const waiting = [...this.#waiting]
     this.#waiting.clear()

@@ -9,13 +9,16 @@ import { type Branch, ManyValues, type StreamStep, type StepResult } from './str
 
 export const EMPTY: unique symbol = Symbol('nothing to take')
 
-/** What `pull` gives: an event that has come through, nothing because it did not, or `EMPTY` because there was none. */
+/**
+ * The result of `pull`: an event that has come through, nothing because it did not, or `EMPTY` if no event was
+ * available.
+ */
 export type Pulled = StreamEvent | undefined | Promise<StreamEvent | undefined> | typeof EMPTY
 
-/** Events of some sources and the steps they go through. While no step has to wait, no promise is made. */
+/** Events of some sources and their steps. While no step has to wait, no promise is made. */
 export class Pipeline {
   readonly #errors: ErrorHandling
-  /** Of the reader that waits for events. */
+  /** The wake-up of the reader that waits for events. */
   readonly #wakeup: Wakeup
   readonly #leftovers: Leftovers
   #branches: readonly Branch[]
@@ -30,7 +33,7 @@ export class Pipeline {
     this.#batching = new Batching(branches, wakeup)
   }
 
-  /** The handler was restarted: events taken from now on go through its new steps. */
+  /** The handler was restarted: from now on events go through its new steps. */
   replace(branches: readonly Branch[]): void {
     this.requeue()
     this.#leftovers.dropAll()
@@ -64,12 +67,12 @@ export class Pipeline {
     return this.#branches.every(({ source }) => source.closed)
   }
 
-  /** Wakes once when there may be an event to take, or nothing more will come. */
+  /** Wakes once when an event may be available, or when no more come. */
   watch(): void {
     for (const { source } of this.#branches) if (!source.closed) source.watch(this.#wakeup)
   }
 
-  /** Batches of `take()` whose end is waited for are handed out. */
+  /** Hands out batches of `take()` for whose end something waits. */
   handOnWanted(): void {
     this.#batching.handOnWanted()
   }
@@ -79,18 +82,18 @@ export class Pipeline {
     this.#batching.requeue()
   }
 
-  /** Events of which `flatMap` has no further value to give are done with. */
+  /** Ends events to which `flatMap` has no further value to give. */
   endEmpty(): void {
     this.#leftovers.endEmpty()
   }
 
-  /** The run is over, and settles what is in flight: batches are given back, generators of `flatMap` may clean up. */
+  /** The run is over. Settles events in flight: batches are given back, generators of `flatMap` may clean up. */
   close(): void {
     this.requeue()
     this.#leftovers.close()
   }
 
-  /** Nothing more is taken: what is on its way is given back. */
+  /** Takes no more events; those on their way are given back. */
   end(): void {
     this.requeue()
     this.#leftovers.dropAll()
@@ -100,7 +103,7 @@ export class Pipeline {
   /** The next value of an event to which `flatMap` has given several. */
   #takeFrom(leftover: Leftover): StreamEvent | undefined | Promise<StreamEvent | undefined> {
     const { event, steps, next } = leftover
-    // Finished as a whole, given back or lost meanwhile.
+    // The event was finished as a whole, given back or lost meanwhile.
     if (!event.open) {
       this.#leftovers.drop(leftover)
       return undefined

@@ -14,7 +14,7 @@ export class StepsToTopics {
     this.#errors = errors
   }
 
-  /** Begins to take events, or, when an earlier run has begun, goes on with the steps of this one. */
+  /** Begins to take events or, if an earlier run has begun, continues with the steps of this one. */
   run(id: string, branches: readonly Branch[]): void {
     const running = this.#readers.get(id)
     if (running !== undefined) return running.replace(branches)
@@ -22,7 +22,7 @@ export class StepsToTopics {
     const reader = new StreamReader({ errors, branches, run: undefined, isLoop: false })
     this.#readers.set(id, reader)
     const reading = errors.context.storage.run(new BetweenEvents(errors.context), async () => {
-      // Its last step drops every event: it resolves at the end only.
+      // Its last step drops every event, so `next` resolves only at the end.
       await reader.next()
     })
     this.#reading.push(reading.catch((thrown: unknown) => errors.stop(toError(thrown))))
@@ -33,7 +33,7 @@ export class StepsToTopics {
     for (const reader of this.#readers.values()) reader.wakeup.wake()
   }
 
-  /** Resolves when all have come to their end. */
+  /** Resolves when all steps have ended. */
   async ended(): Promise<void> {
     await Promise.all(this.#reading)
   }

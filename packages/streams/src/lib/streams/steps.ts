@@ -6,8 +6,8 @@ import type { AnyTopic } from '../topics/topic.ts'
 import { isPromiseLike, ManyValues, type StreamStep, type StepResult, whenDone } from './stream-step.ts'
 
 /**
- * What `flatMap` makes of a value: a list, a set, a generator, or what `for await` reads; not text, which is a list of letters
- * only by accident.
+ * Converts the result of `flatMap`: a list, a set, a generator, or anything `for await` reads; not text, which is a
+ * list of letters only by accident.
  */
 export type ValuesOf<U> = (Iterable<U> | AsyncIterable<U>) & object
 
@@ -86,7 +86,7 @@ export function itemsStep(): StreamStep {
   }
 }
 
-/** `events()`. A class, so that it is known from other steps: events cannot be sent on as values. */
+/** `events()`. A class, so that it can be distinguished from other steps: events cannot be sent on as values. */
 export class EventsStep implements StreamStep {
   readonly changesValue = true
 
@@ -114,7 +114,7 @@ export interface GroupSpec {
   readonly partitions: number | undefined
   /** As of `TopicDeclaration`. */
   readonly sizedAs?: readonly string[] | undefined
-  /** What becomes of an event for which `keyOf` gives nothing. Default: it fails. */
+  /** What happens to an event for which `keyOf` returns nothing. Default: it fails. */
   readonly withoutKey?: 'send' | 'drop' | undefined
   /** For the log, where nobody has called `groupBy`. */
   readonly why?: string | undefined
@@ -122,13 +122,13 @@ export interface GroupSpec {
 
 export interface RepartitionOptions {
   readonly topic: AnyTopic
-  /** The bytes of values are passed on as they are. */
+  /** Whether the bytes of values are passed on unchanged. */
   readonly raw: boolean
-  /** `undefined`: the key stays. */
+  /** `undefined` keeps the key. */
   readonly group: GroupSpec | undefined
 }
 
-/** Last step before a topic: the event goes there as an effect of itself, and is done. */
+/** The last step before a topic: the event is sent there as an effect of itself, and is done. */
 export function repartitionStep({ topic, raw, group }: RepartitionOptions): StreamStep {
   const send = (event: StreamEvent, key: Buffer | null): StepResult | Promise<StepResult> => {
     const value = raw && event.rawValue !== undefined ? event.rawValue : encodeValue(topic, event.current)
@@ -144,7 +144,7 @@ export function repartitionStep({ topic, raw, group }: RepartitionOptions): Stre
     run(event) {
       const value = event.current
       const shown = event.show()
-      // What goes on is the value.
+      // The value is passed on.
       shown.current = value
       const key = group.keyOf(value, shown)
       return whenDone(key, (key) => {

@@ -13,7 +13,7 @@ export interface MergeOptions {
   readonly ordered?: boolean | undefined
 }
 
-/** What reading it gives. */
+/** What reading it yields. */
 export type KeyIn<M> =
   M extends Stream<infer K, infer _V>
     ? K
@@ -37,12 +37,12 @@ export type Branches<K, V, P extends readonly BranchPredicate<V>[]> = [
   rest: Stream<K, Exclude<V, Narrowed<V, P[number]>>>,
 ]
 
-/** What the compiler says when events are sent on as if they were values. */
+/** The compiler's message when events are sent on like values. */
 export interface EventsAreNoValues {
   readonly 'call groupBy or through before events(): an event cannot be sent on as the value of a record': never
 }
 
-/** `this` of the steps that send values on: anything but events. */
+/** `this` of the steps that send values on: anything except events. */
 export type SendsValues<V> = 0 extends 1 & V
   ? unknown
   : [V] extends [never]
@@ -54,9 +54,9 @@ export type SendsValues<V> = 0 extends 1 & V
 /** Says whether a value belongs to a branch; one that narrows, `(value): value is Paid`, types its branch. */
 export type BranchPredicate<V> = (value: V) => boolean | Promise<boolean>
 
-/** What passes a predicate. */
+/** The values that pass a predicate. */
 export type Passing<V, P> = P extends ((value: V) => value is infer W extends V) ? W : V
-/** What a predicate that narrows takes away. */
+/** The values that a narrowing predicate removes. */
 export type Narrowed<V, P> = P extends ((value: V) => value is infer W extends V) ? W : never
 
 export interface TakeOptions {
@@ -65,11 +65,11 @@ export interface TakeOptions {
 }
 
 export interface GroupByOptions<KS extends CodecSpec = CodecSpec> {
-  /** Part of the repartition topic's name: needed where an agent groups more than once. Default `'group-by'`. */
+  /** Part of the repartition topic's name; needed if an agent groups more than once. Default `'group-by'`. */
   readonly name?: string | undefined
   /** How the new keys are encoded. Default `'string'`. */
   readonly key?: KS
-  /** How values are encoded that a step before has changed. Default `'json'`. */
+  /** How values are encoded if a step before has changed them. Default `'json'`. */
   readonly value?: CodecSpec | undefined
   /** Partitions of the repartition topic. Default: those of the source. */
   readonly partitions?: number | undefined

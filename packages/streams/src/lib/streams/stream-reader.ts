@@ -11,15 +11,18 @@ import type { Branch } from './stream-step.ts'
 export interface StreamReaderOptions {
   readonly errors: ErrorHandling
   readonly branches: readonly Branch[]
-  /** The run for which it reads; `undefined` for steps that go on between runs. */
+  /** The run for which it reads; `undefined` for steps that continue between runs. */
   readonly run: Loops | undefined
-  /** It is a loop of the handler's: its events are those that the handler's code is in, and it takes turns with other loops. */
+  /**
+   * Whether it is a loop of the handler: the handler's code runs in the context of its events, and it takes turns with
+   * other loops.
+   */
   readonly isLoop: boolean
 }
 
-/** Hands out what comes through the steps. Asking for the next event finishes the one before. */
+/** Hands out the events that come through the steps. Asking for the next event finishes the one before. */
 export class StreamReader {
-  /** What it waits with, for events and for its turn. */
+  /** The wake-up for events and for its turn. */
   readonly wakeup: Wakeup = new Wakeup()
   readonly pipeline: Pipeline
   readonly #errors: ErrorHandling
@@ -44,22 +47,22 @@ export class StreamReader {
     return this.#current
   }
 
-  /** The handler was restarted: events taken from now on go through its new steps. */
+  /** The handler was restarted: from now on events go through its new steps. */
   replace(branches: readonly Branch[]): void {
     this.pipeline.replace(branches)
-    // It may wait for branches that nothing comes from any more.
+    // It may wait for branches from which no more events come.
     this.wakeup.wake()
   }
 
-  /** The run is over, and settles what is in flight. */
+  /** The run is over. Settles events in flight. */
   close(): void {
     this.pipeline.close()
     this.#endTiming()
   }
 
   /**
-   * The user has left the loop. The event stays in flight: whether it was a `break` or an error is not known here. One that
-   * has more values to give is partial from then on.
+   * The user has left the loop. The event stays in flight, because it is unknown here whether by a `break` or an error.
+   * An event with more values to give is partial from then on.
    */
   leave(): void {
     this.pipeline.endEmpty()
@@ -70,7 +73,7 @@ export class StreamReader {
     else this.#loops?.leave(current, this.wakeup)
   }
 
-  /** The next event, `undefined` at the end, or a promise of either when it has to wait. */
+  /** The next event, `undefined` at the end, or a promise of either if it has to wait. */
   next(): StreamEvent | undefined | Promise<StreamEvent | undefined> {
     if (this.#waiting !== undefined) return this.#waiting.then(() => this.next())
     this.#loops?.asked()
@@ -118,7 +121,7 @@ export class StreamReader {
     }
   }
 
-  /** The caller has waited for it, and is in `between` already. */
+  /** The caller has waited for the event, and already runs in `between`. */
   #receive(event: StreamEvent, between: BetweenEvents): StreamEvent | undefined {
     if (this.#isOver) {
       event.requeue()
@@ -155,7 +158,7 @@ export class StreamReader {
     if (times.due()) this.#timing = times.begin(worker.clock.monotonic())
   }
 
-  /** The caller goes on in this: without an event, or until its event has come. */
+  /** The caller continues in this context: without an event, or until its event has come. */
   #enter(between: BetweenEvents): void {
     this.#errors.context.storage.enterWith(between)
     if (this.#loops !== undefined) this.#loops.current = between
@@ -167,7 +170,7 @@ export class StreamReader {
     times.end(timing, worker.clock.monotonic(), worker.clock.now() - timestamp)
   }
 
-  /** What is being timed will not be finished by asking for the next. */
+  /** A timed event is not finished by asking for the next one. */
   #endTiming(): void {
     if (this.#timing === undefined) return
     this.#errors.context.times.drop(this.#timing)
@@ -181,7 +184,7 @@ export class StreamReader {
   }
 
   async #untilReady(): Promise<void> {
-    // Woken when it has the turn; before that, what its sources have is of no use.
+    // The loop is woken when it gets the turn; before that, events of its sources are of no use.
     if (this.#turns?.isWaiting(this.wakeup) !== true) this.pipeline.watch()
     await this.wakeup.wait()
   }

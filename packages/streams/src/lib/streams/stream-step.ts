@@ -1,7 +1,7 @@
 import type { EventSource } from '../events/source.ts'
 import type { StreamEvent } from '../events/stream-event.ts'
 
-/** Values that take the place of one: the steps behind get them one after the other. */
+/** Values in place of one: later steps get them one after the other. */
 export class ManyValues {
   readonly event: StreamEvent
   readonly values: Iterator<unknown> | AsyncIterator<unknown>
@@ -12,22 +12,25 @@ export class ManyValues {
   }
 }
 
-/** What a step gives: the event to go on with, several values of it, or nothing when it was dropped (and finished) or kept for later. */
+/**
+ * The result of a step: the event to continue with, several values of it, or nothing if it was dropped (and finished)
+ * or kept for later.
+ */
 export type StepResult = StreamEvent | ManyValues | undefined
 
 /**
- * One operator, compiled. It runs over one event at a time, at once where the user's function does; only what is
- * awaited costs a promise.
+ * One operator, compiled. It runs over one event at a time, synchronously if the user's function does; only awaited
+ * results cost a promise.
  */
 export interface StreamStep {
-  /** False when raw bytes of the value still say the same after it. */
+  /** False if raw bytes of the value still match after it. */
   readonly changesValue: boolean
-  /** It makes several values of one. */
+  /** Whether it makes several values of one. */
   readonly spreads?: true
   run(event: StreamEvent): StepResult | Promise<StepResult>
 }
 
-/** Events of one source and the steps they go through. */
+/** Events of one source, and their steps. */
 export interface Branch {
   readonly source: EventSource
   readonly steps: readonly StreamStep[]
@@ -37,7 +40,7 @@ export function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }
 
-/** Goes on with `value`, at once unless it is a promise. */
+/** Continues with `value`, at once unless it is a promise. */
 export function whenDone(
   value: unknown,
   then: (value: unknown) => StepResult | Promise<StepResult>,

@@ -6,7 +6,7 @@ import type { Event } from '../events/event.ts'
 import { streamsForTests } from '../fixtures/streams-for-tests.fixture.ts'
 import type { Stream } from './stream.ts'
 
-/** Runs `shape` over the numbers from 0 to 9 of one partition, and gives what comes through. */
+/** Runs `shape` over the numbers from 0 to 9 of one partition, and returns the results. */
 async function through<V>(shape: (numbers: Stream<string | null, number>) => Stream<string | null, V>): Promise<V[]> {
   const { deps, createTopic, engine, run, until } = streamsForTests()
   const topic = createTopic('numbers', { value: 'number', partitions: 1 })
@@ -48,7 +48,7 @@ describe('Stream', () => {
     expect(await through((numbers) => numbers.items())).toEqual(DIGITS.map((n) => [`k${n}`, n]))
   })
 
-  it('gives events with all that a record has', async () => {
+  it('gives events with everything in a record', async () => {
     const { deps, createTopic, engine, run, until } = streamsForTests()
     const topic = createTopic('numbers', { key: 'string', value: 'number', partitions: 1 })
     const seen: Event<string, number>[] = []
@@ -85,7 +85,7 @@ describe('Stream', () => {
     ])
   })
 
-  it('takes what has come within a time, tasks never mixed', async () => {
+  it('takes events that arrive within a time, never mixing tasks', async () => {
     const clock = manualClock()
     const { deps, createTopic, engine, run, until } = streamsForTests({ clock })
     const topic = createTopic('numbers', { value: 'number', partitions: 2 })
@@ -113,7 +113,7 @@ describe('Stream', () => {
     expect(part.counts().read).toMatchObject({ received: 5, processed: 5, active: 0 })
   })
 
-  it('gives back its batches when events in flight are waited for, and collects them again', async () => {
+  it('gives back its batches while events in flight are awaited, and collects them again', async () => {
     const { deps, createTopic, engine, run, until } = streamsForTests()
     const topic = createTopic('numbers', { value: 'number', partitions: 1 })
     const seen: number[] = []
@@ -147,7 +147,7 @@ describe('Stream', () => {
     expect(part.counts().read).toMatchObject({ received: 0, processed: 0, active: 0 })
   })
 
-  it('makes batches of batches, which end as one and are counted as the events that they are', async () => {
+  it('makes batches of batches, which end as one and count all of their events', async () => {
     const { deps, createTopic, engine, run, until } = streamsForTests()
     const topic = createTopic('numbers', { value: 'number', partitions: 1 })
     const batches: number[][][] = []
@@ -182,7 +182,7 @@ describe('Stream', () => {
     expect(batches).toEqual([['x', 'a1'], ['a2'], ['y', 'z']])
   })
 
-  it('gives events their own value, also those of one record and those of a batch', async () => {
+  it('gives events their own value, even those of one record and of a batch', async () => {
     const { deps, createTopic, engine, run, until } = streamsForTests()
     const topic = createTopic('numbers', { value: 'number', partitions: 1 })
     const seen: unknown[] = []
@@ -210,7 +210,7 @@ describe('Stream', () => {
     expect(part.counts().read).toMatchObject({ received: 2, processed: 2, active: 0 })
   })
 
-  it('groups by a new key: raw bytes, headers and timestamp stay', async () => {
+  it('groups by a new key, and keeps raw bytes, headers and timestamp', async () => {
     const { deps, createTopic, engine, declared, run, until } = streamsForTests()
     const orders = createTopic('orders', {
       key: 'number',
@@ -260,7 +260,7 @@ describe('Stream', () => {
     expect(part.counts().cities).toMatchObject({ received: 4, processed: 4, active: 0 })
   })
 
-  it('groups again and again, values encoded anew where a step has changed them', async () => {
+  it('groups repeatedly, encoding values again if a step has changed them', async () => {
     const { deps, createTopic, engine, declared, run, until } = streamsForTests()
     const numbers = createTopic('numbers', { value: 'number' })
     const seen: [number, string][] = []
