@@ -163,10 +163,9 @@ function appOver(runtime: AppRuntime): App {
           for await (const window of windows) await handle(window)
         })
       },
-      consume: (agent, { sizedAs, partitions }, handle) => {
+      consume: (agent, table, handle) => {
         const topic = createRepartitionTopic(streams, {
-          ...{ subscriptionId: agent, key: 'bytes', value: 'bytes' },
-          ...{ sizedAs, partitions },
+          ...{ subscriptionId: agent, key: 'bytes', value: 'bytes', partitions: undefined, sizedAsState: table },
         })
         const handler = async (records: Stream<unknown, unknown>): Promise<void> => {
           // Both are bytes, as the topic says.

@@ -7,6 +7,7 @@ import { counting } from './scenarios/counting.fixture.ts'
 import { deadLetters } from './scenarios/dead-letters.fixture.ts'
 import { gathering } from './scenarios/gathering.fixture.ts'
 import { globalTotals } from './scenarios/global-totals.fixture.ts'
+import { joining } from './scenarios/joining.fixture.ts'
 import { largeSends } from './scenarios/large-sends.fixture.ts'
 import { longEvents } from './scenarios/long-events.fixture.ts'
 import { longSpills } from './scenarios/long-spills.fixture.ts'
@@ -28,6 +29,7 @@ const SCENARIOS: Readonly<Record<ScenarioName, Scenario>> = Object.freeze({
   deadLetters,
   gathering,
   globalTotals,
+  joining,
   largeSends,
   longEvents,
   longSpills,
@@ -44,6 +46,7 @@ export type ScenarioName =
   | 'deadLetters'
   | 'gathering'
   | 'globalTotals'
+  | 'joining'
   | 'largeSends'
   | 'longEvents'
   | 'longSpills'
@@ -110,6 +113,8 @@ function declare(world: SimulatedWorld, guarantee: Guarantee, { scenarios, maxUn
     maxUncommitted,
     // A few of `largeSends`.
     ...(scenarios.includes(largeSends) ? { maxPendingSendBytes: 1024 } : {}),
+    // A copy that is made late, because its agent stands still, is not late by event time.
+    ...(scenarios.includes(joining) ? { idleAfter: false } : {}),
     // Less than the events of `longSpills` take.
     ...(scenarios.includes(longSpills) ? { drainTimeout: '2s' } : {}),
     // Less than two pieces of `spilling`, more than all else sends.

@@ -40,10 +40,10 @@ const RELEASES = 2
 /** What the first of these seeds that fails says. `from`: default 1. */
 async function firstFailure(
   guarantee: (typeof GUARANTEES)[number],
-  { from = 1, to, scenarios }: { readonly from?: number; readonly to: number } & LedgerOptions,
+  { from = 1, to, scenarios, always = false }: { readonly from?: number; readonly to: number } & LedgerOptions,
   more: Partial<SimulationOptions>,
 ): Promise<SimulationError | undefined> {
-  const { make, input, check, isPending } = ledgerCase(guarantee, scenarios === undefined ? {} : { scenarios })
+  const { make, input, check, isPending } = ledgerCase(guarantee, scenarios === undefined ? {} : { scenarios, always })
   for (let seed = from; seed <= to; seed++) {
     try {
       await simulate(make, { seed, input, check, isPending, releases: RELEASES, ...more })
@@ -134,6 +134,15 @@ test.each(GUARANTEES)('workers that stop with long events hold up no rebalance, 
     stops += faults['stops'] ?? 0
   }
   expect(stops).toBeGreaterThan(5)
+})
+
+test.each(GUARANTEES)('each entry meets its copy in a join, %s', async (guarantee) => {
+  const to = Number(process.env['JOIN_SEEDS'] ?? 3)
+  // The next release counts copies from their beginning, which holds where nobody has read them before.
+  const faults = { deploys: 0 }
+  expect(
+    (await firstFailure(guarantee, { to, scenarios: ['joining'], always: true }, { faults }))?.message,
+  ).toBeUndefined()
 })
 
 test.each(GUARANTEES)('timers fire, and no crash loses one, %s', async (guarantee) => {

@@ -56,7 +56,11 @@ function makeTopic(
     internal,
     sizedAs,
     timeOf,
-  }: Pick<RepartitionTopicOptions, 'sizedAs' | 'timeOf'> & { options: TopicOptions; internal: boolean },
+    sizedAsState,
+  }: Pick<RepartitionTopicOptions, 'sizedAs' | 'timeOf' | 'sizedAsState'> & {
+    options: TopicOptions
+    internal: boolean
+  },
 ): AnyTopic {
   const where = `topic "${validateName('topic', name)}"`
   checkOptions(where, options, OPTIONS)
@@ -88,6 +92,7 @@ function makeTopic(
       ...(internal ? { purge: true } : {}),
       ...(sizedAs === undefined ? {} : { sizedAs }),
       ...(timeOf === undefined ? {} : { timeOf }),
+      ...(sizedAsState === undefined ? {} : { sizedAsState }),
       // Without a declared key codec the topic may hold any keys: tables are then not checked against it.
       keyCodec: options.key === undefined ? undefined : key.name,
       ...(reader === undefined ? {} : { stamp: (record) => new StampedValue(record, reader) }),
@@ -113,6 +118,8 @@ export interface RepartitionTopicOptions {
   readonly sizedAs?: readonly string[] | undefined
   /** As of `TopicDeclaration`. */
   readonly timeOf?: readonly string[] | undefined
+  /** As of `TopicDeclaration`. */
+  readonly sizedAsState?: string | undefined
 }
 
 /**
@@ -121,7 +128,7 @@ export interface RepartitionTopicOptions {
  */
 export function createRepartitionTopic(
   context: StreamsContext,
-  { subscriptionId, key, value, partitions, sizedAs, timeOf }: RepartitionTopicOptions,
+  { subscriptionId, key, value, partitions, sizedAs, timeOf, sizedAsState }: RepartitionTopicOptions,
 ): AnyTopic {
   return makeTopic(context, repartitionTopic(context.appId, subscriptionId), {
     options: {
@@ -138,5 +145,6 @@ export function createRepartitionTopic(
     internal: true,
     sizedAs,
     timeOf,
+    sizedAsState,
   })
 }

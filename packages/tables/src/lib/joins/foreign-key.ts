@@ -89,10 +89,10 @@ export class TableByForeignKey<K, RK, L, R, V> extends KeptUpTable<K, V> {
       left,
     )
     this.subscribers = new Subscribers(context, subscriberRows(name, right), right)
-    this.#subscribe = views.consume(`${name}-subscribe`, sizeOf(right), (key, value) =>
+    this.#subscribe = views.consume(`${name}-subscribe`, right.name, (key, value) =>
       this.#subscribed(key, parsed<Subscription>(value)),
     )
-    this.#respond = views.consume(`${name}-respond`, sizeOf(left), (key, value) =>
+    this.#respond = views.consume(`${name}-respond`, left.name, (key, value) =>
       this.#answered(key, parsed<Answer>(value)),
     )
     left.watch((key) => this.#leftChanged(key))
@@ -209,19 +209,6 @@ function subscriberRows<K>(
     partitioner: 'key',
     help: `Who refers to what, for the join ${name}`,
   }
-}
-
-/** What tells how many partitions a table has. */
-interface Sized {
-  readonly sizedAs?: readonly string[] | undefined
-  readonly declaredPartitions: number | undefined
-}
-
-function sizeOf({ sizedAs, declaredPartitions }: Sized): {
-  sizedAs: readonly string[] | undefined
-  partitions: number | undefined
-} {
-  return { sizedAs, partitions: declaredPartitions }
 }
 
 function subscriptionOf<K>(codec: Codec<K>, key: K, version: string): Subscription {

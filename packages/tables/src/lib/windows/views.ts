@@ -17,12 +17,11 @@ export interface ViewDeclarations {
   ): void
   /** An agent, of this name, that calls `write` with each record of a topic; `null` for one without a value. */
   fill<K, V>(agent: string, topic: TableTopic<K, V>, write: (key: K, value: V | null) => void): void
-  /** An agent of this name with a topic of its own, of which `handle` gets each record. Returns the topic's name. */
-  consume(
-    agent: string,
-    size: { readonly sizedAs: readonly string[] | undefined; readonly partitions: number | undefined },
-    handle: (key: Buffer, value: Buffer) => void,
-  ): string
+  /**
+   * An agent of this name with a topic of its own, of which `handle` gets each record. The topic has as many partitions as the
+   * table of this name. Returns its own name.
+   */
+  consume(agent: string, table: string, handle: (key: Buffer, value: Buffer) => void): string
 }
 
 /** Of a table that belongs to no app. */

@@ -53,6 +53,8 @@ export interface TopicDeclaration {
   readonly partitions: number | undefined
   /** With `partitions: undefined`: the count is that of the largest of these topics. */
   readonly sizedAs?: readonly string[]
+  /** Name of the state that is written by its events: it has as many partitions, and says nothing of where other states belong. */
+  readonly sizedAsState?: string | undefined
   readonly config: Readonly<Record<string, string>>
   readonly create: boolean
   /** Whether Millrace made it for the app itself (repartition, reply and dead letter topics). */

@@ -118,6 +118,7 @@ function sameTopic(a: TopicDeclaration, b: TopicDeclaration): boolean {
     a.internal === b.internal &&
     (a.purge ?? false) === (b.purge ?? false) &&
     a.keyCodec === b.keyCodec &&
+    a.sizedAsState === b.sizedAsState &&
     JSON.stringify(a.sizedAs) === JSON.stringify(b.sizedAs) &&
     JSON.stringify(a.timeOf) === JSON.stringify(b.timeOf) &&
     JSON.stringify(a.config) === JSON.stringify(b.config)
@@ -136,6 +137,7 @@ function merged(a: TopicDeclaration, b: TopicDeclaration): TopicDeclaration {
     name: a.name,
     partitions: a.partitions ?? b.partitions,
     ...(sizedAs.length === 0 ? {} : { sizedAs }),
+    sizedAsState: a.sizedAsState ?? b.sizedAsState,
     ...(timeOf.length === 0 ? {} : { timeOf }),
     config: { ...a.config, ...b.config },
     create: a.create || b.create,

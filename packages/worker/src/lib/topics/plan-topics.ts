@@ -31,15 +31,19 @@ export function planTopics(wanted: TopicsWanted): TopicPlan {
   const declarations = declaredAndSubscribed(wanted)
   if (!wanted.mayCreate)
     for (const [name, declaration] of declarations) declarations.set(name, { ...declaration, create: true })
-  const topics = countTopics(wanted, declarations)
+  const topics = new Map(countTopics(wanted, declarations))
   // Topics that Millrace uses for itself do not determine partition counts of tables.
   const sources = new Map(
     wanted.subscriptions
       .flatMap((subscription) => subscription.topics)
-      .filter((topic) => !topic.startsWith(`${appId}-__`))
+      .filter((topic) => !topic.startsWith(`${appId}-__`) && declarations.get(topic)?.sizedAsState === undefined)
       .map((topic) => [topic, topics.get(topic) ?? 0]),
   )
   const stateCounts = new Map(states.map((state) => [state, statePartitions(state, sources, wanted)]))
+  for (const { name, sizedAsState } of declarations.values()) {
+    const state = states.find((each) => each.name === sizedAsState)
+    if (state !== undefined) topics.set(name, existing.get(name) ?? stateCounts.get(state) ?? 0)
+  }
   const create = [...declarations.values()]
     .filter(({ name }) => !existing.has(name))
     .map(({ name, config }) => ({ name, partitions: topics.get(name) ?? 0, replicationFactor, config }))
@@ -114,6 +118,7 @@ function countTopics(
   const open: TopicDeclaration[] = []
   for (const declaration of declarations.values()) {
     const count = existing.get(declaration.name) ?? declaration.partitions
+    if (declaration.sizedAsState !== undefined) continue
     if (count !== undefined && (declaration.create || existing.has(declaration.name)))
       counts.set(declaration.name, count)
     else if (!declaration.create) throw missing(declaration.name, subscriptions)
