@@ -2,6 +2,7 @@ import { eventually } from '@millrace/conformance'
 import { deferred } from '@millrace/core'
 import type { ConsumerOptions } from '@millrace/core/driver'
 import { afterEach, describe, expect, test } from 'vitest'
+import { HeardBackend } from '../memory/heard-backend.ts'
 import { DisturbedBackend, Machine, member } from './sessions.fixture.ts'
 
 let machine: Machine | undefined
@@ -39,6 +40,44 @@ describe('a member that is thrown out', () => {
     gate.resolve()
     await started
     expect(happened).toEqual([expect.stringMatching(/^generation/)])
+    expect(machine.errors).toEqual([])
+  })
+
+  test('again before it has another assignment hears of one loss', async () => {
+    const machine = await start()
+    const held = new DisturbedBackend(machine.log.backend)
+    await machine.process('a', { backend: held }).consumer(hearing([])).start()
+    const happened: string[] = []
+    await machine.process('b').consumer(hearing(happened)).start()
+    const gate = deferred<void>()
+    held.before = gate.promise
+    for (let time = 0; time < 2; time++) {
+      await machine.throwOut('b')
+      await machine.clock.advance(0)
+    }
+    gate.resolve()
+    await machine.clock.advance(0)
+    expect(happened).toEqual([expect.stringMatching(/^gen/), 'lost', expect.stringMatching(/^gen/)])
+  })
+
+  test('joins again beside others that have instance ids of their own', async () => {
+    const machine = await start()
+    const happened: string[] = []
+    await machine
+      .process('a')
+      .consumer({ ...hearing([]), instanceId: 'one' })
+      .start()
+    await machine
+      .process('b')
+      .consumer({ ...hearing(happened), instanceId: 'two' })
+      .start()
+    expect([machine.idOf('a'), machine.idOf('b')]).toEqual([
+      expect.stringMatching(/^one-/),
+      expect.stringMatching(/^two-/),
+    ])
+    await machine.throwOut('b')
+    await machine.clock.advance(0)
+    expect(happened.slice(1)).toEqual(['lost', expect.stringMatching(/^gen/)])
     expect(machine.errors).toEqual([])
   })
 
@@ -128,6 +167,9 @@ describe('a member that fails', () => {
     expect(machine.warnings).toMatchObject([
       { groupId: 'group', memberId: machine.idOf('a'), err: { message: 'The disk is full.' } },
     ])
+    // It gives no sign of life.
+    await machine.clock.advance(1_000)
+    expect(machine.beatsOf('a')).toBe(0)
   })
 
   test('after it was closed fails no more: nobody is told', async () => {
@@ -142,6 +184,61 @@ describe('a member that fails', () => {
     await machine.clock.advance(0)
     expect([machine.errors, machine.warnings]).toEqual([[], []])
   })
+})
+
+test('a leader is told of the topics that are there, and not of one that was deleted', async () => {
+  const machine = await start()
+  const process = machine.process('a')
+  const admin = process.admin()
+  await admin.createTopics([{ name: 'u', partitions: 3, replicationFactor: -1, config: {} }])
+  const told: ReadonlyMap<string, number>[] = []
+  const consumer = process.consumer({
+    ...hearing([]),
+    topics: ['t', 'u'],
+    assignor: {
+      name: 'nothing',
+      assign: ({ partitions }) => {
+        told.push(partitions)
+        return { assignments: new Map(), groupData: Buffer.alloc(0) }
+      },
+    },
+  })
+  await consumer.start()
+  expect(machine.idOf('a')).toMatch(/^group-/)
+  await admin.deleteTopics(['u'])
+  consumer.rejoin()
+  await machine.clock.advance(0)
+  expect(told).toEqual([
+    new Map([
+      ['t', 1],
+      ['u', 3],
+    ]),
+    new Map([['t', 1]]),
+  ])
+  await consumer.close()
+  expect(machine.clock.pending()).toBe(0)
+})
+
+test('a member that does not join again is out after its rebalance time-out, though its heartbeats go on', async () => {
+  const machine = await start()
+  const deaf = new HeardBackend(machine.log.backend)
+  const happened: string[] = []
+  const first = machine.process('a').consumer({ ...hearing(happened), rebalanceTimeoutMs: 2_000 })
+  await first.start()
+  await machine
+    .process('b', { backend: deaf })
+    .consumer({ ...hearing([]), rebalanceTimeoutMs: 2_000 })
+    .start()
+  await machine.clock.advance(300)
+  const memberId = machine.idOf('b')
+  deaf.deafen()
+  first.rejoin()
+  await machine.clock.advance(1_500)
+  expect(machine.hosts).toEqual(['a', 'b'])
+  await machine.clock.advance(900)
+  expect(machine.hosts).toEqual(['a'])
+  expect(machine.warnings).toContainEqual({ groupId: 'group', memberId, why: 'awaited' })
+  expect(happened.slice(-2)).toEqual(['revoke', expect.stringMatching(/^gen/)])
 })
 
 test('a member that is killed as it joins does not lead its group', async () => {

@@ -344,6 +344,7 @@ describe('a batch', () => {
     ])
     expect(await producer.send([record('a')], OPEN)).toEqual([{ ok: true, offset: 0 }])
     expect(cluster.produced.at(-1)?.batches).toMatchObject([{ first: 0, epoch: 3 }])
+    expect(cluster.count('AddPartitionsToTxn')).toBe(1)
     await producer.commit()
   })
 
