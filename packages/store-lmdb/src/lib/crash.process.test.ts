@@ -25,7 +25,7 @@ afterEach(async () => {
   for (const directory of directories.splice(0)) rmSync(directory, { recursive: true, force: true })
 })
 
-test('killed at any moment: every acknowledged commit is there, and each is whole', { timeout: 120_000 }, async () => {
+test('after a kill at any moment every acknowledged commit is present and complete', { timeout: 120_000 }, async () => {
   const directory = makeDirectory()
   let acknowledged = 0
   let workerId: string | undefined
@@ -54,32 +54,36 @@ test('killed at any moment: every acknowledged commit is there, and each is whol
   }
 })
 
-test('one process at a time, also while it is stopped; a killed one blocks no other', { timeout: 60_000 }, async () => {
-  const directory = makeDirectory()
-  const holder = start(directory, 'hold')
-  await holder.wrote(1)
-  const inUse = expect.objectContaining({
-    code: 'STORE_IN_USE',
-    message: expect.stringContaining(`process ${holder.child.pid}`),
-  })
-  expect(() => createLmdbStore({ directory })).toThrow(inUse)
-  const copy = makeDirectory()
-  await expect(backupStore(directory, copy)).rejects.toThrow(inUse)
-  holder.child.kill('SIGSTOP')
-  expect(() => createLmdbStore({ directory })).toThrow(inUse)
-  holder.child.kill('SIGCONT')
-  const second = start(directory, 'hold')
-  await expect(second.wrote(1)).rejects.toThrow('STORE_IN_USE')
-  await holder.kill()
-  await backupStore(directory, copy)
-  const store = createLmdbStore({ directory })
-  expect(() => createLmdbStore({ directory })).toThrow(
-    expect.objectContaining({ code: 'STORE_IN_USE', message: expect.stringContaining('this process') }),
-  )
-  const third = start(directory, 'hold')
-  await expect(third.wrote(1)).rejects.toThrow('STORE_IN_USE')
-  await store.close()
-  const fourth = start(directory, 'hold')
-  await fourth.wrote(1)
-  expect(fourth.lines).toEqual([`open ${store.workerId}`])
-})
+test(
+  'one process has the store at a time, even while it is suspended; a killed one blocks no other',
+  { timeout: 60_000 },
+  async () => {
+    const directory = makeDirectory()
+    const holder = start(directory, 'hold')
+    await holder.wrote(1)
+    const inUse = expect.objectContaining({
+      code: 'STORE_IN_USE',
+      message: expect.stringContaining(`process ${holder.child.pid}`),
+    })
+    expect(() => createLmdbStore({ directory })).toThrow(inUse)
+    const copy = makeDirectory()
+    await expect(backupStore(directory, copy)).rejects.toThrow(inUse)
+    holder.child.kill('SIGSTOP')
+    expect(() => createLmdbStore({ directory })).toThrow(inUse)
+    holder.child.kill('SIGCONT')
+    const second = start(directory, 'hold')
+    await expect(second.wrote(1)).rejects.toThrow('STORE_IN_USE')
+    await holder.kill()
+    await backupStore(directory, copy)
+    const store = createLmdbStore({ directory })
+    expect(() => createLmdbStore({ directory })).toThrow(
+      expect.objectContaining({ code: 'STORE_IN_USE', message: expect.stringContaining('this process') }),
+    )
+    const third = start(directory, 'hold')
+    await expect(third.wrote(1)).rejects.toThrow('STORE_IN_USE')
+    await store.close()
+    const fourth = start(directory, 'hold')
+    await fourth.wrote(1)
+    expect(fourth.lines).toEqual([`open ${store.workerId}`])
+  },
+)

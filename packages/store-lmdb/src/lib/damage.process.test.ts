@@ -36,7 +36,7 @@ afterEach(() => rmSync(directory, { recursive: true, force: true }))
 const failing = (code: string, message: string): unknown =>
   expect.objectContaining({ code, message: expect.stringContaining(message) })
 
-// Opened by LMDB itself, each of these ends the process with a signal, or starts an empty store without a word.
+// Opened by LMDB itself, each of these ends the process with a signal, or silently starts an empty store.
 test.each<readonly [string, () => void, string]>([
   ['cut in half', () => truncateSync(data, statSync(data).size / 2), 'cut off'],
   ['cut to one page', () => truncateSync(data, 4096), 'second page'],
@@ -52,13 +52,13 @@ test.each<readonly [string, () => void, string]>([
     () => writeFileSync(join(directory, 'millrace-store.json'), '{'),
     'millrace-store.json',
   ],
-])('%s is STORE_CORRUPT, and says what to do', (_name, damage, message) => {
+])('%s is STORE_CORRUPT, with advice', (_name, damage, message) => {
   damage()
   expect(() => createLmdbStore({ directory })).toThrow(failing('STORE_CORRUPT', message))
   expect(() => createLmdbStore({ directory })).toThrow('Delete its directory')
 })
 
-test('a row changed on disk: its partition starts empty and says why, the others stay; also after the next start', async () => {
+test('a partition with a row changed on disk starts empty with a reason, even after the next start, and the others stay', async () => {
   const before = createLmdbStore({ directory })
   const other = await before.open('counts', 1)
   await before.commit([
@@ -85,7 +85,7 @@ test('a row changed on disk: its partition starts empty and says why, the others
   }
 })
 
-test('a row changed while the store is in use is STORE_CORRUPT, naming the partition, and nothing more is committed', async () => {
+test('a row changed while the store is in use is STORE_CORRUPT with the partition, and nothing more is committed', async () => {
   const store = createLmdbStore({ directory })
   const partition = await store.open('counts', 0)
   replace(`key 12345${'9'.repeat(20)}`, `key 12345${'9'.repeat(19)}?`)
@@ -98,7 +98,7 @@ test('a row changed while the store is in use is STORE_CORRUPT, naming the parti
 })
 
 test(
-  'bytes and pages changed anywhere: right rows, an empty partition or an error, and never a signal',
+  'bytes and pages changed anywhere give right rows, an empty partition or an error, and never a signal',
   { timeout: 120_000 },
   async () => {
     const outcome = await runProcess('damaging-process.ts', directory, '1', '120').ended()
@@ -118,7 +118,7 @@ test('a directory that cannot be made is STORE_FAILED', () => {
   expect(() => createLmdbStore({ directory: join(data, 'below') })).toThrow(failing('STORE_FAILED', data))
 })
 
-test('a healthy store is not suspected, whatever it went through', async () => {
+test('a sound store is never reported as damaged, whatever its history', async () => {
   for (let round = 0; round < 20; round++) {
     const store = createLmdbStore({ directory })
     const partition = await store.open('counts', round % 3)

@@ -10,12 +10,12 @@ import { StoreFacts } from './facts.ts'
 import { hasMarker, writeMarker } from './marker-file.ts'
 import { storeError } from './store-error.ts'
 
-/** Table partitions that one directory can hold. */
+/** How many table partitions one directory can hold. */
 const MAX_DATABASES = 4096
 /**
- * Of a new data file. Larger pages are fewer, and LMDB keeps those of a commit in a sorted list, each insertion into which
- * moves the rest: restoring 1 M rows in random order takes a quarter less than with the usual 4,096. Commits of few rows
- * take no longer; beyond 8,192 they do.
+ * The page size of a new data file. LMDB keeps the pages of a commit in a sorted list, and each insertion moves the
+ * rest, so fewer, larger pages are faster: restoring 1 M rows in random order takes a quarter less than with the usual
+ * 4,096. Commits of few rows take no longer; beyond 8,192 they do.
  */
 const PAGE_SIZE = 8192
 
@@ -23,7 +23,7 @@ const PAGE_SIZE = 8192
 export interface Environment {
   readonly root: RootDatabase<Buffer, Buffer>
   readonly dataPath: string
-  /** What the file held when it was taken. Tables' databases have a `/` in their names. */
+  /** The contents of the file when it was opened. Names of tables' databases contain a `/`. */
   readonly inspection: Inspection
   readonly facts: StoreFacts
   readonly ownership: Ownership
@@ -44,10 +44,10 @@ export function openEnvironment(directory: string): Environment {
       const facts = new StoreFacts(root)
       const ownership = takeOwnership({ root, facts, directory })
       if (!marked) writeMarker(directory)
-      // Once more: between the first look and now, another process may have had it.
+      // Inspected again, because another process may have had the file since the first inspection.
       return { root, dataPath, inspection: inspect(directory, dataPath), facts, ownership }
     } catch (thrown) {
-      // Nothing was written that could be lost; the first error matters, not why it does not close.
+      // Nothing was written that could be lost; the first error matters, and not why closing fails.
       root.close().catch(() => undefined)
       throw thrown
     }
@@ -64,7 +64,7 @@ function openRoot(directory: string): RootDatabase<Buffer, Buffer> {
     maxDbs: MAX_DATABASES,
     encoding: 'binary',
     keyEncoding: 'binary',
-    // With it, a commit that fails rejects a promise that no caller has, and Node ends the process.
+    // Otherwise a failing commit rejects a promise that no caller has, and Node ends the process.
     eventTurnBatching: false,
     // Rows are read only once they are on the disk.
     overlappingSync: false,
@@ -103,23 +103,23 @@ export interface OwnershipOptions {
 
 /** The store's directory belongs to this process until `release`. */
 export interface Ownership {
-  /** Made once for a directory and kept in it: the same worker after every restart. */
+  /** Made once for a directory and kept in it, so it identifies the same worker after every restart. */
   readonly workerId: string
-  /** The directory has another id from its next opening on. */
+  /** Gives the directory another id from its next opening on. */
   renew(): void
-  /** Reads once, so that this process is in LMDB's table of readers, from which some calls remove it. */
+  /** Reads once, because some calls remove this process from LMDB's table of readers. */
   stay(): void
   release(): void
 }
 
 /**
- * Takes the store for this process, or throws `STORE_IN_USE`. Who owns it is a row; whether the owner lives is shown by
- * LMDB's table of readers, which the kernel's file locks back: process numbers mean nothing in another container and
- * are used again.
+ * Takes the store for this process, or throws `STORE_IN_USE`. A row names the owner; LMDB's table of readers, backed by
+ * the kernel's file locks, shows whether the owner lives. Process numbers would not do: they have no meaning in another
+ * container, and are reused.
  */
 export function takeOwnership({ root, facts, directory }: OwnershipOptions): Ownership {
   const self = `process ${process.pid} on ${hostname()}, started at ${new Date(performance.timeOrigin).toISOString()}`
-  // Enters this process in the table of readers; from then on it can be seen.
+  // Enters this process in the table of readers, where others can see it.
   facts.get(OWNER)
   root.readerCheck()
   const workerId = root.transactionSync(() => {
@@ -142,8 +142,8 @@ export function takeOwnership({ root, facts, directory }: OwnershipOptions): Own
 }
 
 /**
- * Throws `STORE_IN_USE` when the process that has a store lives on this machine. Looks at the file only, which LMDB must
- * not open for that: opening takes back what the owner commits in the same moment.
+ * Throws `STORE_IN_USE` if the process that has a store lives on this machine. Reads only the file, because opening it
+ * with LMDB could revert a concurrent commit of the owner.
  */
 export function refuseLiveOwner(directory: string): void {
   if (!hasMarker(directory)) return
@@ -153,7 +153,7 @@ export function refuseLiveOwner(directory: string): void {
   throw new MillraceError('STORE_IN_USE', `The store in "${directory}" is used by ${owner}.`)
 }
 
-/** Makes a fresh copy of a store belong to nobody. Nobody else may know of it yet. */
+/** Removes the owner from a fresh copy of a store, which no other process may use yet. */
 export async function disown(directory: string): Promise<void> {
   const root = openRoot(directory)
   try {
@@ -169,7 +169,7 @@ function isAlive(pid: number): boolean {
   try {
     return process.kill(pid, 0)
   } catch (thrown) {
-    // Somebody else's process lives, too.
+    // A process of another user is alive, too.
     return thrown instanceof Error && 'code' in thrown && thrown.code === 'EPERM'
   }
 }

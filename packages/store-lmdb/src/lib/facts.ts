@@ -6,7 +6,9 @@ import { storeError } from './store-error.ts'
 
 const CHECKSUM_BYTES = 4
 
-/** Checkpoints, owner, worker id: short texts by name, each with a checksum. Writes belong into a transaction. */
+/**
+ * Checkpoints, owner, worker id: short texts by name, each with a checksum. Writes must be made within a transaction.
+ */
 export class StoreFacts {
   readonly #rows: Database<Buffer, Buffer>
 
@@ -19,7 +21,7 @@ export class StoreFacts {
     const row = this.#rows.get(Buffer.from(name))
     if (row === undefined) return undefined
     const text = checkedText(name, row)
-    if (text === undefined) throw new MillraceError('STORE_CORRUPT', `What the store keeps as "${name}" is damaged.`)
+    if (text === undefined) throw new MillraceError('STORE_CORRUPT', `The store's fact "${name}" is damaged.`)
     return text
   }
 
@@ -32,7 +34,7 @@ export class StoreFacts {
   }
 }
 
-/** The text of a row; `undefined` when it is damaged, or belongs to another name. */
+/** The text of a row; `undefined` if it is damaged, or belongs to another name. */
 export function checkedText(name: string, row: Buffer): string | undefined {
   const end = row.length - CHECKSUM_BYTES
   if (end < 0) return undefined
@@ -50,7 +52,7 @@ function checksum(name: string, text: string): number {
   return crc32(text, crc32(`${name}\0`))
 }
 
-/** Where the checkpoint of a table partition is kept among the facts. */
+/** The name of the fact with the checkpoint of a table partition. */
 export function checkpointName(table: string, partition: number): string {
   return `checkpoint/${table}/${partition}`
 }
@@ -59,7 +61,9 @@ export function writeCheckpoint({ topicId, offset, wallTimeMs }: Checkpoint): st
   return JSON.stringify([topicId, offset, wallTimeMs])
 }
 
-/** As of the last commit, whether the partition is open or not. Throws `STORE_CORRUPT`, `STORE_FAILED`. */
+/**
+ * The checkpoint as of the last commit, whether the partition is open or not. Throws `STORE_CORRUPT`, `STORE_FAILED`.
+ */
 export function keptCheckpoint(
   facts: StoreFacts,
   { table, partition }: Pick<StorePartition, 'table' | 'partition'>,
@@ -84,13 +88,15 @@ function readCheckpoint(text: string, where: string): Checkpoint {
   throw new MillraceError('STORE_CORRUPT', `The checkpoint of ${where} cannot be read.`)
 }
 
-/** The database with the rows of a table partition, by the partition's name. Each time it is left, another one takes over. */
+/**
+ * The database with the rows of a table partition, by the partition's name. After `leaveDatabase` it is another one.
+ */
 export function databaseName(partition: string, facts: StoreFacts): string {
   const left = timesLeft(partition, facts)
   return left === 0 ? partition : `${partition}~${left}`
 }
 
-/** From now on the partition has another database, an empty one. Belongs into a transaction. */
+/** Switches the partition to another, empty database. Must be called within a transaction. */
 export function leaveDatabase(partition: string, facts: StoreFacts): void {
   facts.put(factName(partition), String(timesLeft(partition, facts) + 1))
 }

@@ -21,9 +21,9 @@ export interface LmdbPartitionOptions {
   readonly partition: number
   readonly environment: Environment
   readonly rows: Database<Buffer, Buffer>
-  /** Where the checksums of its rows begin. */
+  /** The seed of its rows' checksums. */
   readonly seed: number
-  /** Why the rows kept before were dropped. */
+  /** Why the rows that were stored before were dropped. */
   readonly damage: string | undefined
   /** Runs a write that is not a commit, after commits under way. */
   readonly write: (action: () => void) => Promise<void>
@@ -37,7 +37,7 @@ export class LmdbPartition implements StorePartition {
   readonly damage?: string
   readonly #options: LmdbPartitionOptions
   #closed = false
-  /** A row differs from what was written. */
+  /** Set when a row differs from what was written. */
   #fault: MillraceError | undefined
 
   constructor(options: LmdbPartitionOptions) {
@@ -73,7 +73,7 @@ export class LmdbPartition implements StorePartition {
 
   /** Called inside the transaction of a commit. */
   put(rows: readonly Row[], checkpoint: Checkpoint | undefined): void {
-    // Work that has read damaged state must not be committed, even if the error was caught.
+    // Work based on damaged rows must not be committed, even if the error was caught.
     if (this.#fault !== undefined) throw this.#fault
     for (const { key, value } of rows) {
       if (value === null) void this.#options.rows.remove(physicalKey(key))
@@ -100,7 +100,7 @@ export class LmdbPartition implements StorePartition {
     this.#options.onClose()
   }
 
-  /** Closes without telling the store. */
+  /** Closes without notifying the store. */
   shut(): void {
     this.#closed = true
   }
@@ -116,7 +116,7 @@ export class LmdbPartition implements StorePartition {
       const inside = (from === undefined || row[0].compare(from) >= 0) && (to === undefined || row[0].compare(to) < 0)
       if (inside && found.length < limit) found.push(row)
     }
-    // Long keys that agree in what LMDB has of them come sorted by hash: they are put in order among themselves.
+    // Long keys that agree in the bytes that LMDB has come sorted by hash, and are sorted among themselves here.
     let alike: (readonly [Buffer, Buffer])[] = []
     let shared: Buffer | undefined
     const addAlike = (): void => {
@@ -164,7 +164,10 @@ export class LmdbPartition implements StorePartition {
   }
 }
 
-/** What LMDB reads. Backwards its range includes its upper end, and leaves out its lower one: that is looked at row by row. */
+/**
+ * The range that LMDB reads. In reverse its range includes the upper end, and excludes the lower one, which is checked
+ * row by row.
+ */
 function spanOf(
   start: Buffer,
   end: Buffer | undefined,

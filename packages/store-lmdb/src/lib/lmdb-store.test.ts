@@ -16,7 +16,7 @@ storeSuite({
   },
 })
 
-test('an id that is in use elsewhere is given up: the directory has another one from the next opening on, and its rows', async () => {
+test('a directory whose id is in use elsewhere gets another one at its next opening, and keeps its rows', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-store-'))
   const store = createLmdbStore({ directory })
   const partition = await store.open('t', 0)
@@ -34,7 +34,7 @@ test('an id that is in use elsewhere is given up: the directory has another one 
   rmSync(directory, { recursive: true, force: true })
 })
 
-test('a copy made while commits go on is a store of its own: rows and checkpoint of one commit', async () => {
+test('a copy made during commits is an independent store, with rows and checkpoint of one commit', async () => {
   const above = mkdtempSync(join(tmpdir(), 'millrace-store-'))
   const store = createLmdbStore({ directory: join(above, 'own') })
   const partition = await store.open('t', 0)

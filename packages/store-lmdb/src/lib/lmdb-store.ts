@@ -30,15 +30,16 @@ export interface LmdbStoreOptions {
 
 /** A store driver that also keeps the worker's id. */
 export interface LmdbStore extends StoreDriver {
-  /** Made once for the directory: the same worker after every restart, for static membership. */
+  /** Made once for the directory, so it identifies the same worker after every restart, for static membership. */
   readonly workerId: string
   /** @throws `STORE_FAILED` when the directory is not empty, or has no room */
   backup(directory: string): Promise<void>
 }
 
 /**
- * Table state on disk: a worker that was killed finds its rows again and reads only the end of the changelogs.
- * One LMDB environment with a database for each table partition; each commit is one transaction, on disk when it resolves.
+ * Table state on disk: a worker that was killed finds its rows again and reads only the end of the changelogs. It is
+ * one LMDB environment with a database for each table partition; each commit is one transaction, on disk when it
+ * resolves.
  *
  * @throws `STORE_IN_USE` when another process, or another store of this one, has the directory; `STORE_CORRUPT`,
  * `STORE_VERSION`, `STORE_FAILED`
@@ -50,8 +51,8 @@ export function createLmdbStore(options: LmdbStoreOptions): LmdbStore {
 }
 
 /**
- * Copies the store of a directory that no process has open into another directory, which must be empty or missing. A store
- * that is open copies itself (`LmdbStore.backup`).
+ * Copies the store of a directory that no process has open into another directory, which must be empty or missing. An
+ * open store copies itself (`LmdbStore.backup`).
  *
  * @throws `STORE_IN_USE` when a process has it; what `createLmdbStore` and `backup` throw
  */
@@ -67,7 +68,7 @@ export async function backupStore(directory: string, target: string): Promise<vo
 
 interface PartitionDatabase {
   readonly rows: Database<Buffer, Buffer>
-  /** Where the checksums of its rows begin. */
+  /** The seed of its rows' checksums. */
   readonly seed: number
 }
 
@@ -78,7 +79,10 @@ class DirectoryStore implements LmdbStore {
   readonly #environment: Environment
   readonly #open = new Map<string, LmdbPartition>()
   readonly #opening = new Set<string>()
-  /** Checked ones. LMDB's databases stay open as long as the environment: closing one under a transaction is not safe. */
+  /**
+   * Databases that were checked. They stay open as long as the environment, because closing one during a transaction is
+   * not safe.
+   */
   readonly #databases = new Map<string, PartitionDatabase>()
   #writing: Promise<unknown> = Promise.resolve()
   #failure: MillraceError | undefined
@@ -172,12 +176,12 @@ class DirectoryStore implements LmdbStore {
       ownership.release()
       return root.close()
     }
-    // The disk may be full: a row that stays behind names the last owner, and does no harm.
+    // The disk may be full: a remaining row names the last owner, and does no harm.
     await settled(() => ownership.release())
     await settled(() => root.close())
   }
 
-  /** All or nothing: `childTransaction` is the asynchronous one that rolls back what its callback did when it throws. */
+  /** All or nothing: `childTransaction` is the asynchronous call that rolls back if its callback throws. */
   async #transaction(action: () => void): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure
     const { root, ownership } = this.#environment
@@ -200,8 +204,8 @@ class DirectoryStore implements LmdbStore {
   }
 
   /**
-   * Reads all of a partition that is opened for the first time. Damaged, it is not used again: its rows will be built
-   * anew from the changelog, in another database, for LMDB cannot be asked to delete pages that may be anything.
+   * Checks a whole partition when it is opened for the first time. A damaged one is not used again: its rows are
+   * rebuilt from the changelog in another database, because LMDB must not delete damaged pages.
    */
   async #leaveDamaged({ table, partition }: Pick<StorePartition, 'table' | 'partition'>): Promise<string | undefined> {
     const { dataPath, inspection, facts } = this.#environment
@@ -252,7 +256,7 @@ class DirectoryStore implements LmdbStore {
   }
 }
 
-/** Runs something that may fail or never end, now that all has failed already. */
+/** Runs something that may fail or hang, now that everything else has failed. */
 async function settled(action: () => unknown): Promise<void> {
   const attempt = new Promise((resolve) => resolve(action()))
   await withinLimit(systemClock(), LIMIT_MS, attempt).catch(() => undefined)
@@ -268,7 +272,7 @@ function roomLeft(directory: string): string {
   }
 }
 
-/** What a commit failed for. It comes as a promise that rejects; unheard, that would end the process. */
+/** The cause of a failed commit. It comes as a promise that rejects; unhandled, that would end the process. */
 async function causeOf(thrown: unknown): Promise<unknown> {
   if (!(thrown instanceof Error) || !('commitError' in thrown) || !(thrown.commitError instanceof Promise))
     return thrown

@@ -16,7 +16,7 @@ function oldStore(name: string): string {
   return directory
 }
 
-test('stores of other formats are found and removed; those of this one, and what belongs to others, stay', async () => {
+test('stores of other formats are found and removed; those of this format and foreign files stay', async () => {
   const [old, mixed, own] = [oldStore('old'), oldStore('mixed'), join(root, 'own')]
   writeFileSync(join(mixed, 'notes.txt'), 'mine')
   mkdirSync(join(root, 'photos'))
@@ -40,6 +40,6 @@ test('stores of other formats are found and removed; those of this one, and what
   await createLmdbStore({ directory: own }).close()
 })
 
-test('a directory that is not there has none', () => {
+test('a missing directory has none', () => {
   expect(findOtherFormats(join(root, 'nowhere'))).toEqual([])
 })

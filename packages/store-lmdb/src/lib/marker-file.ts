@@ -4,12 +4,12 @@ import { join } from 'node:path'
 import { MillraceError, PRIVATE_FILE } from '@millrace/core'
 
 /**
- * Of the rows in the data file. Raise it when an older version could not read what this one writes. 2: rows and facts
- * have checksums. There is no migration: rows without checksums are not to be trusted, and the changelog has them.
+ * Format of the rows in the data file. Raise it if an older version cannot read what this one writes. 2: rows and facts
+ * have checksums. There is no migration: rows without checksums are not trusted, and the changelog has them.
  */
 export const FORMAT: number = 2
 
-/** Whether a directory has a store, by the file that says so. Throws `STORE_VERSION` or `STORE_CORRUPT`. */
+/** Whether a directory has a store, according to its marker file. Throws `STORE_VERSION` or `STORE_CORRUPT`. */
 export function hasMarker(directory: string): boolean {
   const path = markerPath(directory)
   if (!existsSync(path)) return false
@@ -28,19 +28,21 @@ export function hasStore(directory: string): boolean {
   return existsSync(markerPath(directory))
 }
 
-/** Written once there is data beside it, and whole: so a data file that is missing or empty later was lost. */
+/**
+ * Written as a whole, and only when there is data beside it, so a data file that is later missing or empty was lost.
+ */
 export function writeMarker(directory: string): void {
   const path = markerPath(directory)
   writeFileSync(`${path}.new`, `${JSON.stringify({ format: FORMAT })}\n`, { mode: PRIVATE_FILE })
   renameSync(`${path}.new`, path)
 }
 
-/** The file that says what a directory holds. */
+/** The path of the marker file of a directory. */
 export function markerPath(directory: string): string {
   return join(directory, 'millrace-store.json')
 }
 
-/** The format that a marker states; `undefined` when it is not a marker. */
+/** The format in a marker; `undefined` if the text is not a marker. */
 export function formatIn(text: string): number | undefined {
   try {
     const value: unknown = JSON.parse(text)
@@ -61,7 +63,9 @@ export interface OtherFormat {
 /** The files that LMDB creates in a directory. */
 const DATA_FILES = ['data.mdb', 'lock.mdb']
 
-/** Stores of other format versions in the directories right below one. Directories without a readable marker are left out. */
+/**
+ * Stores of other format versions in the subdirectories of a directory. Those without a readable marker are left out.
+ */
 export function findOtherFormats(directory: string): readonly OtherFormat[] {
   if (!existsSync(directory)) return []
   return readdirSync(directory, { withFileTypes: true })
@@ -73,12 +77,14 @@ export function findOtherFormats(directory: string): readonly OtherFormat[] {
     })
 }
 
-/** Deletes a store of another format; false, and nothing happens, where there is none. Files of others beside it stay. */
+/**
+ * Deletes a store of another format; returns false, without any change, if there is none. Foreign files beside it stay.
+ */
 export async function removeOtherFormat(directory: string): Promise<boolean> {
   const format = formatOf(directory)
   if (format === undefined || format === FORMAT) return false
   for (const file of DATA_FILES) await rm(join(directory, file), { force: true })
-  // Last: a store that is half gone is still known as one to remove.
+  // Removed last, so that a half-deleted store is still recognized.
   await rm(markerPath(directory))
   if (readdirSync(directory).length === 0) await rmdir(directory)
   return true

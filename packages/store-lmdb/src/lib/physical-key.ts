@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 
-/** Bytes of a key that are kept in LMDB's key, which can have 1,978. */
+/** How many bytes of a key are part of LMDB's key, which may have 1,978. */
 const KEPT = 1900
 const HASH_BYTES = 32
 const LENGTH_BYTES = 4
-/** LMDB refuses empty keys, so each has one byte in front. */
+/** Each key has a leading byte, because LMDB refuses empty keys. */
 const TAG = Buffer.from([0])
 
 /** A row as LMDB stores it. When a key is too long, a hash replaces its end, and the end is kept in front of the value. */
@@ -13,7 +13,7 @@ export interface PhysicalRow {
   readonly value: Buffer
 }
 
-/** LMDB's key of a row: sorted as the keys are, but for long ones that agree in all bytes kept. */
+/** LMDB's key of a row: sorted like the keys, except for long ones that agree in all bytes kept. */
 export function physicalKey(key: Buffer): Buffer {
   if (key.length <= KEPT) return Buffer.concat([TAG, key])
   return Buffer.concat([TAG, key.subarray(0, KEPT), createHash('sha256').update(key).digest()])
@@ -46,7 +46,7 @@ export function logicalRow({ key, value }: PhysicalRow): readonly [key: Buffer, 
   ]
 }
 
-/** What long keys that agree in all bytes kept have in common. */
+/** The common part of long keys that agree in all bytes kept. */
 export function sharedPart(physical: Buffer): Buffer {
   return physical.subarray(0, TAG.length + KEPT)
 }

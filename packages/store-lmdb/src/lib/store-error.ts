@@ -1,6 +1,6 @@
 import { isMillraceError, MillraceError, toError } from '@millrace/core'
 
-/** What LMDB or the file system threw, as an error of Millrace. */
+/** Converts an error of LMDB or the file system to one of Millrace. */
 export function storeError(thrown: unknown, what: string): MillraceError {
   if (isMillraceError(thrown)) return thrown
   const error = toError(thrown)

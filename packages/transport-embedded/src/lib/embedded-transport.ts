@@ -11,9 +11,12 @@ import type { Durability } from './durable/marker-file.ts'
 const CLOSE_LIMIT_MS = 5000
 
 export interface EmbeddedTransportOptions {
-  /** Where the log is, on a local disk. Made if it is missing; several processes may use it at once. */
+  /** The directory of the log, on a local disk. Created if it is missing; several processes may use it at once. */
   readonly directory: string
-  /** For a new log; `disk` by default. An existing log keeps its own, and `LOG_UNUSABLE` says so if this one differs. */
+  /**
+   * The durability of a new log; `disk` by default. An existing log keeps its own, and a different value here is
+   * `LOG_UNUSABLE`.
+   */
   readonly durability?: Durability
 }
 
@@ -44,19 +47,25 @@ export class EmbeddedTransport extends LogTransport {
     this.#housekeeper.start()
   }
 
-  /** For tests: ends it as abruptly as one transport of a living process can end. Its members stay in their groups until they are missed. */
+  /**
+   * For tests: ends it as abruptly as a transport of a living process can end. Its members stay in their groups until
+   * their sessions run out.
+   */
   override kill(): void {
     super.kill()
     this.#housekeeper.stop()
     void this.#backend.close()
   }
 
-  /** For tests: throws its members out of their groups, as if their sessions had run out. */
+  /** For tests: removes its members from their groups, as if their sessions had run out. */
   async expire(): Promise<void> {
     await this.#backend.write('groups', (log) => expireMembers(log, { host: this.#host }))
   }
 
-  /** Compacts a topic now, whatever its settings; in the background it happens to `cleanup.policy=compact` topics. */
+  /**
+   * Compacts a topic now, whatever its settings; topics with `cleanup.policy=compact` are also compacted in the
+   * background.
+   */
   compact(topic: string): Promise<void> {
     return this.#housekeeper.compact(topic)
   }

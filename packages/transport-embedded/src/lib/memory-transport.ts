@@ -5,7 +5,7 @@ import { LogTransport } from './clients/log-transport.ts'
 import { HeardBackend } from './memory/heard-backend.ts'
 import type { MemoryLog } from './memory/memory-log.ts'
 
-/** A transport on a memory log, with the accidents that tests want. */
+/** A transport on a memory log, with failures for tests. */
 export class MemoryTransport extends LogTransport {
   /** Names this transport in the groups' states. */
   readonly host: string
@@ -33,8 +33,8 @@ export class MemoryTransport extends LogTransport {
   }
 
   /**
-   * Ends it as kill -9 ends a process: nothing of it happens any more, what is under way never settles, its members
-   * are gone from their groups at once. Static members stay in theirs until they come back or `log.expire` is called.
+   * Ends it as kill -9 ends a process: nothing of it happens any more, calls under way never settle, and its members
+   * leave their groups at once. Static members stay in theirs until they return or `log.expire` is called.
    */
   override kill(): void {
     super.kill()
@@ -42,14 +42,14 @@ export class MemoryTransport extends LogTransport {
   }
 
   /**
-   * Lets its members hear nothing of their groups until the returned function is called, as a process does that is slow:
-   * what they ask for arrives, and they hear neither the answer nor what others do.
+   * Cuts its members off from their groups until the returned function is called, as in a slow process: their requests
+   * arrive, but they get neither answers nor news of others.
    */
   deafen(): () => void {
     return this.#backend.deafen()
   }
 
-  /** Throws its members out of their groups as if their sessions had run out; they hear `onLost` and join again. */
+  /** Removes its members from their groups as if their sessions had run out; they get `onLost` and join again. */
   expire(): void {
     this.#log.expire({ host: this.host })
   }

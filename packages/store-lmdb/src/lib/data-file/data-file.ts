@@ -1,8 +1,8 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 
-/** Of every page but the later ones of a run. */
+/** The header of every page except the later ones of a run. */
 export const PAGE_HEADER_BYTES = 24
-/** How LMDB keeps what it knows of a tree. */
+/** The size of LMDB's description of a tree. */
 export const TREE_BYTES = 48
 const META_BYTES = 160
 const META_FLAG = 8
@@ -10,7 +10,7 @@ const MAGIC = 0xbeefc0de
 const DATA_VERSION = 2
 const PAGE_SIZES: ReadonlySet<number> = new Set([256, 512, 1024, 2048, 4096, 8192, 16_384, 32_768, 65_536])
 
-/** What LMDB says of one of its trees. */
+/** LMDB's description of one of its trees. */
 export interface PageTree {
   readonly flags: number
   readonly depth: number
@@ -27,9 +27,9 @@ export interface Snapshot {
   readonly pageSize: number
   readonly lastPage: number
   readonly transaction: number
-  /** Of the free pages. */
+  /** The tree of free pages. */
   readonly free: PageTree
-  /** Of the databases by their names. */
+  /** The tree of the databases by name. */
   readonly main: PageTree
 }
 
@@ -39,7 +39,7 @@ export class DataFile {
   readonly #fd: number
   readonly #page: Buffer
 
-  /** `snapshot`: read earlier, while no process wrote. Throws `DamageFound`, or what the file system throws. */
+  /** `snapshot`: read earlier, while no process wrote. Throws `DamageFound`, or errors of the file system. */
   constructor(path: string, snapshot?: Snapshot) {
     this.#fd = openSync(path, 'r')
     try {
@@ -51,7 +51,7 @@ export class DataFile {
     }
   }
 
-  /** As the file is now; another process may be writing. */
+  /** The present state of the file; another process may be writing. */
   latest(): Snapshot {
     const { size } = fstatSync(this.#fd)
     if (size === 0) throw new DamageFound('it is empty')
@@ -65,7 +65,7 @@ export class DataFile {
     return latest
   }
 
-  /** A page; the bytes stay until the next call. */
+  /** A page; the bytes are valid until the next call. */
   page(number: number): Buffer {
     this.#read(this.#page, number)
     return this.#page
@@ -117,7 +117,7 @@ export function treeAt(bytes: Buffer, at: number): PageTree {
   }
 }
 
-/** A number of 64 bits. Beyond 2^53 it is not exact, but it still is beyond 2^53. */
+/** A number of 64 bits. It is inexact beyond 2^53, but still beyond 2^53. */
 export function wordAt(bytes: Buffer, at: number): number {
   return bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * 0x1_0000_0000
 }

@@ -8,27 +8,27 @@ const INTEGER_KEYS = 8
 const KINDS_OF_KEYS = 0x7f
 const DATABASE = 2
 const FACTS = 'facts'
-/** Name of the fact that says which process has the store. */
+/** Name of the fact that identifies the process which has the store. */
 export const OWNER = 'owner'
-/** The file must have changed in so many attempts before it counts as in use. */
+/** The file must have changed in this many attempts before it counts as in use. */
 const ATTEMPTS = 3
 
-/** What a data file holds, as far as LMDB needs it to open it. */
+/** The contents of a data file that LMDB needs to open it. */
 export interface Inspection {
   readonly snapshot: Snapshot
-  /** Of all databases. */
+  /** The trees of all databases. */
   readonly trees: ReadonlyMap<string, PageTree>
   readonly free: PageSet
-  /** What the store keeps as its owner, the last one after a crash. */
+  /** The recorded owner of the store; after a crash the last one. */
   readonly owner: string | undefined
 }
 
-/** `in use` when another process keeps writing the file, which therefore cannot be inspected. */
+/** `in use` if another process keeps writing the file, which then cannot be inspected. */
 export type InspectionResult = Inspection | 'in use' | DamageFound
 
 /**
- * Checks everything in a data file but the rows of tables, which are many: the list of free pages, which LMDB would
- * use for writing, the names of the databases, and the facts. What the file system throws, it throws.
+ * Checks everything in a data file except the rows of tables, which are many: the list of free pages, which LMDB would
+ * use for writing, the names of the databases, and the facts. Rethrows errors of the file system.
  */
 export function inspectDataFile(path: string): InspectionResult {
   let finding: InspectionResult = 'in use'
@@ -108,7 +108,7 @@ function freePages(file: DataFile, tree: PageTree): PageSet {
   if (flags !== INTEGER_KEYS) throw new DamageFound('the kind of its list of free pages has changed')
   const of = { file, tree: { ...tree, flags }, flags, order: 'numbers' } as const
   walkAll({ ...of, free: new PageSet(lastPage), node })
-  // The list itself stands on pages that must not be in it.
+  // The list's own pages must not be in it.
   walkAll({ ...of, free: pages, node: () => {} })
   return pages
 }
@@ -127,22 +127,22 @@ function found<T>(look: () => T): T | DamageFound {
   }
 }
 
-/** Rows read before others get their turn: some milliseconds. */
+/** How many rows are read before other work gets its turn: some milliseconds. */
 const ROWS_A_TURN = 10_000
-/** The one flag a row may have: its value is large. */
+/** The one flag that a row may have: its value is large. */
 const LARGE = 1
 
 export interface PartitionCheck {
   readonly path: string
   /** Name of the database. */
   readonly database: string
-  /** As it was before this process wrote. */
+  /** The inspection from before this process wrote. */
   readonly inspection: Inspection
 }
 
 /**
- * Reads all of a table partition that has not been written to since the file was inspected, and says what is wrong with
- * it. `undefined`: every row is as it was written, none is missing, and LMDB can read it.
+ * Reads all of a table partition that has not been written since the file was inspected, and returns its damage.
+ * `undefined` means that every row is as written, none is missing, and LMDB can read it.
  */
 export async function checkPartition({ path, database, inspection }: PartitionCheck): Promise<string | undefined> {
   const tree = inspection.trees.get(database)

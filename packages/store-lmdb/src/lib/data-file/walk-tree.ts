@@ -5,21 +5,21 @@ const LEAF = 2
 const OVERFLOW = 4
 const NODE_HEADER_BYTES = 8
 const OVERFLOW_NODE_BYTES = 24
-/** Meta pages are in front. */
+/** Pages before this one are meta pages. */
 const FIRST_PAGE = 2
 
-/** Flag of a node whose value is on pages of its own. */
+/** Flag of a node whose value has its own pages. */
 const BIG = 1
 
-/** One entry of a leaf page. The bytes stay until the walk goes on. */
+/** One entry of a leaf page. The bytes are valid until the walk continues. */
 export interface LeafNode {
   readonly page: Buffer
   readonly flags: number
   readonly keyAt: number
-  /** Where the key ends and the value begins, unless that is a large one. */
+  /** Where the key ends and the value begins, unless the value is large. */
   readonly valueAt: number
   readonly end: number
-  /** A value on pages of its own. */
+  /** A value that has its own pages. */
   readonly large: Buffer | undefined
 }
 
@@ -45,9 +45,9 @@ interface PageStep {
 }
 
 /**
- * Reads every page of a tree and checks all that LMDB takes for granted, so that looking for a key in it finds what is
- * there and ends in no signal: numbers, kinds and bounds of pages and nodes, the order of the keys within and between
- * pages, and the counts. Yields after each page, with the number of nodes on it. Throws `DamageFound`.
+ * Reads every page of a tree and checks everything that LMDB takes for granted, so that a search for a key finds it and
+ * ends in no signal: numbers, kinds and bounds of pages and nodes, the order of the keys within and between pages, and
+ * the counts. Yields after each page, with the number of nodes on it. Throws `DamageFound`.
  */
 export function* walkTree(options: WalkOptions): Generator<number, void> {
   const { file, tree, free } = options
@@ -72,7 +72,7 @@ export function* walkTree(options: WalkOptions): Generator<number, void> {
   const large = (node: Buffer, at: number, of: { readonly page: number; readonly bytes: number }): Buffer => {
     const page = wordAt(node, at)
     const count = wordAt(node, at + 16)
-    // A value that has become smaller keeps the pages of the one before.
+    // A value that has become smaller keeps its previous pages.
     if (count < Math.floor((PAGE_HEADER_BYTES - 1 + of.bytes) / pageSize) + 1 || wordAt(node, at + 8) > transaction)
       throw fail(of.page, 'the size of a large value')
     use(page, count)
@@ -106,7 +106,7 @@ export function* walkTree(options: WalkOptions): Generator<number, void> {
       const keyAt = at + NODE_HEADER_BYTES
       const valueAt = keyAt + bytes.readUInt16LE(at + 6)
       if (valueAt > pageSize) throw fail(step.page, 'the size of a key')
-      // The first key of a branch page stands for all that come before the second.
+      // The first key of a branch page stands for all keys before the second.
       const bare = !isLeaf && i === 0
       if (!bare) {
         if (before >= 0 && compare(bytes, [before, beforeEnd], bytes, [keyAt, valueAt]) >= 0)
@@ -156,7 +156,7 @@ export function* walkTree(options: WalkOptions): Generator<number, void> {
 
 type Span = readonly [from: number, to: number]
 
-/** As `memcmp` does, the shorter first. */
+/** Compares like `memcmp`, the shorter first. */
 function compareBytes(a: Buffer, [aFrom, aTo]: Span, b: Buffer, [bFrom, bTo]: Span): number {
   const length = Math.min(aTo - aFrom, bTo - bFrom)
   for (let i = 0; i < length; i++) {
@@ -171,7 +171,7 @@ function compareNumbers(a: Buffer, [aFrom, aTo]: Span, b: Buffer, [bFrom, bTo]: 
   return wordAt(a, aFrom) - wordAt(b, bFrom)
 }
 
-/** Some of the pages of a file: a bit for each. */
+/** A set of pages of a file: one bit each. */
 export class PageSet {
   readonly #bits: Uint8Array
   readonly #lastPage: number
@@ -181,7 +181,7 @@ export class PageSet {
     this.#bits = new Uint8Array((lastPage >>> 3) + 1)
   }
 
-  /** False when the page is in the set already, or is none of the file. */
+  /** Returns false if the page is in the set already, or not in the file. */
   add(page: number): boolean {
     if (!(page >= 0 && page <= this.#lastPage) || this.has(page)) return false
     const at = page >>> 3

@@ -117,7 +117,7 @@ export class LogAdmin implements Admin {
 
   commit(groupId: string, offsets: readonly CommitOffset[]): Promise<void> {
     return this.#lifespan.run(async () => {
-      // Also throws for topics and partitions that are not there.
+      // Also throws for topics and partitions that do not exist.
       partitionOffsets(this.#context.backend, offsets)
       await this.#context.backend.write('groups', (log) => {
         this.#requireEmpty(log, groupId)
@@ -157,7 +157,7 @@ export class LogAdmin implements Admin {
     )
   }
 
-  /** Nobody may be left to throw out the members of processes that were killed, so they do not count here. */
+  /** Members of processes that were killed do not count here, because there may be no process left to remove them. */
   #alive(log: LogReads, groupId: string): readonly MemberInfo[] {
     const { isHostDead = () => false } = this.#context
     return [...log.group(groupId).members].flatMap(([id, { instanceId, host }]) =>
@@ -166,14 +166,14 @@ export class LogAdmin implements Admin {
   }
 }
 
-/** A topic as the contract shows it. */
+/** A topic in the form of the contract. */
 export function topicInfo({ name, partitions, id }: StoredTopic): TopicInfo {
   return { name, partitions, id }
 }
 
 const CLEANUP_POLICIES = ['delete', 'compact', 'compact,delete', 'delete,compact']
 
-/** Throws `TOPIC_INVALID` for what Kafka would refuse too. */
+/** Throws `TOPIC_INVALID` for a topic that Kafka would refuse too. */
 export function checkTopic({ name, partitions, config }: TopicSpec): void {
   const invalid = (why: string): MillraceError => new MillraceError('TOPIC_INVALID', `Topic "${name}": ${why}.`)
   if (!/^[a-zA-Z0-9._-]{1,249}$/.test(name) || name === '.' || name === '..') {

@@ -8,7 +8,10 @@ import type { LogClientContext } from '../log/client-context.ts'
 /** Recovery wants large batches. */
 const READ_LIMIT = { maxBytes: 1024 * 1024, maxRecords: 20_000 }
 
-/** Reads given partitions of a local log. Nothing uncommitted is ever in it, so both isolations see the same. */
+/**
+ * Reads given partitions of a local log. The log never holds anything uncommitted, so both isolation levels are the
+ * same.
+ */
 export class LogReader implements Reader {
   readonly #context: LogClientContext
   readonly #lifespan: Lifespan

@@ -16,7 +16,8 @@ import { recordSize } from '../log/record-size.ts'
 
 /**
  * Keeps a transaction in memory and writes all of it at its commit, so the log never holds uncommitted records. The
- * offsets that `send` gives are those the records get if no other producer writes to their partitions before the commit.
+ * offsets that `send` returns are those of the records unless another producer writes to their partitions before the
+ * commit.
  */
 export class LogTransactionalProducer implements TransactionalProducer {
   readonly #id: string
@@ -135,17 +136,17 @@ export class LogTransactionalProducer implements TransactionalProducer {
   }
 }
 
-/** Most bytes of one transaction, because it is kept in memory. */
+/** The most bytes of one transaction, because it is kept in memory. */
 const MAX_TRANSACTION_BYTES = 256 * 1024 * 1024
 
-/** What a transaction will write. */
+/** The contents of a transaction. */
 export class TransactionBuffer {
   readonly records: OutgoingRecord[] = []
   readonly offsets: { readonly groupId: string; readonly offset: CommitOffset }[] = []
   readonly #counts = new Map<string, number>()
   #bytes = 0
 
-  /** Takes the records that can be stored and says so about each. */
+  /** Adds the records that can be stored, and returns an outcome for each. */
   add(log: LogReads, records: readonly OutgoingRecord[]): readonly SendOutcome[] {
     const { appends, outcomes } = planAppend(log, records)
     for (const { topic, partition, records: accepted, indexes } of appends) {

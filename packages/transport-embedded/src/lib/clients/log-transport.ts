@@ -63,7 +63,7 @@ export class LogTransport implements Transport {
     lifespan.close()
   }
 
-  /** Everything of this transport stops at once, without notice to any other process. */
+  /** Stops everything of this transport at once, without notice to any other process. */
   kill(): void {
     this.#context.lifespan.kill()
     for (const client of this.#clients) client.kill()

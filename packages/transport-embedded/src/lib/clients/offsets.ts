@@ -3,7 +3,7 @@ import { checkOffset, type PartitionOffsets, type PartitionPosition } from '@mil
 import { missing, missingPartition } from '../log/plan-append.ts'
 import type { LogBackend } from '../log/log-backend.ts'
 
-/** Beginning and end of each. Throws `TOPIC_MISSING` and `PARTITION_MISSING`. */
+/** Beginning and end of each partition. Throws `TOPIC_MISSING` and `PARTITION_MISSING`. */
 export function partitionOffsets(
   backend: LogBackend,
   partitions: readonly TopicPartition[],
@@ -19,10 +19,13 @@ export function partitionOffsets(
   )
 }
 
-/** Read before others get their turn. */
+/** How much is read before other work gets its turn. */
 const STEP = { maxBytes: 1024 * 1024, maxRecords: 4096 }
 
-/** The first record within the bounds that is not older than `timestampMs`, or the end. Reads the log, for it keeps no index of times. */
+/**
+ * The first record within the bounds that is not older than `timestampMs`, or the end. Reads the log, because it has no
+ * index of times.
+ */
 export async function offsetAt(
   backend: LogBackend,
   { topic: name, partition, beginning, end }: PartitionOffsets,
@@ -47,7 +50,7 @@ export async function offsetAt(
 
 const MAX_METADATA_BYTES = 4096
 
-/** As `checkOffset`, for offsets about to be committed. */
+/** Like `checkOffset`, for offsets about to be committed. */
 export function checkCommit(offsets: readonly CommitOffset[]): void {
   for (const offset of offsets) {
     checkOffset(offset, offset.offset)

@@ -2,14 +2,14 @@ import { crc32 } from 'node:zlib'
 import { NO_HEADERS, type RawHeaders, type RawRecord } from '@millrace/core'
 
 /**
- * One row of the log: a run of offsets of one partition, with the records that are left of it.
+ * One row of the log: a range of offsets of one partition, with the records that are left of it.
  *
  *     u8 format | u8 0 | u16 0 | u32 crc of place and what follows | u32 records | u32 span | f64 appendedAt | records
  *     record: u32 offset - base | f64 timestamp | i32 key | i32 value | u32 headers | key | value
  *             | headers: i32 name | i32 value | name | value               (lengths in bytes, -1 for null)
  */
 export interface BatchRow {
-  /** Offsets covered, records or not: the next row starts at base + span. */
+  /** How many offsets it covers, with or without records: the next row starts at base + span. */
   readonly span: number
   /** Wall time of the append. */
   readonly appendedAt: number
@@ -26,7 +26,7 @@ const RECORD_HEADER_BYTES = 8
 
 type Stored = Omit<RawRecord, 'offset'>
 
-/** Where a row stands; in its checksum, so that one that turns up elsewhere does not pass. */
+/** The location of a row. It is part of the checksum, so that a row in a wrong place is invalid. */
 export interface RowPlace {
   /** `StoredTopic.number` */
   readonly topic: number
@@ -38,7 +38,7 @@ export interface RowContents {
   readonly span: number
   readonly appendedAt: number
   readonly records: readonly Stored[]
-  /** Of each record, from the row's base; `undefined` when they follow each other from 0. */
+  /** The offset of each record from the row's base; `undefined` if they are consecutive from 0. */
   readonly deltas?: readonly number[]
 }
 
@@ -59,7 +59,7 @@ export function encodeRow({ span, appendedAt, records, deltas }: RowContents, pl
   return row
 }
 
-/** `undefined` when the row is damaged. Keys and values are views of `row`. */
+/** `undefined` if the row is damaged. Keys and values are views of `row`. */
 export function decodeRow(row: Buffer, place: RowPlace): BatchRow | undefined {
   const frame = decodeFrame(row, place)
   if (frame === undefined) return undefined
@@ -90,7 +90,7 @@ export function decodeRow(row: Buffer, place: RowPlace): BatchRow | undefined {
   return { ...frame, records, bytes }
 }
 
-/** Span and time of a row, without looking at its records; `undefined` when the row is damaged. */
+/** Span and time of a row, without decoding its records; `undefined` if the row is damaged. */
 export function decodeFrame(row: Buffer, place: RowPlace): Pick<BatchRow, 'span' | 'appendedAt'> | undefined {
   if (row.length < HEADER_BYTES || row.readUInt32LE(0) !== FORMAT) return undefined
   if (checksum(row, place) !== row.readUInt32LE(CRC_AT)) return undefined

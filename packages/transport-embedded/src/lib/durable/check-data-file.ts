@@ -20,8 +20,8 @@ const HEADER_BYTES = 160
 const MAX_PAGE_SIZE = 65_536
 
 /**
- * What is wrong with an LMDB data file; `undefined` when it looks sound. LMDB maps the file and trusts it: opening one
- * that is cut off ends the process with a signal. An empty file is `empty`: LMDB would take it for a new database.
+ * The damage of an LMDB data file; `undefined` if it looks sound. LMDB maps the file and trusts it: opening a truncated
+ * file ends the process with a signal. An empty file is `empty`, because LMDB would take it for a new database.
  */
 export function checkDataFile(path: string): string | undefined {
   const fd = openSync(path, 'r')

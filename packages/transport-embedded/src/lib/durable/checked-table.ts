@@ -6,7 +6,7 @@ import type { Database, RangeOptions } from 'lmdb'
 export type TableKey = string | string[] | number[] | (string | number)[]
 
 export interface CheckedTableOptions {
-  /** Checksums begin with it: a row that turns up in another table does not pass. */
+  /** Part of each checksum, so that a row from another table is invalid. */
   readonly name: string
   /** Describes a row by the elements of its key, for messages. */
   readonly describe: (...key: readonly string[]) => string
@@ -17,8 +17,8 @@ export interface CheckedTableOptions {
 const CHECKSUM_BYTES = 4
 
 /**
- * A table whose rows end in a checksum over table, key and value: what is read is what was written, and where it was
- * written. Batches of records have theirs in their frame. What it throws for a row that is not sound is `LOG_CORRUPT`.
+ * A table whose rows end in a checksum over table, key and value, so that each row is read as it was written, and where
+ * it was written. Batches of records have their checksum in their frame. A damaged row throws `LOG_CORRUPT`.
  */
 export class CheckedTable<K extends TableKey> {
   readonly #rows: Database<Buffer, K>
@@ -34,12 +34,12 @@ export class CheckedTable<K extends TableKey> {
     return row === undefined ? undefined : this.open(row, key)
   }
 
-  /** A row as it is stored, unchecked: for `open`, or to see that it has not changed since. */
+  /** A stored row, unchecked: for `open`, or to see that it has not changed since. */
   sealed(key: K): Buffer | undefined {
     return this.#rows.get(key)
   }
 
-  /** The value of a row as it is stored. */
+  /** Checks a stored row and returns its value. */
   open(row: Buffer, key: K): Buffer {
     const end = row.length - CHECKSUM_BYTES
     if (end < 0 || this.#checksum(key, row.subarray(0, end)) !== row.readUInt32LE(end)) throw this.damaged(key)
@@ -66,12 +66,12 @@ export class CheckedTable<K extends TableKey> {
     for (const { key, value } of this.#rows.getRange(range)) yield { key, value: this.open(value, key) }
   }
 
-  /** Checks every row. Only this finds a damaged key: a lookup of the right key finds nothing. */
+  /** Checks every row. Only this finds a damaged key, because a lookup by the right key finds nothing. */
   checkAll(): void {
     for (const { key, value } of this.#rows.getRange({ snapshot: false })) this.open(value, key)
   }
 
-  /** For a row that is damaged, or missing where there must be one. */
+  /** The error for a row that is damaged, or missing although it must exist. */
   damaged(key: K): MillraceError {
     const { directory, describe } = this.#options
     return new MillraceError(
@@ -85,12 +85,12 @@ export class CheckedTable<K extends TableKey> {
   }
 }
 
-/** lmdb gives a list of one element back as that element, and a damaged key as anything. */
+/** lmdb returns a list of one element as that element, and a damaged key as anything. */
 function elementsOf(key: TableKey): readonly string[] {
   return [key].flat().map(String)
 }
 
-/** Remembers what the last bytes of a row were parsed to, because rows are read far more often than they change. */
+/** Caches the parsed value of a row's last bytes, because rows are read far more often than they change. */
 export class ParsedRows<T> {
   readonly #parse: (bytes: Buffer, key: string) => T
   readonly #known = new Map<string, { readonly bytes: Buffer; readonly value: T }>()

@@ -5,11 +5,11 @@ interface GroupRow extends Omit<GroupState, 'members' | 'assignments' | 'groupDa
   readonly members: readonly (readonly [string, Omit<MemberState, 'data'> & { readonly data: string }])[]
   readonly assignments: readonly (readonly [string, readonly TopicPartition[]])[]
   readonly groupData: string
-  /** Not in a log that an earlier version has written. */
+  /** Absent in a log that an earlier version has written. */
   readonly ownData?: readonly (readonly [string, string])[]
 }
 
-/** A group's state as JSON; it is written only when somebody joins, leaves or leads. */
+/** A group's state as JSON; written only when a member joins, leaves or leads. */
 export function encodeGroup(state: GroupState): Buffer {
   const row: GroupRow = {
     ...state,

@@ -33,7 +33,7 @@ export class LmdbBackend implements LogBackend {
     this.#log = deps.log
   }
 
-  /** Waits for the other processes to make way, at most `timeoutMs`. See `openLog` for what else it throws. */
+  /** Waits, at most `timeoutMs`, until the other processes pause. See `openLog` for its errors. */
   async open(timeoutMs: number): Promise<void> {
     if (this.#opened !== undefined) return
     const { directory } = this.#options
@@ -56,7 +56,7 @@ export class LmdbBackend implements LogBackend {
   read<T>(query: (contents: LmdbContents) => T): T {
     const { environment, contents } = this.#open()
     try {
-      // A snapshot lives until the end of a turn otherwise, and hides what other processes wrote meanwhile.
+      // Otherwise a snapshot lives until the end of a turn, and hides later writes of other processes.
       environment.tables.root.resetReadTxn()
       return query(contents)
     } catch (error) {
@@ -69,7 +69,8 @@ export class LmdbBackend implements LogBackend {
     const thrown: { error?: unknown } = {}
     let result: T
     try {
-      // Rolls back alone when the callback throws, unlike `transaction` and `batch`. The callback must stay synchronous.
+      // Rolls back by itself if the callback throws, unlike `transaction` and `batch`. The callback must stay
+      // synchronous.
       const transaction = (): Promise<T> =>
         environment.tables.root.childTransaction(() => {
           try {
@@ -92,7 +93,7 @@ export class LmdbBackend implements LogBackend {
     return result
   }
 
-  /** Frees what dead readers hold. */
+  /** Frees the resources of dead readers. */
   checkReaders(): void {
     const stale = this.#opened?.environment.tables.root.readerCheck() ?? 0
     if (stale > 0)

@@ -8,17 +8,17 @@ import { decodeGroup, encodeGroup } from './group-row.ts'
 import type { LmdbTables } from './lmdb-tables.ts'
 import { ParsedRows } from './checked-table.ts'
 
-/** Size of a row: large enough to be quick, small enough for a reader in its middle. */
+/** Size of a row: large enough for speed, small enough for a reader in its middle. */
 export const ROW_BYTES: number = 128 * 1024
 export const ROW_RECORDS: number = 1000
 
-/** Rows read at once, so that a long run of emptied rows does not hold the event loop. */
+/** How many rows are read at once, so that a long series of emptied rows does not block the event loop. */
 const ROWS_A_SLICE = 1000
 
-/** Rows deleted by one write, because others wait for it. */
+/** How many rows one write deletes, because others wait for it. */
 const ROWS_A_DELETION = 256
 
-/** What an LMDB log holds. Writes must be made within a transaction of its environment. */
+/** The contents of an LMDB log. Writes must be made within a transaction of its environment. */
 export class LmdbContents implements LogWrites {
   readonly #tables: LmdbTables
   readonly #now: () => number
@@ -43,7 +43,7 @@ export class LmdbContents implements LogWrites {
   bounds(topic: StoredTopic, partition: number): PartitionBounds {
     const key = [topic.number, partition]
     const row = this.#tables.bounds.get(key)
-    // Without this row, an existing partition would pass for an empty one.
+    // Without this row, an existing partition would look like an empty one.
     if (row === undefined && partition < topic.partitions) throw this.#tables.bounds.damaged(key)
     return row === undefined ? { start: 0, end: 0 } : { start: row.readDoubleLE(0), end: row.readDoubleLE(8) }
   }
@@ -71,7 +71,7 @@ export class LmdbContents implements LogWrites {
     return { records, bytes, nextOffset: base }
   }
 
-  /** The row that starts at an offset. Throws `LOG_CORRUPT` when it is damaged or not there. */
+  /** The row that starts at an offset. Throws `LOG_CORRUPT` if it is damaged or missing. */
   row(topic: StoredTopic, partition: number, base: number): BatchRow {
     const bytes = this.#tables.records.get([topic.number, partition, base])
     const row = bytes === undefined ? undefined : decodeRow(bytes, { topic: topic.number, partition, base })
@@ -87,7 +87,7 @@ export class LmdbContents implements LogWrites {
     return frame
   }
 
-  /** Where the row begins that has an offset. Throws `LOG_CORRUPT` when there is none. */
+  /** The beginning of the row that has an offset. Throws `LOG_CORRUPT` if there is none. */
   baseOf(topic: StoredTopic, at: { readonly partition: number; readonly offset: number }): number {
     const key = [topic.number, at.partition, at.offset]
     if (this.#tables.records.doesExist(key)) return at.offset
@@ -116,7 +116,7 @@ export class LmdbContents implements LogWrites {
     return offsets
   }
 
-  /** What groups have committed, also those that nobody is in. */
+  /** Commits of groups, including groups without members. */
   *commits(range?: RangeOptions): Generator<{ readonly group: string; readonly offset: CommitOffset }> {
     for (const { key, value } of this.#tables.offsets.entries(range))
       yield { group: String(key[0]), offset: JSON.parse(value.toString()) }
@@ -169,7 +169,7 @@ export class LmdbContents implements LogWrites {
     return end
   }
 
-  /** Also in the place of a row that starts at the same offset. */
+  /** Replaces a row that starts at the same offset. */
   putRow(topic: StoredTopic, partition: number, row: RowContents & { readonly base: number }): void {
     const { base } = row
     const bytes = encodeRow(row, { topic: topic.number, partition, base })
@@ -227,7 +227,7 @@ export class LmdbContents implements LogWrites {
     this.#tables.beats.put([groupId, memberId], doubles(beats))
   }
 
-  /** A fact by name; for what the log keeps about itself. */
+  /** A fact by name, for the log's own data. */
   fact(name: readonly (string | number)[]): Buffer | undefined {
     return this.#tables.facts.get([...name])
   }
@@ -236,7 +236,10 @@ export class LmdbContents implements LogWrites {
     this.#tables.facts.put([...name], value)
   }
 
-  /** Leaves of a row what is from an offset on, as a row that starts there: a partition always begins with a row. */
+  /**
+   * Keeps of a row only what is from an offset on, as a row that starts there, because a partition always begins with a
+   * row.
+   */
   #beginRowAt(
     topic: StoredTopic,
     partition: number,
@@ -254,7 +257,7 @@ export class LmdbContents implements LogWrites {
     })
   }
 
-  /** Where a partition begins and ends; its rows must say the same. */
+  /** Sets where a partition begins and ends; its rows must agree. */
   putBounds(topic: StoredTopic, partition: number, { start, end }: PartitionBounds): void {
     this.#tables.bounds.put([topic.number, partition], doubles(start, end))
   }
@@ -267,7 +270,7 @@ export class LmdbContents implements LogWrites {
   }
 }
 
-/** Where the row that starts at `from` ends. */
+/** The end of the row that starts at `from`. */
 function rowEnd(records: readonly OutgoingRecord[], from: number): number {
   let bytes = 0
   let to = from
@@ -280,7 +283,7 @@ function rowEnd(records: readonly OutgoingRecord[], from: number): number {
   return to
 }
 
-/** Numbers as rows keep them. */
+/** Numbers in the format of rows. */
 export function doubles(...values: readonly number[]): Buffer {
   const row = Buffer.alloc(8 * values.length)
   values.forEach((value, place) => row.writeDoubleLE(value, 8 * place))

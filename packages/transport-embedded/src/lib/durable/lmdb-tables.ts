@@ -6,15 +6,15 @@ import { CheckedTable, type CheckedTableOptions, type TableKey } from './checked
 import type { Durability } from './marker-file.ts'
 
 /**
- * The databases of a log, all in one environment, so that one transaction covers them. No row of them is used
- * unchecked: those of `records` by their own frame, all others as `CheckedTable` does it.
+ * The databases of a log, all in one environment, so that one transaction covers them. Every row is checked before use:
+ * those of `records` by their own frame, all others by `CheckedTable`.
  */
 export interface LmdbTables {
   readonly directory: string
   readonly root: RootDatabase<Buffer, string>
   /** Topic name → `StoredTopic` as JSON. */
   readonly topics: CheckedTable<string>
-  /** Topic number, partition → start and end; from the making of the topic on. */
+  /** Topic number, partition → start and end; from the creation of the topic on. */
   readonly bounds: CheckedTable<number[]>
   /** Topic number, partition, base offset → a batch row. */
   readonly records: Database<Buffer, number[]>
@@ -38,7 +38,7 @@ export function openTables(path: string, durability: Durability): LmdbTables {
     maxDbs: 16,
     maxReaders: 512,
     encoding: 'binary',
-    // Otherwise a commit that fails rejects a promise that no caller has, and Node ends the process.
+    // Otherwise a failing commit rejects a promise that no caller has, and Node ends the process.
     eventTurnBatching: false,
     noSync: durability === 'process',
     overlappingSync: false,
@@ -67,7 +67,7 @@ export function openTables(path: string, durability: Durability): LmdbTables {
   }
 }
 
-/** Checks every row but the records, which are checked when they are read. Throws `LOG_CORRUPT`. */
+/** Checks every row except the records, which are checked when they are read. Throws `LOG_CORRUPT`. */
 export function checkTables({ topics, bounds, groups, beats, offsets, epochs, facts }: LmdbTables): void {
   for (const table of [topics, bounds, groups, beats, offsets, epochs, facts]) table.checkAll()
 }

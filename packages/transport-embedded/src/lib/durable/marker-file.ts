@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { MillraceError, PRIVATE_FILE } from '@millrace/core'
 
 /**
- * Of the rows and files of a log. Raise it when an older version could not read what this one writes. 2: all rows have
- * checksums, over their place too. There is no migration: an older process may have the log open meanwhile, and rows
- * without checksums would get some whatever they are.
+ * Format of the rows and files of a log. Raise it if an older version cannot read what this one writes. 2: all rows
+ * have checksums, over their location too. There is no migration: an older process may have the log open meanwhile, and
+ * damaged rows would get checksums like any others.
  */
 const FORMAT = 2
 
@@ -16,13 +16,13 @@ const FORMAT = 2
  */
 export type Durability = 'disk' | 'process'
 
-/** The file next to the data that says what the data is. All processes must agree on it, and LMDB does not check. */
+/** The file next to the data that identifies the data. All processes must agree on it, and LMDB does not check. */
 export interface Marker {
   readonly format: number
   readonly durability: Durability
 }
 
-/** `undefined` when the directory has none. Throws `LOG_CORRUPT` or `LOG_VERSION`. */
+/** `undefined` if the directory has none. Throws `LOG_CORRUPT` or `LOG_VERSION`. */
 export function readMarker(directory: string): Marker | undefined {
   const path = markerPath(directory)
   let text: string
@@ -43,7 +43,7 @@ export function readMarker(directory: string): Marker | undefined {
   return marker
 }
 
-/** Writes the marker unless another process was quicker, and gives the one that counts. */
+/** Writes the marker unless another process was faster, and returns the valid one. */
 export function createMarker(directory: string, durability: Durability): Marker {
   const path = markerPath(directory)
   const draft = `${path}.${randomUUID()}`

@@ -4,18 +4,18 @@ import { makeDirectory, PRIVATE_FILE } from '@millrace/core'
 import { isHostDead } from './host-name.ts'
 
 export interface GateHolder {
-  /** Of this taking of the gate. */
+  /** Identifies this holding of the gate. */
   readonly id: string
   readonly host: string
-  /** Opening waits for the others to stop writing, closing does not. */
+  /** Opening waits until the others stop writing; closing does not. */
   readonly purpose: 'open' | 'close'
 }
 
 /**
- * The files by which processes make sure that none writes while one of them opens the log, and that opening and
- * closing exclude each other. LMDB 0.9.9x as lmdb-js has it needs that: `mdb_env_open` stores the transaction number it
- * has read a moment before as the current one, and so takes back what was committed in between; and the last one to
- * close destroys the locks under one that is just opening.
+ * The files by which processes ensure that none writes while one of them opens the log, and that opening and closing
+ * exclude each other. LMDB 0.9.9x as used by lmdb-js needs that: `mdb_env_open` stores the transaction number that it
+ * has read a moment before as the current one, and so reverts commits in between. The last process to close also
+ * destroys the locks of one that is just opening.
  */
 export class OpenGate {
   readonly #gate: string
@@ -35,14 +35,14 @@ export class OpenGate {
     return this.#gate
   }
 
-  /** Who has the gate now; a dead holder does not count. */
+  /** The present holder of the gate; a dead one does not count. */
   holder(): GateHolder | undefined {
     if (!existsSync(this.#gate)) return undefined
     const holder = parse(readText(this.#gate))
     return holder === undefined || isHostDead(holder.host) ? undefined : holder
   }
 
-  /** The taking's id; `undefined` when another process has the gate. */
+  /** Takes the gate and returns an id; `undefined` if another process has it. */
   take(purpose: GateHolder['purpose']): string | undefined {
     const id = `${this.#host}/${++this.#takings}`
     const draft = join(this.#users, `${encodeURIComponent(id)}.draft`)
@@ -63,7 +63,7 @@ export class OpenGate {
     rmSync(this.#gate, { force: true })
   }
 
-  /** From now on openers wait for this process. To be called while holding the gate. */
+  /** Makes openers wait for this process from now on. Must be called while holding the gate. */
   register(): void {
     writeFileSync(this.#file(this.#host), '', { mode: PRIVATE_FILE })
   }
@@ -72,12 +72,12 @@ export class OpenGate {
     rmSync(this.#file(this.#host), { force: true })
   }
 
-  /** This process does not write until the taking is over. */
+  /** Confirms that this process does not write until the gate is released. */
   acknowledge(id: string): void {
     writeFileSync(this.#file(this.#host), id, { mode: PRIVATE_FILE })
   }
 
-  /** Living processes that have the log open and have not acknowledged. Files of dead ones are removed. */
+  /** Living processes that have the log open and have not confirmed. Files of dead ones are removed. */
   unanswered(id: string): readonly string[] {
     return readdirSync(this.#users).flatMap((name) => {
       const host = decodeURIComponent(name)
@@ -90,7 +90,9 @@ export class OpenGate {
     })
   }
 
-  /** Clears a gate whose holder has died. Only the process that creates the file named after that taking removes it. */
+  /**
+   * Clears a gate whose holder has died. Only the process that creates the file named after that holding removes it.
+   */
   #clearDead(): void {
     const dead = parse(readText(this.#gate))
     if (dead === undefined || !isHostDead(dead.host)) return
@@ -100,7 +102,7 @@ export class OpenGate {
     try {
       linkSync(claim, single)
     } catch {
-      // Somebody else is at it, or has died at it: then that file is the one to clear.
+      // Another process is clearing it, or has died while clearing: then that file is the one to clear.
       if (isHostDead(readText(single) || this.#host)) rmSync(single, { force: true })
       return
     } finally {
@@ -115,7 +117,7 @@ export class OpenGate {
   }
 }
 
-/** Empty when the file is not there. */
+/** Empty if the file does not exist. */
 function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8')

@@ -5,16 +5,16 @@ import { checkDataFile } from './check-data-file.ts'
 import { checkTables, openTables, type LmdbTables } from './lmdb-tables.ts'
 import { createMarker, readMarker, type Durability } from './marker-file.ts'
 
-/** What `openLog` found out and opened. */
+/** The result of `openLog`. */
 export interface OpenedLog {
   readonly tables: LmdbTables
   readonly durability: Durability
 }
 
 /**
- * Opens or creates the log in a directory. Throws `LOG_UNUSABLE` when the directory cannot be used, `LOG_VERSION` for
- * a log of another format, `LOG_CORRUPT` for a damaged one (where LMDB would end the process), or one with damaged rows
- * other than records. No other process may write or open the log meanwhile: see `OpenGate`.
+ * Opens or creates the log in a directory. Throws `LOG_UNUSABLE` if the directory cannot be used, `LOG_VERSION` for a
+ * log of another format, `LOG_CORRUPT` for a damaged one (on which LMDB would end the process), or one with damaged
+ * rows other than records. No other process may write or open the log meanwhile: see `OpenGate`.
  */
 export async function openLog(directory: string, wanted: Durability | undefined): Promise<OpenedLog> {
   const marker = readMarker(directory)
@@ -31,23 +31,23 @@ export async function openLog(directory: string, wanted: Durability | undefined)
   try {
     checkTables(tables)
   } catch (error) {
-    // Nothing was written that could be lost; the first error matters, not why it does not close.
+    // Nothing was written that could be lost; the first error matters, and not why closing fails.
     await tables.root.close().catch(() => undefined)
     throw isMillraceError(error) ? error : logError(error, `The log in "${directory}" cannot be read.`)
   }
-  // Only now, so that a marker always has data next to it.
+  // Created last, so that a marker always has data next to it.
   if (marker === undefined) createMarker(directory, durability)
   return { tables, durability }
 }
 
-/** What LMDB threw, as an error of Millrace. */
+/** Converts an error of LMDB to one of Millrace. */
 export function logError(thrown: unknown, what: string): MillraceError {
   const text = thrown instanceof Error ? thrown.message : String(thrown)
   const damaged = /MDB_(CORRUPTED|PAGE_NOTFOUND|INVALID|VERSION_MISMATCH|PANIC|BAD_)/.test(text)
   return new MillraceError(damaged ? 'LOG_CORRUPT' : 'LOG_UNUSABLE', `${what} ${text}.`, { cause: thrown })
 }
 
-/** Throws `LOG_UNUSABLE` when processes would disagree about what is synchronised. */
+/** Throws `LOG_UNUSABLE` if processes would disagree about the durability of writes. */
 export function refuseOtherDurability(directory: string, is: Durability, wanted: Durability | undefined): void {
   if (wanted === undefined || wanted === is) return
   throw new MillraceError(
@@ -56,7 +56,7 @@ export function refuseOtherDurability(directory: string, is: Durability, wanted:
   )
 }
 
-/** Makes the directory if it is missing. Throws `LOG_UNUSABLE` for what cannot be a log's directory. */
+/** Makes the directory if it is missing. Throws `LOG_UNUSABLE` if it cannot be a log's directory. */
 export function prepareDirectory(directory: string): void {
   try {
     makeDirectory(directory)
@@ -70,7 +70,7 @@ export function prepareDirectory(directory: string): void {
   }
 }
 
-/** The names of a log's files are its own, so that a store may live in the same directory. */
+/** The names of a log's files are unique, so that a store may be in the same directory. */
 export function dataPath(directory: string): string {
   return join(directory, 'millrace-log.mdb')
 }

@@ -14,10 +14,10 @@ const CLOSE_LIMIT_MS = 2000
 
 export interface LeaseOptions {
   readonly directory: string
-  /** Of a new log; one that is there must have been made with it. */
+  /** The durability of a new log; an existing log must have the same. */
   readonly durability?: Durability | undefined
   readonly clock: Clock
-  /** How long to wait for the processes that use the log to make way. */
+  /** How long to wait until the processes that use the log pause. */
   readonly timeoutMs: number
 }
 
@@ -25,7 +25,7 @@ interface OpenOptions extends LeaseOptions {
   readonly gate: OpenGate
 }
 
-/** The one LMDB environment that the transports of a process have of a directory. */
+/** The one LMDB environment that the transports of a process share for a directory. */
 export class SharedEnvironment {
   readonly tables: LmdbTables
   readonly durability: Durability
@@ -41,7 +41,7 @@ export class SharedEnvironment {
     this.durability = durability
   }
 
-  /** Opens the log while all other processes that have it pause. Throws as `openLog` does. */
+  /** Opens the log while all other processes that have it open pause. Throws like `openLog`. */
   static async open(options: OpenOptions): Promise<SharedEnvironment> {
     const { directory, durability, gate } = options
     const giveUpMs = options.clock.monotonic() + options.timeoutMs
@@ -57,7 +57,7 @@ export class SharedEnvironment {
     }
   }
 
-  /** Settles when it has been closed; `undefined` while it is in use. */
+  /** Settles when it is closed; `undefined` while it is in use. */
   get closing(): Promise<void> | undefined {
     return this.#closing
   }
@@ -66,7 +66,7 @@ export class SharedEnvironment {
     this.#users++
   }
 
-  /** Closes with the last one to leave, who has waited for its writes. */
+  /** Closes with the last transport to leave, which has waited for its writes. */
   async leave(): Promise<void> {
     if (--this.#users > 0) return
     this.#closing = this.#close()
@@ -85,7 +85,7 @@ export class SharedEnvironment {
     }
   }
 
-  /** Pauses if another process wants to open the log. To be called whenever the wake file has changed. */
+  /** Pauses if another process wants to open the log. Must be called whenever the wake file has changed. */
   attend(): void {
     if (this.#paused === undefined && this.#foreignOpener() !== undefined) void this.#pause()
   }
@@ -122,10 +122,11 @@ export class SharedEnvironment {
     const giveUpMs = clock.monotonic() + CLOSE_LIMIT_MS
     const take = (): boolean => withRoom(() => void (id = gate.take('close'))) && id !== undefined
     while (!take() && clock.monotonic() < giveUpMs) await clock.sleep(POLL_MS)
-    // Without the gate it stays open: that costs memory, where closing at the wrong time costs the others their locks.
+    // Without the gate it stays open: that costs memory, but closing at the wrong time would cost the others their
+    // locks.
     if (id === undefined) return
     try {
-      // After a commit that failed, LMDB's close never settles.
+      // After a failed commit, LMDB's close never settles.
       await withinLimit(clock, CLOSE_LIMIT_MS, this.tables.root.close())
     } finally {
       gate.release()
@@ -134,7 +135,7 @@ export class SharedEnvironment {
   }
 }
 
-/** False when the disk is full: there may be room the next time. */
+/** Returns false if the disk is full: there may be space the next time. */
 function withRoom(write: () => void): boolean {
   try {
     write()
@@ -150,7 +151,7 @@ function takeGate(options: OpenOptions, purpose: GateHolder['purpose'], giveUpMs
   return polling(
     () => gate.take(purpose),
     () =>
-      `The log in "${directory}" is being opened by ${gate.holder()?.host ?? 'another process'}. If that is not so any more, delete "${gate.path}".`,
+      `The log in "${directory}" is being opened by ${gate.holder()?.host ?? 'another process'}. If that is no longer true, delete "${gate.path}".`,
     { ...options, giveUpMs },
   )
 }
@@ -167,7 +168,7 @@ async function untilAnswered(options: OpenOptions, id: string, giveUpMs: number)
   )
 }
 
-/** Looks until there is something. Throws `LOG_UNUSABLE` when it takes too long. */
+/** Polls until there is a result. Throws `LOG_UNUSABLE` if that takes too long. */
 async function polling<T>(
   look: () => T | undefined,
   late: () => string,
@@ -181,15 +182,15 @@ async function polling<T>(
 }
 
 /**
- * State of the process, and so of this module: LMDB opens databases in a synchronous write transaction. Were a log
- * opened once more while a write through the first handle is under way, that transaction would wait for the write and
- * the write for the event loop, for ever. So all transports of a process share one environment for each directory.
+ * State of the process, and so of this module, because LMDB opens databases in a synchronous write transaction. If a
+ * log were opened again while a write through the first handle is under way, that transaction would wait for the write,
+ * and the write for the event loop, for ever. So all transports of a process share one environment per directory.
  */
 const environments: Map<string, Promise<SharedEnvironment>> = new Map()
 
 /**
- * Opens the log in a directory, or joins the transports of this process that have. The caller must `leave` it when
- * nothing of its own is under way any more. Throws as `openLog` does.
+ * Opens the log in a directory, or joins the transports of this process that have it open. The caller must `leave` it
+ * when none of its own work is under way any more. Throws like `openLog`.
  */
 export async function leaseEnvironment(options: LeaseOptions): Promise<SharedEnvironment> {
   prepareDirectory(options.directory)

@@ -2,11 +2,11 @@ import { closeSync, openSync, watch, writeSync, type FSWatcher } from 'node:fs'
 import { join } from 'node:path'
 import { PRIVATE_FILE, type Clock, type Scheduled } from '@millrace/core'
 
-/** For what the watch misses. */
+/** Finds changes that the watch misses. */
 const POLL_MS = 250
 
 /**
- * Notifies the processes that share a log of each other's writes: a writer touches a small file that all watch.
+ * Notifies the processes that share a log of each other's writes: a writer touches a small file that all of them watch.
  */
 export class WakeFile {
   readonly #fd: number
@@ -60,7 +60,7 @@ export function touchWake(directory: string): void {
   closeSync(fd)
 }
 
-/** What was committed is committed, whether or not the others can be notified at once: on a full disk their polls find it. */
+/** A commit stands whether or not the others can be notified at once: on a full disk their polls find it. */
 function overwrite(fd: number): void {
   try {
     writeSync(fd, 'x', 0)

@@ -20,7 +20,7 @@ import type { PartitionBatches } from '../log/partition-batches.ts'
 export class Membership {
   readonly #options: ConsumerOptions
   readonly #context: LogClientContext
-  /** Of the partitions that the member owns. */
+  /** The batches of the partitions that the member owns. */
   readonly #batches: PartitionBatches
   readonly #started: Deferred<void> = deferred<void>()
   readonly #wake = new ChangeSignal()
@@ -28,7 +28,7 @@ export class Membership {
   #memberId: string
   #generation = -1
   #lastHeardMs = -Infinity
-  /** The listener knows of an assignment. */
+  /** Whether the listener has been given an assignment. */
   #hasAssignment = false
   #rejoinWanted = false
   #stopped = false
@@ -38,7 +38,7 @@ export class Membership {
     this.#context = context
     this.#batches = batches
     this.#memberId = newMemberId(options)
-    // Callers that await `started` see it; a failure later on ends the batches.
+    // Callers that await `started` get the error; a later failure ends the batches.
     this.#started.promise.catch(() => {})
     this.#unlisten = context.backend.changes.groups.listen(() => this.#wake.notify())
   }
@@ -47,17 +47,17 @@ export class Membership {
     return this.#memberId
   }
 
-  /** Of the last assignment; -1 before the first. */
+  /** The generation of the last assignment; -1 before the first. */
   get generation(): number {
     return this.#generation
   }
 
-  /** Monotonic milliseconds when the last join or heartbeat that succeeded was sent. */
+  /** When the last successful join or heartbeat was sent, in monotonic milliseconds. */
   get lastHeardMs(): number {
     return this.#lastHeardMs
   }
 
-  /** Settles when the first `onAssign` has, or when that can never be. */
+  /** Settles when the first `onAssign` has, or when there can be none any more. */
   get started(): Promise<void> {
     return this.#started.promise
   }
@@ -94,7 +94,7 @@ export class Membership {
     this.#wake.notify()
   }
 
-  /** Does nothing more in the group; the others are not notified. Rejects `started` when a reason is given. */
+  /** Ends all work in the group; the others are not notified. Rejects `started` if a reason is given. */
   stop(reason?: Error): void {
     this.#stopped = true
     if (reason !== undefined) this.#started.reject(reason)
@@ -106,7 +106,7 @@ export class Membership {
     await this.#step({ type: 'leave', memberId: this.#memberId })
   }
 
-  /** So that the others need not wait for the session to run out. */
+  /** Leaves, so that the others need not wait for the session to run out. */
   async #leaveAfterFailure(): Promise<void> {
     const { groupId } = this.#options
     try {
@@ -116,7 +116,7 @@ export class Membership {
     }
   }
 
-  /** From joining to having to join again. */
+  /** One round, from joining until a further join is necessary. */
   async #round(): Promise<void> {
     let draining: Promise<unknown> | undefined
     if (await this.#joinUntilStable()) {
@@ -130,11 +130,13 @@ export class Membership {
     }
     if (this.#stopped) return
     await this.#lose()
-    // The listener is not told of the next assignment while it is still in `onRevoke`.
+    // The listener gets the next assignment only after `onRevoke` has ended.
     await draining
   }
 
-  /** Joins, as often as it takes, and hands the assignment to the listener. False when thrown out. */
+  /**
+   * Joins, repeatedly if necessary, and gives the assignment to the listener. Returns false if the member was removed.
+   */
   async #joinUntilStable(): Promise<boolean> {
     await this.#join()
     for (;;) {
@@ -166,7 +168,7 @@ export class Membership {
       member,
       returning,
     })
-    // Thrown out meanwhile; the next read of the group shows it.
+    // The member was removed meanwhile; the next read of the group shows it.
     if (outcome === 'stale') return
     if (outcome !== 'protocol-differs') return this.heard(sentMs)
     throw new MillraceError(
@@ -183,11 +185,11 @@ export class Membership {
   async #assigned(group: GroupState): Promise<void> {
     const { generation, groupData } = group
     const ownData = group.ownData.get(this.#memberId) ?? new Uint8Array(0)
-    // Whoever misses a generation may have lost any of its partitions to another member in between.
+    // A member that has missed a generation may have lost any of its partitions to another member in between.
     const missed = this.#generation >= 0 && generation > this.#generation + 1
     const change = this.#own(group.assignments.get(this.#memberId) ?? [], missed ? 'nothing' : 'what stays')
     this.#generation = generation
-    // A batch of a lost partition that was delivered just now reaches its reader first.
+    // A batch of a lost partition that was just delivered reaches its reader first.
     await Promise.resolve()
     await Promise.resolve()
     if (this.#stopped) return
@@ -207,7 +209,7 @@ export class Membership {
     }
   }
 
-  /** Resolves when the member is thrown out, and when `draining` is over. */
+  /** Resolves when the member is removed, and when `draining` is over. */
   async #untilThrownOut(draining: Promise<unknown>): Promise<void> {
     let over = false
     const end = (): void => {
@@ -241,7 +243,7 @@ export class Membership {
     this.#memberId = newMemberId(this.#options)
   }
 
-  /** Makes these the member's partitions: those that it had and does not keep deliver nothing from now on. */
+  /** Sets the member's partitions: those that it had and does not keep deliver nothing from now on. */
   #own(partitions: readonly TopicPartition[], kept: 'what stays' | 'nothing'): PartitionChange {
     const before = this.#batches.partitions()
     const diff =

@@ -4,12 +4,13 @@ import type { LogClientContext } from '../log/client-context.ts'
 import { stepGroup, type GroupState } from '../log/group-state.ts'
 import type { Membership } from './membership.ts'
 
-/** Dead processes are checked for this often, also when heartbeats are rarer. */
+/** How often dead processes are looked for, even if heartbeats are rarer. */
 const WATCH_INTERVAL_MS = 200
 
 /**
- * Writes a member's heartbeats and throws absent members out. Silence is measured by watching, never by comparing
- * clocks, and one observation counts for two intervals at most: a process that slept does not take the others for dead.
+ * Writes a member's heartbeats and removes absent members. Silence is measured by watching, never by comparing clocks,
+ * and one observation counts for two intervals at most, so that a process that was suspended does not take the others
+ * for dead.
  */
 export class SessionKeeper {
   readonly #member: Membership
@@ -91,7 +92,7 @@ export class SessionKeeper {
     const groupId = this.#groupId
     const absent = backend.read((log): ReadonlyMap<string, Absence> => {
       const group = log.group(groupId)
-      // Who is not in the group has no say in it.
+      // A member that is not in the group has no say in it.
       if (!group.members.has(this.#member.memberId)) return new Map()
       this.#silences = watchSilence(this.#silences, { group, beats: (id) => log.beats(groupId, id), watchedMs })
       return findAbsent(group, this.#silences, this.#isHostDead)
@@ -114,20 +115,20 @@ export class SessionKeeper {
 /** What one watcher knows of a member's silence, in milliseconds of its own watching. */
 export interface Silence {
   readonly beats: number
-  /** Since the member was last heard of. */
+  /** Since the last sign of life from the member. */
   readonly silentMs: number
-  /** Since a rebalance has been waiting for it to join. */
+  /** Since a rebalance began to wait for the member to join. */
   readonly awaitedMs: number
 }
 
 export interface Observation {
   readonly group: GroupState
   readonly beats: (memberId: string) => number
-  /** Milliseconds watched since the observation before. */
+  /** Milliseconds watched since the previous observation. */
   readonly watchedMs: number
 }
 
-/** Silences after one more observation. Members that are gone are forgotten. */
+/** Silences after one more observation. Members that have left are dropped. */
 export function watchSilence(
   before: ReadonlyMap<string, Silence>,
   observation: Observation,
@@ -149,8 +150,8 @@ export function watchSilence(
 export type Absence = 'dead' | 'silent' | 'awaited'
 
 /**
- * Which members have to leave the group, and why: a dynamic one whose host is dead, one silent for longer than its session,
- * or awaited for longer than its rebalance time-out.
+ * The members that must leave the group, with the reason: a dynamic one whose host is dead, one that was silent for
+ * longer than its session, or awaited for longer than its rebalance time-out.
  */
 export function findAbsent(
   group: GroupState,

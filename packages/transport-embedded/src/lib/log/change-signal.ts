@@ -1,8 +1,8 @@
 import { deferred, type Deferred } from '@millrace/core'
 
 /**
- * Wakes all that wait for the next change. Take `next()` before reading the state, and await it only if the state is
- * not yet as wanted: then no change is missed.
+ * Wakes everything that waits for the next change. Call `next()` before reading the state, and await it only if the
+ * state is not yet as needed, so that no change is missed.
  */
 export class ChangeSignal {
   readonly #listeners = new Set<() => void>()

@@ -14,12 +14,12 @@ export interface LogClientContext {
   readonly backend: LogBackend
   readonly clock: Clock
   readonly log: Logger
-  /** Of the transport. */
+  /** The lifespan of the transport. */
   readonly lifespan: Lifespan
   /** Names this transport among those that use the log; a member's host. */
   readonly host: string
   /** Called by each client when it is closed. */
   readonly ended: (client: LogClient) => void
-  /** `undefined`: members are never thrown out for silence. Otherwise says whether a host is certainly gone. */
+  /** `undefined` if members are never removed for silence. Otherwise tells whether a host is certainly gone. */
   readonly isHostDead: ((host: string) => boolean) | undefined
 }

@@ -1,8 +1,8 @@
 import { partitionKey, type TopicPartition } from '@millrace/core'
 
 /**
- * Kafka's group states. `preparing`: members finish their events in flight and join again; `completing`: all have, and
- * the leader works out who gets what; `stable`: everybody can fetch the assignment.
+ * Kafka's group states. `preparing`: members finish their events in flight and join again; `completing`: all have
+ * joined, and the leader computes the assignment; `stable`: every member can fetch it.
  */
 export type GroupPhase = 'empty' | 'preparing' | 'completing' | 'stable'
 
@@ -10,27 +10,30 @@ export interface MemberState {
   readonly instanceId: string | undefined
   readonly topics: readonly string[]
   readonly data: Uint8Array
-  /** Has joined in the round under way (or in the last one, when the group is stable). */
+  /** Whether it has joined in the round under way (or in the last one, if the group is stable). */
   readonly joined: boolean
-  /** Which transport it lives in. */
+  /** The transport in which it lives. */
   readonly host: string
   readonly sessionTimeoutMs: number
   readonly rebalanceTimeoutMs: number
 }
 
-/** All that is known of a group. A plain value: each event makes a new one. */
+/** The complete state of a group. A plain value: each event makes a new one. */
 export interface GroupState {
   readonly generation: number
   readonly phase: GroupPhase
   /** Name of the members' assignor. */
   readonly protocol: string | undefined
   readonly leader: string | undefined
-  /** Oldest first. */
+  /** The oldest member first. */
   readonly members: ReadonlyMap<string, MemberState>
-  /** Those of `generation`; also while the next round is prepared, because commits continue until it completes. */
+  /**
+   * The assignments of `generation`; kept while the next round is prepared, because commits continue until it
+   * completes.
+   */
   readonly assignments: ReadonlyMap<string, readonly TopicPartition[]>
   readonly groupData: Uint8Array
-  /** By member, of those that were given some. */
+  /** Data for single members, of those that have some. */
   readonly ownData: ReadonlyMap<string, Uint8Array>
 }
 
@@ -40,7 +43,10 @@ export type GroupEvent =
       readonly memberId: string
       readonly protocol: string
       readonly member: Omit<MemberState, 'joined'>
-      /** It has an assignment of an earlier generation. If it was thrown out since, its partitions have had other owners, and it may not come back as if it had kept them. */
+      /**
+       * Whether it has an assignment of an earlier generation. If it was removed since, its partitions have had other
+       * owners, and it may not return as if it had kept them.
+       */
       readonly returning: boolean
     }
   | { readonly type: 'leave'; readonly memberId: string }
@@ -72,7 +78,7 @@ export const EMPTY_GROUP: GroupState = Object.freeze({
   ownData: new Map<string, Uint8Array>(),
 })
 
-/** The group after an event. Pure; events that come too late change nothing (`stale`). */
+/** The group after an event. Pure; late events change nothing (`stale`). */
 export function stepGroup(state: GroupState, event: GroupEvent): GroupStep {
   switch (event.type) {
     case 'join':
@@ -84,7 +90,7 @@ export function stepGroup(state: GroupState, event: GroupEvent): GroupStep {
   }
 }
 
-/** Why a member may not commit these partitions in that generation; `undefined` when it may. */
+/** Why a member may not commit these partitions in that generation; `undefined` if it may. */
 export function commitRefusal(
   state: GroupState,
   member: { readonly id: string; readonly generation: number },
@@ -101,7 +107,7 @@ export function commitRefusal(
   return partition === undefined ? undefined : { code: 'NOT_ASSIGNED', partition }
 }
 
-/** Throws members out of their groups, as a session that ran out does: all, or those of one host or one group. */
+/** Removes members from their groups, as if their sessions had run out: all, or those of one host or one group. */
 export function expireMembers(
   log: {
     groups(): readonly string[]
@@ -118,7 +124,7 @@ export function expireMembers(
   }
 }
 
-/** Whose sessions run out. */
+/** The members whose sessions run out. */
 export interface ExpiredMembers {
   readonly host?: string
   readonly groupId?: string
@@ -165,7 +171,7 @@ function findInstance(state: GroupState, memberId: string, instanceId: string | 
   return undefined
 }
 
-/** The member in its predecessor's place: same age, same assignment, leader if that one was. */
+/** Puts the member in its predecessor's place, with the same age, assignment and leadership. */
 function replace(
   state: GroupState,
   predecessor: string,
@@ -186,13 +192,13 @@ function replace(
   }
 }
 
-/** A new round: all members have to join, except the one that just did. */
+/** Begins a round: all members have to join, except the one that just did. */
 function prepare(state: GroupState, joinedAlready: string | undefined): GroupState {
   const members = new Map([...state.members].map(([id, member]) => [id, { ...member, joined: id === joinedAlready }]))
   return { ...state, phase: 'preparing', members }
 }
 
-/** Ends the round once everybody has joined. The oldest member leads. */
+/** Ends the round once every member has joined. The oldest member leads. */
 function settle(state: GroupState): GroupState {
   if (state.phase !== 'preparing') return state
   for (const member of state.members.values()) if (!member.joined) return state

@@ -1,8 +1,8 @@
 import { MillraceError } from '@millrace/core'
 
 /**
- * Whether a transport or one of its clients may still be used. `kill` is for tests: from then on nothing happens any
- * more, as after kill -9: what is under way never settles, and new calls neither.
+ * Whether a transport or one of its clients may still be used. `kill` is for tests: afterwards nothing happens any
+ * more, as after kill -9, and neither calls under way nor new ones ever settle.
  */
 export class Lifespan {
   readonly #name: string
@@ -23,7 +23,7 @@ export class Lifespan {
     return this.#killed || (this.#parent?.killed ?? false)
   }
 
-  /** True the first time: that caller does the closing. */
+  /** Returns true the first time: that caller does the closing. */
   close(): boolean {
     const first = !this.#closed
     this.#closed = true
@@ -52,7 +52,7 @@ export class Lifespan {
   }
 }
 
-/** What a dead process answers. */
+/** The answer of a dead process. */
 export function never<T>(): Promise<T> {
   return new Promise<T>(() => {})
 }

@@ -2,7 +2,7 @@ import type { CommitOffset, OutgoingRecord, RawRecord } from '@millrace/core'
 import type { GroupState } from './group-state.ts'
 import type { ChangeSignal } from './change-signal.ts'
 
-/** A topic as the log keeps it. `number` is never used twice, so rows of a deleted topic cannot come back to life. */
+/** A topic in the log. `number` is never reused, so that rows of a deleted topic cannot reappear. */
 export interface StoredTopic {
   readonly name: string
   readonly id: string
@@ -17,7 +17,7 @@ export interface PartitionBounds {
   readonly end: number
 }
 
-/** Consecutive records from one place of a partition. */
+/** Consecutive records from one position of a partition. */
 export interface StoredSlice {
   readonly records: readonly RawRecord[]
   readonly bytes: number
@@ -30,12 +30,12 @@ export interface ReadLimit {
   readonly maxRecords: number
 }
 
-/** A consistent snapshot of the log. Use it at once; do not keep it over an await. */
+/** A consistent snapshot of the log. Use it at once; do not keep it across an await. */
 export interface LogReads {
   topic(name: string): StoredTopic | undefined
   topics(): readonly StoredTopic[]
   bounds(topic: StoredTopic, partition: number): PartitionBounds
-  /** Records from `offset`, which must be within the bounds. The next offset is the end when none follow. */
+  /** Records from `offset`, which must be within the bounds. The next offset is the end if no records follow. */
   slice(topic: StoredTopic, at: { readonly partition: number; readonly offset: number }, limit: ReadLimit): StoredSlice
   group(groupId: string): GroupState
   groups(): readonly string[]
@@ -43,38 +43,38 @@ export interface LogReads {
   committedOffset(groupId: string, topic: string, partition: number): CommitOffset | undefined
   /** How often a producer of this transactional id was initialised. */
   epoch(transactionalId: string): number
-  /** How often a member was heard of. */
+  /** How many heartbeats of a member were written. */
   beats(groupId: string, memberId: string): number
 }
 
-/** What one atomic write may do. Reads in it see its own writes. */
+/** The operations of one atomic write. Reads in it see its own writes. */
 export interface LogWrites extends LogReads {
   putTopic(topic: Omit<StoredTopic, 'number'>): void
-  /** With its records and the offsets committed in it. */
+  /** Deletes the topic with its records and the offsets committed in it. */
   dropTopic(topic: StoredTopic): void
   /** Appends to one partition and returns the first record's offset. */
   append(topic: StoredTopic, partition: number, records: readonly OutgoingRecord[]): number
   /**
-   * Deletes records before an offset within the bounds, as many as one write should: gives where the partition begins
-   * now, which may be short of that offset.
+   * Deletes records before an offset within the bounds, as many as one write should. Returns where the partition begins
+   * now, which may be before that offset.
    */
   deleteBefore(topic: StoredTopic, partition: number, offset: number): number
   putGroup(groupId: string, state: GroupState): void
   putCommitted(groupId: string, offset: CommitOffset): void
-  /** With what it has committed. */
+  /** Deletes the group with its commits. */
   dropGroup(groupId: string): void
   putEpoch(transactionalId: string, epoch: number): void
   putBeats(groupId: string, memberId: string, beats: number): void
 }
 
-/** The byte layer: what the memory log and the LMDB log do in different ways. Everything else is shared. */
+/** The byte layer: the part in which the memory log and the LMDB log differ. Everything else is shared. */
 export interface LogBackend {
-  /** Notified after each write, of this process or of another. */
+  /** Notifies after each write, of this process or of another. */
   readonly changes: LogChanges
   read<T>(query: (log: LogReads) => T): T
   /**
-   * Runs `change` once, atomically, and resolves when it is as durable as the log makes it. What `change` throws
-   * rejects, and nothing was written: `change` must check first and write afterwards. `kind` says whom to wake.
+   * Runs `change` once, atomically, and resolves when it is as durable as the log makes it. An error of `change`
+   * rejects, and nothing is written: `change` must check first and write afterwards. `kind` says whom to wake.
    */
   write<T>(kind: keyof LogChanges | 'quiet', change: (log: LogWrites) => T): Promise<T>
 }

@@ -6,23 +6,29 @@ import { ChangeSignal } from './change-signal.ts'
 import { never, type Lifespan } from './lifespan.ts'
 
 interface ReadPosition extends TopicPartition {
-  /** `undefined` until the first seek, when it was out of range, and when it is stopped. */
+  /** `undefined` until the first seek, after it was out of range, and while it is stopped. */
   position: number | undefined
   paused: boolean
 }
 
-/** Batches delivered before the event loop gets a turn: on a memory log all else happens in microtasks. */
+/**
+ * How many batches are delivered before the event loop gets a turn: on a memory log everything else happens in
+ * microtasks.
+ */
 const BATCHES_A_TURN = 16
 
 export interface BatchesOptions {
   readonly limit: ReadLimit
-  /** A position is not in the log. Its partition is silent until `seek`; what this throws is thrown by `next`. */
+  /**
+   * Called if a position is not in the log. Its partition is silent until `seek`; `next` throws the errors of this
+   * function.
+   */
   readonly onOutOfRange: (lost: LostPosition) => void
 }
 
 /**
- * The partitions that a consumer or reader has, and their batches as an async iterable. Reads only when asked for the
- * next batch, so it holds none.
+ * The partitions of a consumer or reader, and their batches as an async iterable. Reads only when asked for the next
+ * batch, so it holds none.
  */
 export class PartitionBatches implements AsyncIterable<RecordBatch>, AsyncIterator<RecordBatch> {
   readonly #backend: LogBackend
@@ -76,7 +82,7 @@ export class PartitionBatches implements AsyncIterable<RecordBatch>, AsyncIterat
     this.#changed.notify()
   }
 
-  /** Silent until `seek`, and not paused then. */
+  /** Stops partitions until `seek`, which also resumes them. */
   stop(partitions: readonly TopicPartition[]): void {
     for (const partition of partitions) {
       const reading = this.#positions.get(partitionKey(partition))
@@ -162,7 +168,7 @@ export class PartitionBatches implements AsyncIterable<RecordBatch>, AsyncIterat
           bytes,
           nextOffset,
           endOffset: end,
-          // There are neither control records nor aborted ones in this log.
+          // This log has neither control records nor aborted ones.
           whole: records.length === nextOffset - offset,
         }
       }
@@ -181,7 +187,7 @@ export class PartitionBatches implements AsyncIterable<RecordBatch>, AsyncIterat
   }
 }
 
-/** For clients that cannot go on elsewhere. */
+/** Throws for clients that cannot continue elsewhere. */
 export function throwOutOfRange({ topic, partition, position, beginning, end }: LostPosition): never {
   throw new MillraceError(
     'OFFSET_OUT_OF_RANGE',

@@ -8,17 +8,17 @@ interface PartitionAppend {
   readonly topic: StoredTopic
   readonly partition: number
   readonly records: OutgoingRecord[]
-  /** Where each record stands in the request. */
+  /** The index of each record in the request. */
   readonly indexes: number[]
 }
 
-/** Which records go where, and what is said already about those that go nowhere. */
+/** Which records are stored where, and the outcomes of those that are not stored. */
 export interface AppendPlan {
   readonly appends: readonly PartitionAppend[]
   readonly outcomes: (SendOutcome | undefined)[]
 }
 
-/** Sorts a request by partition, in its order, and refuses what can never be stored. */
+/** Groups a request by partition, in its order, and refuses records that can never be stored. */
 export function planAppend(log: LogReads, records: readonly OutgoingRecord[]): AppendPlan {
   const appends = new Map<string, PartitionAppend>()
   const topics = new Map<string, StoredTopic | undefined>()
@@ -38,7 +38,7 @@ export function planAppend(log: LogReads, records: readonly OutgoingRecord[]): A
   return { appends: [...appends.values()], outcomes }
 }
 
-/** Writes what the plan says and completes its outcomes. */
+/** Writes what is planned and completes the outcomes. */
 export function applyAppend(log: LogWrites, plan: AppendPlan): readonly SendOutcome[] {
   for (const { topic, partition, records, indexes } of plan.appends) {
     const base = log.append(topic, partition, records)
@@ -47,7 +47,7 @@ export function applyAppend(log: LogWrites, plan: AppendPlan): readonly SendOutc
   return plan.outcomes.filter((outcome) => outcome !== undefined)
 }
 
-/** The error for a topic that is not there. */
+/** The error for a topic that does not exist. */
 export function missing(topic: string): MillraceError {
   return new MillraceError('TOPIC_MISSING', `Topic "${topic}" does not exist in the local log.`)
 }

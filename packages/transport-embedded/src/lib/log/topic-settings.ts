@@ -1,10 +1,10 @@
 import type { TopicSettings } from '@millrace/core/driver'
 import type { StoredTopic } from './log-backend.ts'
 
-/** Of a topic. */
+/** The most partitions of a topic. */
 export const MAX_PARTITIONS = 10_000
 
-/** Kafka's defaults of the settings that a local log heeds. */
+/** Kafka's defaults of the settings that a local log supports. */
 const DEFAULTS: Readonly<Record<NumericSetting, number>> = Object.freeze({
   'retention.ms': 604_800_000,
   'delete.retention.ms': 86_400_000,
@@ -13,12 +13,12 @@ const DEFAULTS: Readonly<Record<NumericSetting, number>> = Object.freeze({
 
 type NumericSetting = 'retention.ms' | 'delete.retention.ms' | 'max.message.bytes'
 
-/** A number among a topic's settings. */
+/** A numeric setting of a topic. */
 export function numericSetting({ config }: Pick<StoredTopic, 'config'>, name: NumericSetting): number {
   return Number(config[name] ?? DEFAULTS[name])
 }
 
-/** `cleanup.policy`, taken apart. */
+/** The parsed `cleanup.policy`. */
 export function cleanupOf({ config }: Pick<StoredTopic, 'config'>): {
   readonly compacted: boolean
   readonly expires: boolean
@@ -27,7 +27,7 @@ export function cleanupOf({ config }: Pick<StoredTopic, 'config'>): {
   return { compacted: policy.includes('compact'), expires: policy.includes('delete') }
 }
 
-/** A topic's settings as the contract shows them. A local log knows no `retention.bytes` and keeps one copy. */
+/** A topic's settings in the form of the contract. A local log has no `retention.bytes` and one replica. */
 export function topicSettings(topic: StoredTopic): TopicSettings {
   const retentionMs = numericSetting(topic, 'retention.ms')
   return {

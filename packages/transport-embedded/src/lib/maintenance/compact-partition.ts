@@ -6,31 +6,31 @@ import type { StoredTopic } from '../log/log-backend.ts'
 import { recordSize } from '../log/record-size.ts'
 import { numericSetting } from '../log/topic-settings.ts'
 
-// Of one transaction, because others wait for it.
+// How many rows one transaction rewrites, because others wait for it.
 const ROWS_A_STEP = 256
 const BYTES_A_STEP = 1024 * 1024
 
-/** Most records whose keys are kept in mind by one pass; the next pass does the rest. */
+/** The most records whose keys one pass remembers; the next pass does the rest. */
 const RECORDS_A_PASS = 200_000
 
-/** A pass over less than this is not worth its while. */
+/** The fewest new records for which a pass is worthwhile. */
 const MIN_DIRTY_RECORDS = 1000
 
 const READ_LIMIT = { maxBytes: 1 << 20, maxRecords: 10_000 }
 
 export interface CompactOptions {
   readonly now: number
-  /** Also when little has been added since the last pass. */
+  /** Whether to run even if little has been added since the last pass. */
   readonly force: boolean
-  /** Between steps; rejects to stop. */
+  /** Called between steps; rejects to stop. */
   readonly pause: () => Promise<void>
 }
 
 /**
- * One pass over a partition: reads the keys of what was appended since the last pass, then rewrites the rows from the
+ * One pass over a partition: reads the keys of records appended since the last pass, then rewrites the rows from the
  * beginning without the records that a later one replaces. Each step is a transaction of its own and offsets stay, so
  * readers and a crash in between do no harm. Between two steps another process may compact the same partition, delete
- * records of it, or delete the topic: each step looks up where the rows begin now.
+ * records, or delete the topic, so each step looks up where the rows begin now.
  */
 export async function compactPartition(
   backend: LmdbBackend,
@@ -45,7 +45,7 @@ export async function compactPartition(
       topic,
       ...contents.bounds(topic, partition),
       cleanedTo: progress?.readDoubleLE(0) ?? 0,
-      /** Records that were left up to there. */
+      /** Records that were left up to that offset. */
       left: progress?.readDoubleLE(8) ?? 0,
     }
   })
@@ -86,18 +86,18 @@ export async function compactPartition(
   }
   await backend.write('quiet', (contents) => {
     const progress = progressFact(topic, partition)
-    // A pass of another process may have come further meanwhile.
+    // A pass of another process may have progressed further meanwhile.
     const cleaned = contents.fact(progress)?.readDoubleLE(0) ?? 0
     if (isThere(contents, topic) && cleaned < to) contents.putFact(progress, doubles(to, kept))
   })
 }
 
-/** False when the topic was deleted or made anew: then its rows are gone. */
+/** Returns false if the topic was deleted or recreated: then its rows are gone. */
 function isThere(contents: LmdbContents, topic: StoredTopic): boolean {
   return contents.topic(topic.name)?.id === topic.id
 }
 
-/** How far a partition is compacted, and what was left of it then. */
+/** How far a partition is compacted, and how many records were left then. */
 function progressFact({ number }: StoredTopic, partition: number): readonly (string | number)[] {
   return ['compacted', number, partition]
 }
@@ -123,13 +123,13 @@ function rewriteRows(
 interface Rewritten {
   readonly base: number
   readonly row: BatchRow
-  /** The records that stay. */
+  /** The remaining records. */
   readonly left: readonly RawRecord[]
 }
 
 /**
- * Joins neighbouring rows as long as they fit into one. Without it a compacted topic would keep a row, if an empty one,
- * for every append there ever was.
+ * Joins neighbouring rows as long as they fit into one. Otherwise a compacted topic would keep a row, perhaps an empty
+ * one, for every append ever made.
  */
 class MergedRows {
   readonly #contents: LmdbContents
@@ -145,14 +145,17 @@ class MergedRows {
     this.#partition = partition
   }
 
-  /** Where the row begins that has this offset, or the first one after it: another pass may have merged rows since. */
+  /**
+   * The beginning of the row that has this offset, or of the first one after it: another pass may have merged rows
+   * since.
+   */
   baseOf(offset: number): number {
     const { start, end } = this.#contents.bounds(this.#topic, this.#partition)
     if (offset <= start || offset >= end) return Math.max(offset, start)
     return this.#contents.baseOf(this.#topic, { partition: this.#partition, offset })
   }
 
-  /** The row that begins at `base`, without what the rule takes from it. */
+  /** Adds the row that begins at `base`, without the records that the rule removes. */
   add(base: number, rule: CompactionRule): Rewritten {
     const row = this.#contents.row(this.#topic, this.#partition, base)
     const left = row.records.filter((record) => survives(record, row.appendedAt, rule))
@@ -165,7 +168,7 @@ class MergedRows {
     return rewritten
   }
 
-  /** Writes what has been added, if it differs from what is there. */
+  /** Writes the added records, if they differ from the stored ones. */
   flush(): void {
     const [first, ...others] = this.#rows
     const changed = others.length > 0 || (first !== undefined && first.left.length < first.row.records.length)
@@ -190,15 +193,15 @@ class MergedRows {
 interface CompactionRule {
   /** Last offset of each key (as latin1 text) among the records added since the pass before. */
   readonly last: ReadonlyMap<string, number>
-  /** Where the pass before ended. */
+  /** Where the previous pass ended. */
   readonly cleanedTo: number
-  /** Tombstones appended before this wall time may go. */
+  /** Tombstones appended before this wall time may be removed. */
   readonly tombstonesBefore: number
 }
 
 /**
- * Whether compaction keeps a record. Records without a key stay. A tombstone goes only when an earlier pass has seen it,
- * so that whatever it deleted is gone before it, and when readers have had their time to see it.
+ * Whether compaction keeps a record. Records without a key stay. A tombstone is removed only after an earlier pass has
+ * seen it, so that the records it deletes are removed first, and after readers had time to see it.
  */
 function survives({ key, value, offset }: RawRecord, appendedAt: number, rule: CompactionRule): boolean {
   if (key === null) return true

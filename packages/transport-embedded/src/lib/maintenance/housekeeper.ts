@@ -93,7 +93,7 @@ export interface ExpireOptions {
   readonly pause: () => Promise<void>
 }
 
-/** Deletes the rows that were appended longer ago than the topic's `retention.ms`, in steps. -1 keeps all. */
+/** Deletes the rows that are older than the topic's `retention.ms`, in steps. -1 keeps all. */
 export async function expireRecords(
   backend: LmdbBackend,
   { topic: name, partition }: { readonly topic: string; readonly partition: number },
@@ -113,7 +113,7 @@ export async function expireRecords(
   }
 }
 
-/** Where the first rows end that were appended too long ago; `undefined` when there are none. */
+/** The end of the first rows that are too old; `undefined` if there are none. */
 function expiredBefore(
   contents: LmdbContents,
   { topic, partition, now }: { readonly topic: StoredTopic; readonly partition: number; readonly now: number },

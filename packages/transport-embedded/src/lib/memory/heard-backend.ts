@@ -2,7 +2,7 @@ import { deferred, type Deferred } from '@millrace/core'
 import { ChangeSignal } from '../log/change-signal.ts'
 import type { LogBackend, LogChanges, LogReads, LogWrites } from '../log/log-backend.ts'
 
-/** A log as one process hears of it, which may hear nothing of its groups for a while: what it writes is there all the same. */
+/** A log as seen by one process, which may get no news of its groups for a while; its own writes still happen. */
 export class HeardBackend implements LogBackend {
   readonly changes: LogChanges
   readonly #inner: LogBackend
@@ -14,7 +14,7 @@ export class HeardBackend implements LogBackend {
     this.#inner = inner
   }
 
-  /** Neither changes of groups nor the answers to what it asks of them are heard until the returned function is called. */
+  /** Withholds changes of groups and answers about them until the returned function is called. */
   deafen(): () => void {
     const deaf = (this.#deaf ??= deferred())
     return () => {
@@ -41,7 +41,7 @@ export class HeardBackend implements LogBackend {
   }
 }
 
-/** Passes on what another signal says, while it is heard; by itself it says only that it is heard again. */
+/** Forwards the changes of another signal, unless withheld; by itself it only signals the end of withholding. */
 class HeardSignal extends ChangeSignal {
   readonly #inner: ChangeSignal
   readonly #isHeard: () => boolean

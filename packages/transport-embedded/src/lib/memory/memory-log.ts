@@ -18,18 +18,18 @@ export interface MemoryLog {
   /** Offsets that a group has committed. */
   committed(groupId: string): readonly CommitOffset[]
   group(groupId: string): GroupState
-  /** Keeps the last record of each key. Records without a key stay. Tombstones go only when asked for. */
+  /** Keeps the last record of each key. Records without a key stay. Tombstones are removed only on request. */
   compact(topic: string, options?: { readonly dropTombstones?: boolean }): void
   /** Deletes the records of a partition before an offset, as retention does. */
   deleteRecords(topic: string, partition: number, before: number): void
-  /** Gives a topic more partitions, so many in all; those that it has keep their records. */
+  /** Increases the partition count of a topic to `partitions`; existing partitions keep their records. */
   addPartitions(topic: string, partitions: number): void
-  /** Throws members out of their groups, as a session that ran out does: all, or those of one host or one group. */
+  /** Removes members from their groups, as if their sessions had run out: all, or those of one host or one group. */
   expire(which?: ExpiredMembers): void
 }
 
 /**
- * Makes an empty log. It has no timers: members are thrown out only by `expire` or by killing their transport.
+ * Makes an empty log. It has no timers: members are removed only by `expire` or by killing their transport.
  *
  * @example
  * const log = createMemoryLog()

@@ -5,21 +5,21 @@ import { dataPath, logError } from '../durable/open-log.ts'
 import { leaseEnvironment } from '../durable/shared-environment.ts'
 
 /**
- * The log of a directory, for what looks at it as a whole. Written out, and not taken from `LeaseOptions`: type definitions
- * that lead to those of LMDB cannot be compiled by users who check them.
+ * The log of a directory, for operations on the whole log. Written out rather than derived from `LeaseOptions`, because
+ * users who check their type definitions cannot compile those of LMDB.
  */
 export interface LogPlace {
   readonly directory: string
   readonly clock: Clock
-  /** How long to wait for the processes that use the log to make way. */
+  /** How long to wait until the processes that use the log pause. */
   readonly timeoutMs: number
 }
 
 /**
- * Copies a log as it is at one moment into another directory, which must be empty or missing. Processes may use it
- * meanwhile: they wait while it is opened, as for any other, and go on while it is copied.
+ * Copies a log, as of one moment, into another directory, which must be empty or missing. Processes may use it
+ * meanwhile: they wait while it is opened, as for any other process, and continue while it is copied.
  *
- * @throws `LOG_MISSING` when there is none; `BACKUP_REFUSED` when the directory is not empty; as `connect` does
+ * @throws `LOG_MISSING` if there is none; `BACKUP_REFUSED` if the directory is not empty; the errors of `connect`
  */
 export async function copyLog(place: LogPlace, target: string): Promise<void> {
   const { directory } = place
@@ -41,5 +41,5 @@ function makeEmpty(directory: string): void {
   makeDirectory(directory)
   const [found] = readdirSync(directory)
   if (found !== undefined)
-    throw new MillraceError('BACKUP_REFUSED', `"${directory}" has "${found}" in it, and takes no copy of a log.`)
+    throw new MillraceError('BACKUP_REFUSED', `"${directory}" contains "${found}", and so cannot take a copy of a log.`)
 }

@@ -8,12 +8,12 @@ import type { StoredTopic } from '../log/log-backend.ts'
 import { copyLog, type LogPlace } from './copy-log.ts'
 import { batchLine, encodeLine, type LogLine, type LogSummary, TEXT_VERSION } from './log-text.ts'
 
-/** Lines are handed on in pieces of about that. */
+/** Lines are passed on in pieces of about this size. */
 const PIECE_BYTES = 256 * 1024
 
 /**
- * Gives a log as text (`LogLine`), piece by piece: each is written before the next is made. It is taken from a copy beside
- * the log, so that it shows one moment whoever uses the log; there must be room for that.
+ * Exports a log as text (`LogLine`), one piece at a time. It reads a copy beside the log, so that the text is of one
+ * moment whatever other processes do; there must be disk space for it.
  *
  * @throws as `copyLog` does; `LOG_CORRUPT` for damage, wherever it is; what `write` throws; the signal's reason
  */
@@ -26,8 +26,8 @@ export async function exportLog(
   try {
     await copyLog(place, copy)
     const opened = await openLog(copy, undefined)
-    // Without a name nothing is left of it, however the process ends: whoever reads the text may go away. Windows removes
-    // no file that is open.
+    // The copy is unlinked at once, so that nothing is left of it however the process ends. Windows does not remove
+    // open files.
     if (process.platform !== 'win32') await rm(copy, { recursive: true })
     return await writeLog(opened, write, signal)
   } finally {
@@ -70,7 +70,7 @@ async function writeLog(
   }
 }
 
-/** Nobody writes to it: a generator may stand still in it for as long as it takes. */
+/** Nothing writes to the copy, so the generator may pause in it for any time. */
 function* linesOf(contents: LmdbContents, durability: Durability): Generator<LogLine> {
   yield { millrace: 'log', version: TEXT_VERSION, durability }
   for (const topic of contents.topics()) {

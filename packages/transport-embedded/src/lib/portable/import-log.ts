@@ -13,19 +13,19 @@ import { decodeLine, inLine, type LogLine, type LogSummary, rowOf } from './log-
 
 /** Lines gathered for one transaction. */
 const GATHERED_BYTES = 4 * 1024 * 1024
-/** No record that a log takes makes a longer one. */
+/** No record that a log accepts makes a longer line. */
 const LONGEST_LINE = 256 * 1024 * 1024
 const NEWLINE = 0x0a
 
 export interface ImportOptions {
-  /** Where there is no log yet. */
+  /** A directory without a log. */
   readonly directory: string
   readonly signal: AbortSignal
 }
 
 /**
- * Makes a log of a text that `exportLog` gave: offsets, holes, times and ids as they were, so that stores which stood
- * beside it go on. It is there once all of the text has been read and found right; until then there is none.
+ * Makes a log of a text from `exportLog`, with the same offsets, holes, times and ids, so that stores beside the log
+ * remain usable. The log exists once the whole text has been read and verified, and not before.
  *
  * @throws `LOG_EXISTS` when there is a log already, `LOG_UNUSABLE` when there is no room; `LOG_TEXT_BROKEN` with the line when the text is
  * cut off, changed or something else; `FORMAT_NEWER`; what `text` throws; the signal's reason
@@ -49,7 +49,7 @@ export async function importLog(
   }
 }
 
-/** Whether there is a log in a directory, of whatever format. */
+/** Whether a directory has a log of any format. */
 export function hasLog(directory: string): boolean {
   return filesIn(directory).some(existsSync)
 }
@@ -58,7 +58,7 @@ function filesIn(directory: string): readonly string[] {
   return [dataPath(directory), markerPath(directory)]
 }
 
-/** A link counts although nothing is where it points: the disk of its log may be away. */
+/** A link counts even if its target is missing, because the disk of its log may be away. */
 function refuseLogIn(directory: string): void {
   const there = filesIn(directory).find((path) => lstatSync(path, { throwIfNoEntry: false }) !== undefined)
   if (there !== undefined)
@@ -97,7 +97,7 @@ async function fill(directory: string, text: AsyncIterable<Buffer>, signal: Abor
         if (done !== true)
           throw new MillraceError(
             'LOG_TEXT_BROKEN',
-            `There is more behind the end in line ${line}: ${value.length} bytes.`,
+            `There is more after the end in line ${line}: ${value.length} bytes.`,
           )
         return { summary, durability: head.durability }
       }
@@ -123,7 +123,7 @@ function readLine(bytes: Buffer, line: number): LogLine {
   return contents
 }
 
-/** A log that is being filled, some lines a transaction. */
+/** A log that is being filled, some lines per transaction. */
 class LogDraft {
   readonly #tables: LmdbTables
   readonly #contents: LmdbContents
@@ -131,7 +131,7 @@ class LogDraft {
   #bytes = 0
   #records = 0
   #topic: StoredTopic | undefined
-  /** The partition whose batches come, and where the next one begins. */
+  /** The partition whose batches are read, and where the next one must begin. */
   #partition: { readonly number: number; readonly end: number; next: number } | undefined
 
   constructor(tables: LmdbTables) {
@@ -160,7 +160,7 @@ class LogDraft {
     this.#gathered = []
     this.#bytes = 0
     try {
-      // Synchronous: where the disk is full an asynchronous commit rejects a promise that nobody holds, too.
+      // Synchronous, because on a full disk an asynchronous commit also rejects a promise that nobody holds.
       this.#tables.root.transactionSync(() => {
         for (const { contents, line } of lines) inLine(line, () => this.#put(contents))
       })
@@ -181,7 +181,7 @@ class LogDraft {
       this.#endTopic()
       const { topic: name, id, partitions, config } = contents
       if (this.#contents.topic(name) !== undefined) throw new Error(`topic "${name}" comes twice`)
-      // Each partition is a row from here on: a number that is wrong must not fill the disk first.
+      // Each partition is a row from here on: a wrong number must not fill the disk first.
       if (partitions < 1 || partitions > MAX_PARTITIONS)
         throw new Error(`topic "${name}" has ${partitions} partitions; 1 to ${MAX_PARTITIONS} are possible`)
       this.#contents.putTopic({ name, id, partitions, config })
@@ -221,7 +221,7 @@ class LogDraft {
       throw new Error(`partition ${partition.number} before it ends at ${partition.next}, not at ${partition.end}`)
   }
 
-  /** All that there should be of the topic has come. */
+  /** Called when everything of the topic must have been read. */
   #endTopic(): void {
     this.#endPartition()
     const found = this.#partition === undefined ? 0 : this.#partition.number + 1

@@ -10,7 +10,7 @@ import {
 import type { RowContents } from '../durable/batch-row.ts'
 
 /**
- * A log as text, one JSON value a line, so that it outlives the format on disk. Bytes are base64, `null` is none.
+ * A log as text, one JSON value a line, so that it outlives the format on disk. Bytes are base64, `null` means none.
  *
  *     {"millrace":"log","version":1,"durability":"disk"}
  *     {"topic":"words","id":"…","partitions":2,"config":{"cleanup.policy":"compact"}}      then its partitions
@@ -19,9 +19,9 @@ import type { RowContents } from '../durable/batch-row.ts'
  *     {"group":"app","topic":"words","partition":0,"offset":12,"metadata":"m1 count:0"}
  *     {"summary":{"records":17,"sha256":"…"}}
  *
- * A record is `[offset - batch, timestamp, key, value, headers]`; offsets without one were compacted away. What is there
- * is committed: a transaction comes into a log as a whole. Members of groups and numbers of producers are left out. The
- * digest is that of all lines before the last one.
+ * A record is `[offset - batch, timestamp, key, value, headers]`; offsets without one were compacted away. All records
+ * are committed, because a log stores a transaction as a whole. Members of groups and numbers of producers are left
+ * out. The digest covers all lines before the last one.
  */
 export type LogLine =
   | { readonly millrace: 'log'; readonly version: number; readonly durability: 'disk' | 'process' }
@@ -51,7 +51,7 @@ type RecordText = readonly [
   headers: readonly (readonly [string, string | null])[],
 ]
 
-/** What a whole text says of itself. */
+/** The summary of a whole text. */
 export interface LogSummary {
   readonly records: number
   readonly sha256: string
@@ -78,7 +78,7 @@ export function batchLine(
   return { batch: base, span, appendedAt, records }
 }
 
-/** The contents of a line; `undefined` for what is no line of such a text. Throws `FORMAT_NEWER`. */
+/** The contents of a line; `undefined` if it is not a line of such a text. Throws `FORMAT_NEWER`. */
 export function decodeLine(text: string): LogLine | undefined {
   let json: unknown
   try {
@@ -98,7 +98,7 @@ export function decodeLine(text: string): LogLine | undefined {
   return isBody(json) ? json : undefined
 }
 
-/** Fields of which kind a line has, by the one that names it. Extra ones are passed over. */
+/** The types of the fields of a line, by the field that identifies it. Extra fields are ignored. */
 const FIELDS: Readonly<Record<string, Readonly<Record<string, (value: unknown) => boolean>>>> = {
   group: { group: isText, topic: isText, partition: isCount, offset: isCount, metadata: isText },
   topic: { topic: isText, id: isText, partitions: isCount, config: isTexts },
@@ -113,7 +113,7 @@ function isBody(json: object): json is LogLine {
   return kind !== undefined && Object.entries(FIELDS[kind] ?? {}).every(([name, isRight]) => isRight(fields.get(name)))
 }
 
-/** The row of a batch; its records stand within it, each behind the one before. Throws a plain `Error` where they do not. */
+/** The row of a batch; its records must lie within it, in order. Throws a plain `Error` if they do not. */
 export function rowOf({ span, appendedAt, records }: BatchLine): RowContents & { readonly deltas: readonly number[] } {
   let next = 0
   const deltas = records.map(([delta]) => {
@@ -134,7 +134,7 @@ export function rowOf({ span, appendedAt, records }: BatchLine): RowContents & {
   }
 }
 
-/** Says which line it was, in front of what is wrong with it. */
+/** Adds the line number to an error. */
 export function inLine<T>(line: number, read: () => T): T {
   try {
     return read()
@@ -158,7 +158,7 @@ function isText(value: unknown): value is string {
   return typeof value === 'string'
 }
 
-/** `Buffer.from` would pass over what is no base64, and give other bytes than were exported. */
+/** `Buffer.from` would skip invalid base64, and return other bytes than were exported. */
 function isBytesOrNull(value: unknown): boolean {
   return value === null || (isText(value) && value.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(value))
 }
