@@ -23,6 +23,11 @@ export interface AppProcess {
   kill(): Promise<void>
 }
 
+export interface StartOptions {
+  /** A program with its arguments that runs the process, such as `['ip', 'netns', 'exec', 'other']`. Default: none. */
+  readonly through?: readonly string[]
+}
+
 /**
  * Runs an app file with the arguments of its command line: `node --import tsx app.ts worker`, or `node app.js worker` when
  * it is JavaScript. The caller ends it.
@@ -32,9 +37,15 @@ export interface AppProcess {
  * await worker.said('Worker is ready')
  * expect(await worker.stop()).toBe(0)
  */
-export function startApp(file: URL, args: readonly string[], env: Readonly<Record<string, string>> = {}): AppProcess {
+export function startApp(
+  file: URL,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  { through = [] }: StartOptions = {},
+): AppProcess {
   const loader = /\.[cm]?ts$/.test(file.pathname) ? ['--import', 'tsx'] : []
-  const child = spawn(process.execPath, [...loader, fileURLToPath(file), ...args], {
+  const [program = process.execPath, ...words] = [...through, process.execPath, ...loader, fileURLToPath(file), ...args]
+  const child = spawn(program, words, {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
