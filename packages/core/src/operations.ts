@@ -32,6 +32,7 @@ export {
   type JobDescription,
   type OtherStore,
   type RecordsRequest,
+  type RowsRequest,
   type RunningEnvironment,
   type ShownRecord,
   type TableReading,

@@ -56,6 +56,15 @@ describe('the command line of an app', () => {
     for (const customer of ['a', 'b', 'c']) await send('orders', customer, '{"total":1}')
     for (const customer of ['a', 'b', 'c']) await counted(customer, 1)
     expect(await client.readRows('totals', { limit: 2 })).toMatchObject({ more: true, rows: [{}, {}] })
+    const keysOf = async (range: Partial<Parameters<typeof client.readRows>[1]>): Promise<unknown> => {
+      const found = await client.readRows('totals', { limit: 10, ...range })
+      return [found.rows.map(({ key }) => key), found.more]
+    }
+    const all = await client.readRows('totals', { limit: 10 })
+    const sorted = all.rows.map(({ key }) => String(key)).toSorted()
+    expect(await keysOf({ prefix: '' })).toEqual([sorted, false])
+    expect(await keysOf({ from: sorted[1], limit: 1 })).toEqual([sorted.slice(1, 2), sorted.length > 2])
+    expect(await keysOf({ to: sorted[1] })).toEqual([sorted.slice(0, 1), false])
   })
 
   const read = async (topic: string, request: Partial<RecordsRequest> = {}): Promise<readonly ShownRecord[]> => {

@@ -10,6 +10,7 @@ import type {
   DeadLetters,
   MissingTopic,
   RecordsRequest,
+  RowsRequest,
   ResetPlan,
   ResetRequest,
   ShownRecord,
@@ -135,7 +136,7 @@ export class AppClient implements CommandLineClient {
     return readTable(await this.connect(TO_READ), name, key)
   }
 
-  async readRows(name: string, options: { readonly limit: number }): Promise<TableRows> {
+  async readRows(name: string, options: RowsRequest): Promise<TableRows> {
     return readRows(await this.connect(TO_READ), name, options)
   }
 

@@ -1,6 +1,6 @@
 import type { Clock, Codec, Logger, Redact, ResolvedSettings } from '@millrace/core'
 import type { Admin, StoreDriver, Transport } from '@millrace/core/driver'
-import type { DeadLetters, RunningEnvironment } from '@millrace/core/operations'
+import type { DeadLetters, RowsRequest, RunningEnvironment } from '@millrace/core/operations'
 import type {
   Client,
   ContextStorage,
@@ -67,6 +67,8 @@ export interface ReadableTable {
   readonly valueCodec: string
   /** The value of a key typed as text. Throws `KEY_INVALID`. */
   lookup(text: string): unknown
+  /** Rows by keys of text; left out by tables without ranges. Throws `RANGE_UNORDERED`. */
+  textRange?(range: RowsRequest): AsyncIterable<readonly [key: unknown, value: unknown]>
   entries(): AsyncIterable<readonly [key: unknown, value: unknown]>
 }
 

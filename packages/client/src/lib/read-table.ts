@@ -7,7 +7,7 @@ import {
   type TopicPartition,
 } from '@millrace/core'
 import { readToEnd, type StorePartition } from '@millrace/core/driver'
-import type { TableReading, TableRows } from '@millrace/core/operations'
+import type { RowsRequest, TableReading, TableRows } from '@millrace/core/operations'
 import type { OpenState, StateDefinition, WorkerContext } from '@millrace/worker'
 import type { Connection, DeclaredTable, TaskTable } from './declared-app.ts'
 
@@ -42,13 +42,11 @@ export async function readTable(connection: Connection, name: string, key: strin
   })
 }
 
-/** Committed rows, at most `limit`. Throws `COMMAND_USAGE`. */
-export async function readRows(
-  connection: Connection,
-  name: string,
-  { limit }: { readonly limit: number },
-): Promise<TableRows> {
+/** Committed rows, at most `limit`; those of a range in the order of their keys. Throws `COMMAND_USAGE`, `RANGE_UNORDERED`. */
+export async function readRows(connection: Connection, name: string, request: RowsRequest): Promise<TableRows> {
+  const { limit, prefix, from, to } = request
   const declared = tableNamed(connection, name)
+  if (prefix !== undefined || from !== undefined || to !== undefined) return readRange(connection, declared, request)
   const rows: TableRows['rows'][number][] = []
   /** True if there are more rows than the limit. */
   const collect = async (partition: number): Promise<boolean> => {
@@ -65,6 +63,29 @@ export async function readRows(
     if (await withPartition(connection, { table, partitions, partition }, () => collect(partition)))
       return { rows, more: true }
   return { rows, more: false }
+}
+
+async function readRange(connection: Connection, declared: DeclaredTable, range: RowsRequest): Promise<TableRows> {
+  const { table } = declared
+  const found: TableRows['rows'][number][] = []
+  const collect = async (partition: number): Promise<void> => {
+    if (table.textRange === undefined)
+      throw new MillraceError(
+        'RANGE_UNORDERED',
+        `Table "${table.name}" has no ranges: it is not a map from keys to values.`,
+      )
+    // One more than wanted, which shows that there are more.
+    for await (const [key, value] of table.textRange({ ...range, limit: range.limit + 1 }))
+      found.push({ key, value, partition })
+  }
+  if (declared.kind === 'global') await withReplica(connection, declared, () => collect(0))
+  else {
+    const partitions = await connection.client.partitions(declared.table.changelog.topic)
+    for (let partition = 0; partition < partitions; partition++)
+      await withPartition(connection, { table: declared.table, partitions, partition }, () => collect(partition))
+  }
+  const rows = found.toSorted((a, b) => Buffer.compare(Buffer.from(String(a.key)), Buffer.from(String(b.key))))
+  return { rows: rows.slice(0, range.limit), more: rows.length > range.limit }
 }
 
 function isThere(value: unknown): boolean {

@@ -144,8 +144,11 @@ export interface CommandLineClient {
    * not a key of the table, `COMMAND_USAGE` if the app has no such table.
    */
   readTable(table: string, key: string): Promise<TableReading>
-  /** Committed rows in no particular order, at most `limit`. */
-  readRows(table: string, options: { readonly limit: number }): Promise<TableRows>
+  /**
+   * Committed rows, at most `limit`: in no particular order, or with a range of keys in theirs. `RANGE_UNORDERED` for a range
+   * of keys that are no text.
+   */
+  readRows(table: string, options: RowsRequest): Promise<TableRows>
   /**
    * Committed records of a topic, decoded as the app declares it, each partition in order; joins no group. With
    * `follow` it waits for further ones until the signal aborts, and then throws its reason. Partitions that are added
@@ -195,6 +198,17 @@ export interface TableReading {
   /** The decoded value; `undefined` if the key was not found. */
   readonly value: unknown
   readonly partition: number
+}
+
+/** Which rows of a table to read. */
+export interface RowsRequest {
+  readonly limit: number
+  /** Only keys that begin with this text. */
+  readonly prefix?: string | undefined
+  /** The first key, included. */
+  readonly from?: string | undefined
+  /** The end, excluded. */
+  readonly to?: string | undefined
 }
 
 export interface TableRows {

@@ -11,7 +11,7 @@ import {
 } from '@millrace/state'
 import { KeyedTable, type EncodedRow } from './keyed-table.ts'
 import type { KeyedDefinition } from './options.ts'
-import { atMost, prefixSpan, type RangeOptions, spanOf } from './row-ranges.ts'
+import { atMost, prefixSpan, type RangeOptions, spanOf, textKeys, type TextRange, textSpan } from './row-ranges.ts'
 import { TableValues } from './table-values.ts'
 
 /** How to read a key. */
@@ -171,6 +171,11 @@ export abstract class KeyedMap<K, V, G extends V | undefined> extends KeyedTable
     options: Pick<RangeOptions<K>, 'reverse' | 'limit'> = {},
   ): AsyncIterableIterator<readonly [key: K, value: V]> {
     return this.inOrder(prefixSpan(this.keyShape, text, options))
+  }
+
+  /** Rows by keys of text, for pages and commands. Throws `RANGE_UNORDERED`; otherwise as `range`. */
+  textRange(range: TextRange): AsyncIterableIterator<readonly [key: string, value: V]> {
+    return textKeys(this.inOrder(textSpan(this.keyShape, range)))
   }
 
   protected inOrder(span: RowSpan & { readonly limit: number }): AsyncIterableIterator<readonly [key: K, value: V]> {

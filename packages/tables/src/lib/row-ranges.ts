@@ -41,6 +41,42 @@ export function prefixSpan<K>(
   return { from, to: prefixEnd(from), reverse: options.reverse, limit: limitOf(keys, options) }
 }
 
+/** Rows whose keys are text, as pages and commands ask for them. */
+export interface TextRange {
+  readonly prefix?: string | undefined
+  readonly from?: string | undefined
+  readonly to?: string | undefined
+  /** The last key of the page before. */
+  readonly after?: string | undefined
+  readonly reverse?: boolean | undefined
+  readonly limit: number
+}
+
+/** Throws `RANGE_UNORDERED` if keys are not text. */
+export function textSpan<K>(
+  { codecName, where }: CodecKeys<K>,
+  { prefix, from, to, after, reverse = false, limit }: TextRange,
+): RowSpan & { readonly limit: number } {
+  if (codecName !== 'string')
+    throw new MillraceError('RANGE_UNORDERED', `A range was asked of ${where}, whose keys are ${codecName}, not text.`)
+  const begin = prefix === undefined ? undefined : Buffer.from(prefix)
+  const starts = [begin, bytesOf(from), reverse ? undefined : bytesOf(after, '\0')]
+  const ends = [begin === undefined ? undefined : prefixEnd(begin), bytesOf(to), reverse ? bytesOf(after) : undefined]
+  return { from: furthest(starts, 1), to: furthest(ends, -1), reverse, limit }
+}
+
+function bytesOf(text: string | undefined, end = ''): Buffer | undefined {
+  return text === undefined ? undefined : Buffer.from(text + end)
+}
+
+/** The last of these keys, or with -1 the first. */
+function furthest(keys: readonly (Buffer | undefined)[], order: 1 | -1): Buffer | undefined {
+  return keys
+    .flatMap((key) => (key === undefined ? [] : key))
+    .toSorted((a, b) => order * a.compare(b))
+    .at(-1)
+}
+
 function assertOrdered<K>({ codecName, where }: CodecKeys<K>, method: string): void {
   if (!ORDERED.includes(codecName))
     throw new MillraceError(
@@ -62,4 +98,11 @@ export async function* atMost<T>(limit: number, items: AsyncIterable<T>): AsyncG
     yield item
     if (--left <= 0) return
   }
+}
+
+/** Rows whose keys are text. */
+export async function* textKeys<K, V>(
+  rows: AsyncIterable<readonly [key: K, value: V]>,
+): AsyncGenerator<readonly [key: string, value: V]> {
+  for await (const [key, value] of rows) yield [String(key), value]
 }

@@ -110,3 +110,27 @@ test('keys without an order are refused', async () => {
   // @ts-expect-error: no such option
   expect(() => texts.range({ until: 'b' })).toThrow('until')
 })
+
+test('pages of ranges come from the tables of all workers', async () => {
+  const app = createApp({ id: 'pages' })
+  const words = app.topic('words', { key: 'string', value: 'number', partitions: 3 })
+  const table = app.table('words', { key: 'string', value: 'number' })
+  app.table('lengths', { key: 'number', value: 'number' })
+  app.agent('write', words, async (stream) => {
+    for await (const { key, value } of stream.events()) table.set(key, value)
+  })
+  await using t = await testApp(app)
+  await t.worker()
+  for (const [n, key] of ['b2', 'a1', 'b1', 'c', 'b3'].entries()) await t.send(words, { key, value: n })
+  await t.settle()
+  const page = async (query: string): Promise<unknown> => (await t.fetch(`/table/words/?${query}`)).json()
+  const row = (key: string, value: number) => ({ key, value })
+  expect(await page('prefix=b&limit=2')).toEqual({ rows: [row('b1', 2), row('b2', 0)], cursor: 'b2' })
+  expect(await page('prefix=b&limit=2&cursor=b2')).toEqual({ rows: [row('b3', 4)] })
+  expect(await page('from=b2&reverse=1&partial=1')).toEqual({
+    rows: [row('c', 3), row('b3', 4), row('b2', 0)],
+    missing: [],
+  })
+  const unordered = await t.fetch('/table/lengths/?from=1')
+  expect([unordered.status, await unordered.json()]).toEqual([400, { error: expect.stringContaining('not text') }])
+})

@@ -25,6 +25,19 @@ export interface AskedWindows {
   readonly to?: number | undefined
 }
 
+/** Rows whose keys are text. */
+export interface TextRange {
+  readonly prefix?: string | undefined
+  /** The first key, included. */
+  readonly from?: string | undefined
+  /** The end, excluded. */
+  readonly to?: string | undefined
+  /** The last key of the page before. */
+  readonly after?: string | undefined
+  readonly reverse?: boolean | undefined
+  readonly limit: number
+}
+
 /** What a site asks of a table, whatever the table's types. */
 export interface SiteTable {
   readonly name: string
@@ -34,6 +47,11 @@ export interface SiteTable {
    * for. Throws `KEY_INVALID`, `PARTITION_NOT_LOCAL`.
    */
   lookup(text: string, windows?: AskedWindows): unknown
+  /**
+   * The rows of the worker in whose context it is called, in the order of their keys. Left out by tables without ranges.
+   * Throws `RANGE_UNORDERED` if keys are not text.
+   */
+  textRange?(range: TextRange): AsyncIterable<readonly [key: string, value: unknown]>
 }
 
 /** A table whose rows are spread over the workers. */

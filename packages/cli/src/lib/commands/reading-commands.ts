@@ -80,12 +80,17 @@ function textOf({ as, value }: ShownBytes): string {
 export const tableCommand: Command = command({
   name: 'table',
   describe: 'Show committed rows of a table, or the value of one key',
-  options: [option('limit', { type: 'number', default: 100, describe: 'Most rows to show' })],
+  options: [
+    option('limit', { type: 'number', default: 100, describe: 'Most rows to show' }),
+    option('prefix', { type: 'string', describe: 'Only keys that begin with this text, in order' }),
+    option('from', { type: 'string', describe: 'Only keys from this one on, in order' }),
+    option('to', { type: 'string', describe: 'Only keys before this one, in order' }),
+  ],
   positionals: [
     positional('name', { describe: 'Name of the table', completes: 'tables' }),
     positional('key', { required: false, describe: 'Key, as text (JSON for keys that are objects)' }),
   ],
-  examples: ['table word_counts hello', 'table word_counts --limit 10 --json'],
+  examples: ['table word_counts hello', 'table word_counts --limit 10 --json', 'table word_counts --prefix he'],
   run: (context) => {
     const table = String(context.values['name'])
     requireName(context.app, 'table', table)
@@ -104,7 +109,9 @@ async function showKey({ app, cli, json, terminal }: CommandContext, table: stri
 
 async function showRows({ app, cli, json, values, terminal }: CommandContext, table: string): Promise<number> {
   const limit = wholeNumber(values['limit'], '--limit', 1)
-  const { rows, more } = await withClient(app, (client) => client.readRows(table, { limit }))
+  const text = (name: string): string | undefined => (values[name] === undefined ? undefined : String(values[name]))
+  const range = { limit, prefix: text('prefix'), from: text('from'), to: text('to') }
+  const { rows, more } = await withClient(app, (client) => client.readRows(table, range))
   if (json) cli.json(rows.map(({ key, value, partition }) => ({ name: table, key, value, partition })))
   else if (rows.length === 0) cli.say(`The table "${table}" has no rows.`)
   else cli.table(rows.map(({ key, value, partition }) => ({ key, value, partition })))

@@ -1,6 +1,7 @@
 import { PageError } from '../pages/page-error.ts'
 import type { PageContext } from '../pages/page-context.ts'
 import type { AskedWindows, PartitionedTable, SiteTable } from '../site-app.ts'
+import { asksForRange, globalRangePage, rangePage } from './table-ranges.ts'
 import { jsonPage, type BuiltInTools, type BuiltInPages } from './site-tools.ts'
 
 interface TableListing {
@@ -22,10 +23,12 @@ export function tablePages(deps: BuiltInTools): BuiltInPages {
     },
     // Some keys cannot be part of a path: the empty key, and keys of one or two dots.
     '/table/:name/': {
-      help: 'One table; with `?key=` as below, for keys that cannot be part of a path.',
+      help: 'One table; with `?key=` as below, for keys that cannot be part of a path. With `?prefix=`, or `?from=` (included) and `?to=` (excluded): rows in the order of their keys, from all workers, as `{ rows: [{ key, value }], cursor }`. `?limit=` of them, 100 if not given, at most 1,000; `?cursor=` goes on behind the last one, `?reverse=1` reads backwards. If no worker answers for a partition, 503; with `?partial=1` the other rows, and `missing` names the partitions.',
       page: (c) => {
+        const name = c.params['name'] ?? ''
         const key = c.query.get('key')
-        return key === null ? c.json(describeTable(deps, c.params['name'] ?? '')) : lookup(deps, c, key)
+        if (key !== null) return lookup(deps, c, key)
+        return asksForRange(c) ? range(deps, c, name) : c.json(describeTable(deps, name))
       },
     },
     '/table/:name/:key/': {
@@ -53,6 +56,11 @@ async function lookup(deps: BuiltInTools, c: PageContext, text: string): Promise
   if (whole !== undefined) return answer(whole)
   const table = partitionedTable(deps, name)
   return deps.route.serve({ table, text, c, answer: () => answer(table) })
+}
+
+function range(deps: BuiltInTools, c: PageContext, name: string): Promise<Response> {
+  const whole = deps.site.definitions.globalTables.get(name)
+  return whole === undefined ? rangePage(deps, c, partitionedTable(deps, name)) : globalRangePage(deps, c, whole)
 }
 
 /** Throws a `PageError` 400. */

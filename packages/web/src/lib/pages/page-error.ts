@@ -37,6 +37,7 @@ const RETRY_AFTER_S = 1
 /** Millrace errors that a client can react to, if only by waiting. All other errors become 500. */
 const STATUS: Partial<Record<ErrorCode, number>> = {
   KEY_INVALID: 400,
+  RANGE_UNORDERED: 400,
   DEAD_LETTER_FOREIGN: 409,
   RECORD_TOO_LARGE: 413,
   PARTITION_NOT_LOCAL: 503,

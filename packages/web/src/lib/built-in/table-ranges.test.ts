@@ -1,0 +1,75 @@
+import { afterEach, expect, test } from 'vitest'
+import { expectUnavailable } from '../fixtures/expect-unavailable.fixture.ts'
+import { ownerOf, PARTITIONS, routeProcesses } from '../fixtures/route-processes.fixture.ts'
+import { homeOf } from '../fixtures/small-worker.fixture.ts'
+
+const { three, stop } = routeProcesses()
+afterEach(stop)
+
+const KEYS = Array.from({ length: 30 }, (_, n) => `${n % 2 === 0 ? 'even' : 'odd'}-${String(n).padStart(2, '0')}`)
+const SORTED = KEYS.toSorted()
+
+interface Page {
+  readonly rows: readonly { readonly key: string; readonly value: unknown }[]
+  readonly cursor?: string
+  readonly missing?: readonly number[]
+}
+
+async function filled(): Promise<Awaited<ReturnType<typeof three>>> {
+  const processes = await three()
+  for (const key of KEYS) ownerOf(processes, key).own.words.put(key, key.length)
+  return processes
+}
+
+const ask = async (url: string, query: string): Promise<Page> =>
+  (await (await fetch(`${url}/table/words/?${query}`)).json()) as Page
+const keysOf = ({ rows }: Page): readonly string[] => rows.map(({ key }) => key)
+
+test('a range has the rows of all workers in order, whichever worker is asked', async () => {
+  for (const { url } of await filled()) {
+    expect(keysOf(await ask(url, 'from='))).toEqual(SORTED)
+    expect(await ask(url, 'prefix=even-0')).toEqual({
+      rows: ['even-00', 'even-02', 'even-04', 'even-06', 'even-08'].map((key) => ({ key, value: 7 })),
+    })
+    expect(keysOf(await ask(url, 'from=even-26&to=odd-03'))).toEqual(['even-26', 'even-28', 'odd-01'])
+    expect(keysOf(await ask(url, 'prefix=odd-2&reverse=1'))).toEqual(['odd-29', 'odd-27', 'odd-25', 'odd-23', 'odd-21'])
+  }
+})
+
+test.each(['', '&reverse=1'])('pages follow one another by their cursors, "%s"', async (reverse) => {
+  const [{ url }] = await filled()
+  const found: string[] = []
+  let cursor: string | undefined = undefined
+  let pages = 0
+  do {
+    const page: Page = await ask(url, `limit=7${reverse}${cursor === undefined ? '' : `&cursor=${cursor}`}`)
+    found.push(...keysOf(page))
+    cursor = page.cursor
+    pages++
+  } while (cursor !== undefined)
+  expect(found).toEqual(reverse === '' ? SORTED : SORTED.toReversed())
+  expect(pages).toBe(5)
+})
+
+test('a partition that nobody answers for is 503, or is named in a partial answer', async () => {
+  const [one, , last] = await filled()
+  const { owners } = one.worker.group
+  const evens = SORTED.filter((key) => key.startsWith('even'))
+  const without = (...lost: readonly number[]) => evens.filter((key) => !lost.includes(homeOf(key, PARTITIONS)))
+  // Partition 2 is moving, perhaps; 5 is where it was.
+  last.worker.open.delete(2)
+  await expectUnavailable(await fetch(`${one.url}/table/words/?prefix=even`), 'partition 2 of')
+  const moving = await ask(one.url, 'prefix=even&partial=1')
+  expect([moving.missing, keysOf(moving)]).toEqual([[2], without(2)])
+  for (const partition of [2, 5]) owners.set(partition, { member: 'three', address: '127.0.0.1:9' })
+  await expectUnavailable(await fetch(`${one.url}/table/words/?prefix=even`), 'partition 2, 5 of')
+  const gone = await ask(one.url, 'prefix=even&partial=1')
+  expect([gone.missing, keysOf(gone)]).toEqual([[2, 5], without(2, 5)])
+})
+
+test('what makes no sense is 400', async () => {
+  const [{ url }] = await filled()
+  for (const query of ['limit=0', 'limit=many', 'limit=1001'])
+    expect((await fetch(`${url}/table/words/?${query}`)).status).toBe(400)
+  expect((await fetch(`${url}/table/none/?prefix=a`)).status).toBe(404)
+})
