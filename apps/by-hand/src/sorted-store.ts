@@ -77,12 +77,12 @@ class SortedPartition implements StorePartition {
     return this.#values.get(key.toString('latin1'))
   }
 
-  range({ from, to, limit }: RangeOptions = {}): readonly (readonly [key: Buffer, value: Buffer])[] {
+  range({ from, to, limit, reverse = false }: RangeOptions = {}): readonly (readonly [key: Buffer, value: Buffer])[] {
     this.#assertOpen()
     const [first, end] = [from?.toString('latin1') ?? '', to?.toString('latin1')]
     return [...this.#values]
       .filter(([key]) => key >= first && (end === undefined || key < end))
-      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .sort(([a], [b]) => (a < b === reverse ? 1 : -1))
       .slice(0, limit)
       .map(([key, value]) => [Buffer.from(key, 'latin1'), value])
   }
