@@ -2,15 +2,15 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Clock } from '@millrace/core'
 import { describe, expect, test } from 'vitest'
 
-/** A clock, and how to let time pass on it. */
+/** A clock, and a way to let time pass on it. */
 export interface ClockUnderTest {
   readonly clock: Clock
-  /** Resolves when `ms` of the clock's time have passed and what came due has run. */
+  /** Resolves when `ms` of the clock's time have passed and due timers have run. */
   elapse(ms: number): Promise<void>
 }
 
 /**
- * What `Clock` means.
+ * The contract of `Clock`.
  *
  * @example
  * clockSuite('system', () => {
@@ -32,7 +32,7 @@ export function clockSuite(name: string, create: () => ClockUnderTest): void {
         }
         const passed = clock.monotonic() - start
         expect(passed).toBeGreaterThanOrEqual(20)
-        // Whole milliseconds, and a machine may correct its wall clock a little meanwhile.
+        // Timers have whole milliseconds, and a machine may correct its wall clock slightly meanwhile.
         expect(Math.abs(clock.now() - wall - passed)).toBeLessThan(20)
       })
 

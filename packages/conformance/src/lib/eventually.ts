@@ -7,14 +7,14 @@ const LATEST_MS = 100
 export interface EventuallyOptions {
   /** Ends the sentence "Waited 30000 ms for …". */
   readonly what: string
-  /** Milliseconds; 30,000 by default: far more than any machine needs, for a busy one must not fail. */
+  /** Milliseconds. The default, 30,000, is far more than necessary, so that a busy machine does not fail. */
   readonly limitMs?: number
 }
 
 /**
- * Looks again and again until there is something other than `undefined` or `false`, and gives it back: every 3 ms, and
- * after two seconds every 100 ms, for a look may ask a broker that has other things to do.
- * Rejects when the limit has passed, or at once with what `look` throws.
+ * Calls `look` repeatedly until it returns something other than `undefined` or `false`, and returns that: every 3 ms,
+ * and after two seconds every 100 ms, because `look` may ask a busy broker. Rejects when the limit has passed, or at
+ * once with an error of `look`.
  *
  * @example
  * await eventually(() => received.length === 10, { what: 'ten records' })
@@ -34,7 +34,7 @@ export async function eventually<T>(
   }
 }
 
-/** `promise`, or a rejection when it has not settled within the limit. */
+/** `promise`, or a rejection if it has not settled within the limit. */
 export async function within<T>(promise: Promise<T>, options: EventuallyOptions): Promise<T> {
   const limitMs = options.limitMs ?? 30_000
   const settled = new AbortController()

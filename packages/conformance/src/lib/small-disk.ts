@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** A file system of its own that is soon full. */
+/** A small file system that is soon full. */
 export interface SmallDisk {
   readonly directory: string
   /** Gives it another size, in bytes. */
@@ -12,8 +12,8 @@ export interface SmallDisk {
 }
 
 /**
- * Mounts a small file system in memory, for tests of what a driver does when the disk is full. `undefined` where that
- * cannot be done: it takes Linux, and root.
+ * Mounts a small file system in memory, for tests of a driver on a full disk. `undefined` if that is impossible: it
+ * needs Linux, and root.
  */
 export function smallDisk(bytes: number): SmallDisk | undefined {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return undefined

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { testApp } from '../lib/test-app.ts'
 
-/** What a user gets for a mistake: an error with a code that names what is wrong. */
+/** A user's mistake gives an error with a code that names the fault. */
 describe('bad input', () => {
   it('an unknown setting names the nearest one', () => {
     // @ts-expect-error the compiler says so too
@@ -223,7 +223,7 @@ describe('bad input', () => {
     for (const n of [1, 2, 3]) await t.send(input, n)
     await expect(t.clock.advance('1m')).rejects.toThrow(/AGENT_FAILED.*"pick".*input.*two is too much/s)
     expect(tries).toEqual([1, 2, 2, 2, 2])
-    // Nothing is skipped: the failed event is the next one of whoever comes.
+    // Nothing is skipped: the next worker begins with the failed event.
     expect(t.log.committed('shop').find(({ topic }) => topic === 'input')?.offset).toBe(1)
     expect(t.log.topics().map(({ name }) => name)).not.toContain('shop-pick-dlq')
   })
@@ -247,7 +247,7 @@ describe('bad input', () => {
       )
       return { app, tries: () => tries }
     }
-    // Past the worker, which may have stopped at the first.
+    // Writes without the worker, which may have stopped at the first record.
     const write = async (t: Awaited<ReturnType<typeof testApp>>) => {
       for (let n = 0; n < 40; n++) await t.write('orders', { key: `order-${n}`, value: `customer-${n % 8}` })
     }

@@ -9,7 +9,7 @@ import { testApp, type TestApp } from '../lib/test-app.ts'
 /** How many mutations an attack makes: a few among the quick tests, 10,000 with `MILLRACE_ATTACK=10000`. */
 const ATTACKS: number = Number(process.env['MILLRACE_ATTACK'] ?? 200)
 
-/** With `MILLRACE_ATTACK_SEED` the same once more. Shrinking ends in time for the report. */
+/** `MILLRACE_ATTACK_SEED` repeats a run. Shrinking stops in time for the report. */
 const REPORT: { readonly seed?: number; readonly interruptAfterTimeLimit: number } = {
   ...(process.env['MILLRACE_ATTACK_SEED'] === undefined ? {} : { seed: Number(process.env['MILLRACE_ATTACK_SEED']) }),
   interruptAfterTimeLimit: 550_000,
@@ -115,7 +115,7 @@ interface HostileRow {
   readonly key: Buffer | null
   readonly value: Buffer | null
   readonly headers: RawHeaders
-  /** Written to a partition that is not its own. */
+  /** Whether it is written to a wrong partition. */
   readonly astray: boolean
 }
 
@@ -147,20 +147,20 @@ function hostileRow(): fc.Arbitrary<HostileRow> {
   return fc.oneof(of('counts', key), of('carts', key), of('rates', key), of('seen', bytes([...MEMBERS, ...KEYS])))
 }
 
-/** The key that decides on the partition of a row, as far as there is one. */
+/** The key that determines the partition of a row, if the row has one. */
 function partitionOf({ table, key }: Pick<HostileRow, 'table' | 'key'>): number {
   if (key === null) return 0
   const own = table !== 'seen' ? key : key.length < 4 ? key : key.subarray(4, 4 + key.readUInt32BE(0))
   return partitionForKey(own, PARTITIONS)
 }
 
-/** The key and the number of a set's row, which may be written in another way than the table writes it: `01`. */
+/** The key and the number of a set's row, which may be encoded differently than by the table: `01`. */
 function memberOf(row: Buffer): readonly [string, number] {
   const end = 4 + row.readUInt32BE(0)
   return [row.toString('utf8', 4, end), Number(row.toString('utf8', end))]
 }
 
-/** What a table has to show, from the records of its topic: rows by partition and key. */
+/** The rows that a table should show, from the records of its topic, by partition and key. */
 function rowsOf(t: TestApp, table: TableName): ReadonlyMap<string, { readonly key: Buffer; readonly value: Buffer }> {
   const rows = new Map<string, { key: Buffer; value: Buffer }>()
   for (const { partition, key, value } of t.log.records(TABLES[table])) {
@@ -190,7 +190,7 @@ function attempt<T>(read: () => T): T | Error {
   }
 }
 
-/** An error that a user is told: what it is, of which table, and of which key. */
+/** Checks that an error names its kind, the table and the key. */
 function expectUndecodable(error: unknown, table: TableName): void {
   expect(isMillraceError(error, 'ROW_UNDECODABLE') ? error.message : error).toMatch(new RegExp(`table "${table}"`))
 }
@@ -220,7 +220,7 @@ async function write(t: TestApp, rows: readonly HostileRow[]): Promise<void> {
   }
 }
 
-/** Reading shows exactly what the topic has, or says which row it cannot. */
+/** Checks that reading shows exactly what the topic has, or reports the unreadable row. */
 async function expectRightRows({ t, tables }: Shop): Promise<void> {
   for (const name of ['counts', 'carts', 'rates'] as const) {
     const rows = rowsOf(t, name)

@@ -10,7 +10,7 @@ import { testApp, type TestApp } from '../lib/test-app.ts'
 const RECORDS = 10_000
 const AT_ONCE = 500
 
-/** A codec of an app: as it comes, with errors that are none of Millrace's, and values that have no JSON. */
+/** A codec of an app with values that have no JSON, and with errors that are not Millrace's. */
 const odd: Codec<bigint> = {
   name: 'odd',
   encode: (value) => Buffer.from(String(value)),
@@ -42,7 +42,7 @@ function app(): { readonly app: App; readonly seen: Map<Place, number> } {
       for await (const { key, value, partition, offset } of stream.events()) {
         const place = `${topic.name}/${partition}@${offset}`
         seen.set(place, (seen.get(place) ?? 0) + 1)
-        // As handlers do: whatever is read can be walked through.
+        // Walks through the value, as handlers do.
         if (topic.name === 'anything') JSON.stringify(value)
         if (topic.name === 'notes' && typeof key === 'string') counts.update(key, (n) => n + 1)
       }
@@ -127,7 +127,7 @@ const HEADERS: readonly (readonly [string, Buffer | null])[] = [
   ['millrace-reply-error', Buffer.from('x')],
 ].map(([name, value]) => [String(name), value instanceof Buffer ? value : null])
 
-/** Of requests whose answers would go where nobody is, or where no answers belong. */
+/** Headers of requests whose replies would go to missing or wrong places. */
 const REQUESTS: readonly RawHeaders[] = [
   'nowhere',
   '',
@@ -182,7 +182,8 @@ async function write(t: TestApp, records: readonly Mutated[]): Promise<void> {
   await transport.connect({ timeoutMs: 5_000 })
   try {
     const timestamp = t.clock.now()
-    // Where its key belongs, as every client of Kafka has it: rows of a table are of the partition of their event.
+    // In the partition of its key, as every Kafka client chooses it: rows of a table belong to the partition of their
+    // event.
     const placed = records.map((record) => ({
       ...record,
       partition: record.key === null ? record.partition : partitionForKey(record.key, 2),
@@ -227,7 +228,7 @@ test(
         written++
         const place = `${topic}/${partition}@${offset}`
         const letter = letters.get(place)
-        // Tombstones are passed over, and so is what a codec makes null of: a value is never null.
+        // Tombstones are ignored, and so are values that a codec decodes to null, because a value is never null.
         const isNull = value === null || (topic === 'anything' && value.toString().trim() === 'null')
         if (!seen.has(place) && letter === undefined && !isNull) lost.push(place)
         if (letter !== undefined && (letter.key !== text(key) || letter.value !== text(value))) changed.push(place)

@@ -7,13 +7,13 @@ export interface LetterText {
   readonly key: string | null
   readonly value: string | null
   readonly timestamp: number
-  /** Headers that the record had itself. */
+  /** The record's own headers. */
   readonly own: Readonly<Record<string, string>>
-  /** Those that tell of the failure. */
+  /** Headers that describe the failure. */
   readonly told: Readonly<Record<string, string>>
 }
 
-/** What is in a dead letter topic, read without the help of what is under test. */
+/** The contents of a dead letter topic, read without the code under test. */
 export function letters(t: TestApp, topic: string): LetterText[] {
   return t.log.records(topic).map(({ partition, offset, key, value, timestamp, headers }) => {
     const texts = headers.map(([name, bytes]) => [name, bytes?.toString('utf8') ?? ''] as const)

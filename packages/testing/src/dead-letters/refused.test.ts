@@ -48,7 +48,7 @@ test.each(guarantees)(
     const [given] = await t.deadLetters.list({ newest: 10 })
     expect(given?.letters).toBe(2)
     expect(given?.newest[0]).toMatchObject({ failure: { code: 'RECORD_REFUSED', attempts: 4 } })
-    // Committed: nobody handles any of it again.
+    // The events are committed, so none is handled again.
     const before = handled.length
     for (const worker of t.all) await worker.stop()
     await t.worker()
@@ -56,7 +56,7 @@ test.each(guarantees)(
   },
 )
 
-/** Fails on values with an x; the broker takes small dead letters only. */
+/** Fails on values with an x; the broker accepts only small dead letters. */
 function picky(processingGuarantee: 'at-least-once' | 'exactly-once', limit: string) {
   const app = createApp({ id: 'picky', processingGuarantee, agent: { retries: 1, backoff: '10ms' } })
   const source = app.topic('in', { value: 'string', partitions: 1 })

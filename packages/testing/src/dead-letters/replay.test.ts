@@ -11,7 +11,7 @@ import { changedProducer } from './changed-producer.fixture.ts'
 
 const ALL = { replayed: 0, before: 0, refused: { count: 0, first: [] } }
 
-/** Two agents on one topic, of which one is picky until it is told not to be. */
+/** Two agents on one topic, one of which rejects some values until it is changed. */
 function pickyApp(id = 'shop') {
   const app = createApp({ id })
   const numbers = app.topic('numbers', { key: 'string', value: 'number', partitions: 4 })
@@ -204,7 +204,7 @@ describe('replay', () => {
     }))
     await transport.connect({ timeoutMs: 1000 })
     const late = replayWith(app, { transport, clock: t.clock })
-    // It has had time for all that it does before it takes over the id.
+    // The replay has had time for everything before it takes over the id.
     for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve))
     expect(await t.deadLetters.replay('picky', 'all')).toMatchObject({ replayed: 10 })
     gate.resolve()
@@ -299,7 +299,7 @@ describe('replay', () => {
     mood.picky = false
     const [letter] = t.log.records('shop-picky-dlq')
     if (letter === undefined) throw new Error('There is no letter.')
-    // The group has committed in "between", for an agent whose name begins like this one's.
+    // The group has committed in "between" for an agent whose name begins like this one's.
     const topics = ['payments', 'between', 'shop-sums-changelog', 'shop-picky-dlq', 'shop-__replays', 'elsewhere']
     for (const topic of topics) {
       const headers = letter.headers.map(([name, value]) =>
@@ -323,7 +323,7 @@ describe('replay', () => {
       body: JSON.stringify({ partition: letter.partition, offset }),
     })
     expect([answer.status, await answer.text()]).toEqual([409, expect.stringContaining('payments')])
-    // What really came through there goes back there.
+    // Records that really came from there go back there.
     expect(await t.deadLetters.replay('picky-too', 'all')).toMatchObject({ replayed: 1, refused: { count: 0 } })
     expect(seen.picky).toContain(7)
   })

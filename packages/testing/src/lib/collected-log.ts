@@ -6,7 +6,7 @@ export interface LoggedLine {
   readonly message: string
 }
 
-/** A logger that keeps what it is told. */
+/** A logger that keeps its lines. */
 export interface CollectedLog extends Logger {
   readonly lines: readonly LoggedLine[]
 }

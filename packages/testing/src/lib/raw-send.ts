@@ -22,7 +22,7 @@ export async function writeRaw(
   if (outcome !== undefined && !outcome.ok) throw outcome.error
 }
 
-/** Does something over a connection, and closes it. */
+/** Uses a connection and closes it. */
 export async function withTransport<T>(transport: Transport, work: (transport: Transport) => Promise<T>): Promise<T> {
   await transport.connect({ timeoutMs: SETTLE_LIMIT_MS })
   try {

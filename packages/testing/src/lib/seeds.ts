@@ -9,7 +9,7 @@ export interface SeedableTable<K, V> {
   encodeRow(key: K, value: V): EncodedRow
 }
 
-/** Where the rows of a table are kept: the changelog of a table, the topic of a global table. */
+/** Where a table's rows are stored: the changelog of a table, the topic of a global table. */
 export interface KeptTable {
   readonly changelog?: { readonly topic: string }
   readonly source?: { readonly name: string }
@@ -23,7 +23,7 @@ export interface Seed {
 }
 
 /**
- * Rows for a table to have when the app starts: what its changelog would say.
+ * Rows that a table has when the app starts, as its changelog would contain them.
  *
  * @throws `ENCODE_FAILED`, `SCHEMA_MISMATCH` for a row that the table would refuse
  * @example
@@ -39,7 +39,9 @@ export function seed<K, V>(
   return { topic, rows: Array.from(entries, ([key, value]) => table.encodeRow(key, value)) }
 }
 
-/** Takes the rows into a table that runs. False when it must be written to its topic: all workers read it from there. */
+/**
+ * Puts the rows into a running table. Returns false if they must be written to its topic, from which all workers read.
+ */
 export function putRows(table: KeptTable & { readonly name: string }, seed: Seed, partitions: number): boolean {
   if (table.state === undefined) return false
   for (const row of seed.rows) {
@@ -73,7 +75,7 @@ export async function writeRows({ topic, rows }: Seed, transport: Transport, tim
     if (!outcome.ok) throw outcome.error
 }
 
-/** Where seeds are written before a worker starts. */
+/** What is needed to write seeds before a worker starts. */
 export interface SeedGround {
   readonly log: MemoryLog
   readonly transport: Transport
@@ -82,7 +84,7 @@ export interface SeedGround {
   readonly now: number
 }
 
-/** Writes the seeds whose topics are there, for the worker to read; gives the others. */
+/** Writes the seeds whose topics exist, for the worker to read; returns the others. */
 export async function plantSeeds(seeds: readonly Seed[], ground: SeedGround): Promise<readonly Seed[]> {
   const there = new Set(ground.log.topics().map(({ name }) => name))
   const ready = seeds.filter(({ topic }) => there.has(topic))
@@ -91,7 +93,7 @@ export async function plantSeeds(seeds: readonly Seed[], ground: SeedGround): Pr
   return seeds.filter(({ topic }) => !there.has(topic))
 }
 
-/** Rows come from events that were committed: a worker does not believe in rows without. */
+/** Commits an offset, because a worker refuses rows without committed events. */
 async function commitStart({ log, transport, settings }: SeedGround): Promise<void> {
   const admin = transport.admin()
   const places = log.topics().flatMap(({ name: topic, partitions }) => partitionsOf(topic, partitions))
@@ -108,7 +110,7 @@ async function commitStart({ log, transport, settings }: SeedGround): Promise<vo
   await admin.commit(settings.id, offsets)
 }
 
-/** Writes seeds to their topics as soon as the worker has made these: before it reads them. */
+/** Writes seeds to their topics as soon as the worker has created these, before it reads them. */
 export function seedingTransport(inner: Transport, seeded: () => Promise<void>): Transport {
   return {
     capabilities: inner.capabilities,

@@ -16,7 +16,7 @@ export interface SendableTopic<K, V> {
 
 const RECORD_FIELDS = new Set(['key', 'value', 'headers', 'timestamp', 'partition'])
 
-/** An object with a `value` and nothing that a record has not is a record; anything else is a value. */
+/** An object with a `value` and only fields of records is a record; anything else is a value. */
 export function asRecord<K, V>(what: Sendable<K, V>): RecordOf<K, V> {
   return isRecord(what) ? what : { value: what }
 }

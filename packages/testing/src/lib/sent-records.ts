@@ -18,7 +18,7 @@ export interface ReadableTopic<K, V> {
   readonly value: Pick<Codec<never, V>, 'decode'>
 }
 
-/** What the log has in a topic, partition by partition. */
+/** The records of a topic in the log, partition by partition. */
 export function sentRecords<K, V>(log: MemoryLog, topic: ReadableTopic<K, V>): SentRecord<K, V>[] {
   return log.records(topic.name).map((record) => ({
     key: record.key === null ? null : topic.key.decode(record.key),

@@ -7,21 +7,21 @@ export interface Settling {
   readonly log: MemoryLog
   readonly workers: readonly Worker[]
   readonly timers: Pick<TestClock, 'agentTimers' | 'isWaiting'>
-  /** Real time, so that a test that never comes to rest ends. */
+  /** Real time, so that a test that never settles ends. */
   readonly elapsedMs: () => number
 }
 
-/** Most real time that coming to rest may take. */
+/** The most real time that settling may take. */
 export const SETTLE_LIMIT_MS = 5000
 
-/** So many turns of the event loop without any change: a fetch, a send and a wake-up take fewer. */
+/** How many turns of the event loop must pass without any change: a fetch, a send and a wake-up take fewer. */
 const TURNS_AT_REST = 8
-/** A stop that needs no clock takes fewer. */
+/** A stop that needs no clock takes fewer turns. */
 const STUCK_TURNS = 200
 
 /**
- * Waits until nothing is pending but what waits for the manual clock. A handler that waits for something else (a request, a
- * file) is waited for, whatever others wait for. One that has let go of its events (`noAck`) is not known to wait.
+ * Waits until only work that waits for the manual clock is left. It also waits for a handler that awaits something else
+ * (a request, a file), whatever others wait for. A handler that has released its events (`noAck`) is not known to wait.
  *
  * @throws `NOT_SETTLED` after 5 s of real time, naming what is in flight
  */
@@ -47,8 +47,8 @@ export async function settle({ log, workers, timers, elapsedMs }: Settling): Pro
 }
 
 /**
- * Stops workers; hard, where their events wait for the clock, which nobody moves any more, or for longer than 5 s: a test
- * that has failed should end with its own error.
+ * Stops workers. It stops hard if their events wait for the clock, which nobody advances any more, or for longer than 5
+ * s, so that a failed test ends with its own error.
  */
 export async function stopAll({ workers, timers, elapsedMs }: Omit<Settling, 'log'>): Promise<void> {
   let stopped = false
@@ -60,7 +60,7 @@ export async function stopAll({ workers, timers, elapsedMs }: Omit<Settling, 'lo
   if (!stopped) await Promise.all(workers.map((worker) => worker.stop({ hard: true })))
 }
 
-/** Agents wait for the clock, and none of them works at something else. */
+/** Whether agents wait for the clock, and none of them works on something else. */
 function waitForClock(workers: readonly Worker[], timers: Settling['timers']): boolean {
   if (timers.agentTimers() === 0) return false
   return workers.every((worker) => worker.quiet().atWork.every((event) => timers.isWaiting(worker.context, event)))

@@ -3,21 +3,24 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { systemClock, withTimeout } from '@millrace/core'
 
-/** An app in a process of its own, as a user runs it. */
+/** An app in its own process, as a user runs it. */
 export interface AppProcess {
   readonly pid: number | undefined
-  /** What it has written to both of its outputs. */
+  /** Everything that it has written to both outputs. */
   output(): string
-  /** The same of its standard output alone: what a program reads. */
+  /** Its standard output alone, which programs read. */
   stdout(): string
-  /** Where a ready worker serves its pages. Throws when the output does not tell. */
+  /** The address of a ready worker's pages. Throws if the output does not contain it. */
   site(): string
-  /** Resolves when the output has the text; rejects with the output when the process ends before, or after the limit (60 s). */
+  /**
+   * Resolves when the output contains the text; rejects with the output if the process ends before, or after the limit
+   * (60 s).
+   */
   said(text: string, limitMs?: number): Promise<void>
-  /** Exit code; `null` when a signal ended it. */
+  /** Exit code; `null` if a signal ended it. */
   readonly exited: Promise<number | null>
   signal(signal: NodeJS.Signals): void
-  /** SIGTERM, and the exit code. */
+  /** Sends SIGTERM, and resolves with the exit code. */
   stop(): Promise<number | null>
   /** kill -9. */
   kill(): Promise<void>
@@ -29,8 +32,8 @@ export interface StartOptions {
 }
 
 /**
- * Runs an app file with the arguments of its command line: `node --import tsx app.ts worker`, or `node app.js worker` when
- * it is JavaScript. The caller ends it.
+ * Runs an app file with the arguments of its command line: `node --import tsx app.ts worker`, or `node app.js worker`
+ * for JavaScript. The caller ends it.
  *
  * @example
  * const worker = startApp(new URL('./app.ts', import.meta.url), ['worker'], { MILLRACE_BROKER: 'embedded:/tmp/x' })
@@ -65,7 +68,7 @@ export function startApp(
     hear(chunk)
   })
   child.stderr.on('data', hear)
-  // 'close' comes when the outputs are read to their ends.
+  // 'close' is emitted when the outputs were read to their ends.
   const exited = once(child, 'close').then(() => {
     ended = true
     wake()

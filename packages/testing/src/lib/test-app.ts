@@ -33,42 +33,45 @@ import { sentRecords, type ReadableTopic, type SentRecord } from './sent-records
 import { settle, type Settling, stopAll } from './settle.ts'
 import { testClock, type TestClock } from './test-clock.ts'
 
-/** How `testApp` sets the stage. */
+/** Options of `testApp`. */
 export interface TestAppOptions {
   /** Wall time at the start. Default: 2026-01-01, midnight UTC. */
   readonly now?: Date | undefined
-  /** Partition count of topics that do not say another. Default: the app's setting. */
+  /** Partition count of topics without their own. Default: the app's setting. */
   readonly partitions?: number | undefined
-  /** Topics that are there already. */
+  /** Topics that exist already. */
   readonly topics?: readonly { readonly name: string; readonly partitions: number }[]
-  /** Rows that tables have before anything runs, each made by `seed(table, entries)`. */
+  /** Rows of tables before anything runs, each made by `seed(table, entries)`. */
   readonly seeds?: readonly Seed[]
 }
 
 /** A worker of an app under test. */
 export interface TestWorker {
   readonly worker: Worker
-  /** Drains, commits, leaves. */
+  /** Drains, commits and leaves. */
   stop(): Promise<void>
-  /** Ends it as kill -9 would: nothing is committed, its partitions go to the others. */
+  /** Ends it as kill -9 would: nothing is committed, and its partitions move to the others. */
   kill(): Promise<void>
 }
 
-/** A whole app in this process, on an in-memory log, under a clock that stands still. Made by `testApp`. */
+/** A whole app in this process, on an in-memory log, under a clock that is moved by hand. Made by `testApp`. */
 export class TestApp {
-  /** What is on the broker. */
+  /** The contents of the broker. */
   readonly log: MemoryLog
-  /** `now()`, `advance(duration)` fires timers in order and lets the app come to rest between them, `set(date)` moves the wall clock only. */
+  /**
+   * `now()`, `advance(duration)` fires timers in order and settles the app between them, `set(date)` moves only the
+   * wall clock.
+   */
   readonly clock: ManualClock
-  /** What the app logged. */
+  /** The app's log. */
   readonly logged: CollectedLog
-  /** Events that agents have given up: `app.deadLetters`, as `millrace dlq` lists, shows and replays them. */
+  /** Events that agents have given up: `app.deadLetters`, as in `millrace dlq`. */
   readonly deadLetters: DeadLetters
   readonly #runtime: AppRuntime
   readonly #before: Surroundings
   readonly #timers: TestClock
   readonly #running: Map<Worker, TestWorker> = new Map()
-  /** Not written yet: their topics are not there. */
+  /** Seeds that are not written yet, because their topics do not exist. */
   #seeds: readonly Seed[]
   #started = 0
 
@@ -92,7 +95,10 @@ export class TestApp {
     }
   }
 
-  /** Starts one more worker of the app on the same log; resolves when it has joined, recovered, and all have come to rest. */
+  /**
+   * Starts another worker of the app on the same log; resolves when it has joined and recovered, and the app has
+   * settled.
+   */
   async worker(): Promise<TestWorker> {
     const transport = this.#transport()
     const running = await this.#runtime.launch({
@@ -131,8 +137,8 @@ export class TestApp {
   }
 
   /**
-   * Gives a table rows, as if its changelog had brought them: no agent has to write them. They are there when this
-   * resolves, and are in the changelog with the next commit. Rows to have before the app starts: `testApp(app, { seeds })`.
+   * Gives a table rows, as if its changelog had them: no agent has to write them. They are readable when this resolves,
+   * and are in the changelog with the next commit. For rows before the app starts use `testApp(app, { seeds })`.
    *
    * @throws `ENCODE_FAILED`, `SCHEMA_MISMATCH` for a row that the table would refuse; `PARTITION_NOT_LOCAL`, `TOPIC_MISSING`
    * @example
@@ -154,12 +160,12 @@ export class TestApp {
     await this.settle()
   }
 
-  /** Those that run now, in the order started. */
+  /** The running workers, in the order started. */
   get all(): readonly TestWorker[] {
     return [...this.#running.values()]
   }
 
-  /** Runs `work` as a page or timer of one worker would: tables are read there. */
+  /** Runs `work` as a page or timer of one worker would: it reads the tables of that worker. */
   within<T>({ worker }: Pick<TestWorker, 'worker'>, work: () => T): T {
     const { context } = worker
     return this.#runtime.contexts.run({ client: context, worker: context, event: undefined, agent: undefined }, work)
@@ -169,7 +175,7 @@ export class TestApp {
     const { worker } = running
     this.#running.delete(worker)
     transport.kill()
-    // It takes its hands off, but never ends: nothing that it waits for will come.
+    // The worker stops working, but the stop never ends, because the results it waits for never come.
     void worker.stop({ hard: true })
     this.#runtime.forget(running)
     await this.settle()
@@ -180,12 +186,12 @@ export class TestApp {
     await topic.send(asRecord(what))
   }
 
-  /** Asks the site, as a client on the machine of the first worker would. A path, or a whole request. */
+  /** Sends a request to the site, like a client on the machine of the first worker: a path, or a whole request. */
   async fetch(path: string, init?: RequestInit): Promise<Response> {
     return this.#runtime.site.fetch(new Request(new URL(path, 'http://localhost/'), init), '127.0.0.1')
   }
 
-  /** A job by name: runs it now, whatever its timetable says, on the first worker or on the one that leads. */
+  /** A job by name: runs it now, whatever its timetable, on the first worker or on the one that leads. */
   job(name: string): { trigger(): Promise<void> } {
     const scheduler = new AppScheduler(() => this.#runtime.running.map((running) => running.scheduler))
     return {
@@ -195,7 +201,7 @@ export class TestApp {
     }
   }
 
-  /** Writes bytes or text to a topic past the app, as another program would. */
+  /** Writes bytes or text to a topic without the app, like another program. */
   async write(topic: string, record: RawSend): Promise<void> {
     const now = this.clock.now()
     await withTransport(this.#transport(), (transport) => writeRaw(topic, record, { transport, now }))
@@ -218,7 +224,7 @@ export class TestApp {
   }
 
   /**
-   * Runs until nothing is pending but what waits for the clock.
+   * Runs until only work that waits for the clock is left.
    *
    * @throws `NOT_SETTLED` after 5 s of real time, naming what is in flight; the error that ended a worker
    */
@@ -242,7 +248,7 @@ export class TestApp {
     await this.clock.advance(parseDuration(duration, 'advance'))
   }
 
-  /** Stops all workers, and gives the app its own clock and log back. */
+  /** Stops all workers, and restores the app's own clock and log. */
   async close(): Promise<void> {
     try {
       await stopAll(this.#settling())

@@ -3,9 +3,9 @@ import type { ContextStorage, CurrentEvent, WorkerContext } from '@millrace/work
 
 /** A manual clock that knows how many of its timers agents wait for. */
 export interface TestClock extends Clock {
-  /** Timers set while an agent was at work: an event that stays in flight may be waiting for one of them. */
+  /** How many timers were set while an agent was at work: an event in flight may wait for one of them. */
   agentTimers(): number
-  /** Whether the instance of the agent that has the event has set a timer that has not fired. */
+  /** Whether the agent's instance that has the event has set a timer that has not fired. */
   isWaiting(worker: WorkerContext, event: CurrentEvent): boolean
 }
 
@@ -15,10 +15,10 @@ interface AgentTimer {
   readonly event: CurrentEvent | undefined
 }
 
-/** Wraps the clock that an app under test is given. */
+/** Wraps the clock of an app under test. */
 export function testClock(manual: ManualClock, contexts: ContextStorage): TestClock {
   const timers = new Set<AgentTimer>()
-  /** Notes a timer of the agent whose code runs; calling what it returns takes the note back. */
+  /** Notes a timer of the agent whose code runs; calling the result removes the note. */
   const note = (): (() => void) => {
     const work = contexts.getStore()
     if (work?.agent === undefined) return () => {}
@@ -53,7 +53,7 @@ export function testClock(manual: ManualClock, contexts: ContextStorage): TestCl
       }
     },
     agentTimers: () => timers.size,
-    // It may have set it for another event: of the same batch, or in another loop over its stream.
+    // The agent may have set it for another event: of the same batch, or in another loop over its stream.
     isWaiting: (worker, { agent, instance }) =>
       [...timers].some(
         (timer) => timer.worker === worker && timer.event?.agent === agent && timer.event.instance === instance,

@@ -4,7 +4,10 @@ import type { Gate } from './gates.ts'
 import { endOf } from './invariants.ts'
 import type { SimulatedProcess } from './simulated-process.ts'
 
-/** All workers run, nothing is in flight, every partition that is read has an owner, and everything in it is committed. */
+/**
+ * Whether all workers run, nothing is in flight, every source partition has an owner, and everything in it is
+ * committed.
+ */
 export function isAtRest(
   processes: readonly SimulatedProcess[],
   { log, groupId }: { readonly log: MemoryLog; readonly groupId: string },
@@ -14,7 +17,7 @@ export function isAtRest(
   const sources = processes.flatMap(({ worker }) => worker?.assignment().tasks.flatMap((task) => task.sources) ?? [])
   const owned = new Set(sources.map(partitionKey))
   const read = new Set(sources.map(({ topic }) => topic))
-  // A partition may be with a static member that is gone, until its session is over.
+  // A partition may belong to a static member that is gone, until its session is over.
   const partitions = log
     .topics()
     .filter(({ name }) => read.has(name))
@@ -28,7 +31,7 @@ export function isAtRest(
   )
 }
 
-/** What keeps a run from coming to rest, for messages. */
+/** The reasons why a run has not settled, for messages. */
 export function describeInHand(processes: readonly SimulatedProcess[], held: readonly Gate[]): string {
   const workers = processes.map(
     ({ name, state, worker }) => `${name} ${state} (${worker?.quiet().inFlight.join(', ') || 'nothing in flight'})`,

@@ -18,7 +18,7 @@ export interface DecisionsDeps {
   readonly faults: Faults
 }
 
-/** What happens next in a run, by chance: one thing a step. */
+/** Decides by chance what happens next in a run: one thing a step. */
 export class Decisions {
   readonly #deps: DecisionsDeps
 
@@ -26,7 +26,7 @@ export class Decisions {
     this.#deps = deps
   }
 
-  /** While faults go on. */
+  /** A step while faults continue. */
   async stormy(): Promise<void> {
     const { random, input, slots, faults, time } = this.#deps
     const { empty, allEmpty } = slots
@@ -40,7 +40,7 @@ export class Decisions {
     return this.#openOne()
   }
 
-  /** On the way to rest: all workers run, the rest of the input is sent, and what is held goes on. */
+  /** A step on the way to rest: all workers run, the rest of the input is sent, and held awaits continue. */
   async quiet(): Promise<void> {
     const { random, input, slots, time } = this.#deps
     const [empty] = slots.empty
@@ -64,7 +64,7 @@ export class Decisions {
   async #send(): Promise<void> {
     const { clock, trace, input, time } = this.#deps
     const sent = await input.send(clock.now())
-    // The first worker has not made the topic yet.
+    // The first worker has not created the topic yet.
     if (sent === undefined) return time.pass()
     trace.add('input', `${sent.topic}-${sent.partition}@${sent.offset}`)
   }

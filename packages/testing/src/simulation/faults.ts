@@ -16,25 +16,25 @@ export interface FaultsDeps {
   readonly gates: Pick<Gates, 'shut'>
   readonly releases: Releases
   readonly processes: () => readonly SimulatedProcess[]
-  /** Deletes the oldest records of an input partition; what was done, if there was anything. */
+  /** Deletes the oldest records of an input partition; returns what it did, if anything. */
   readonly cut: () => string | undefined
-  /** A partition takes no records for a while; which, if there is one. */
+  /** Makes a partition accept no records for a while; returns which, if there is one. */
   readonly stick: () => string | undefined
-  /** All partitions take records again. */
+  /** Makes all partitions accept records again. */
   readonly unstick: () => void
-  /** Gives an input topic more partitions; which one, if there is any. */
+  /** Gives an input topic more partitions; returns which one, if any. */
   readonly grow: () => string | undefined
-  /** A stranger joins the group; false when there is no group. */
+  /** A foreign member joins the group; returns false without a group. */
   readonly intrude: () => boolean
 }
 
-/** Of one guarantee, or only where they are asked for. */
+/** Faults of one guarantee, or only on request. */
 const OF_SOME_RUNS: readonly PlannedFault[] = ['delays', 'lags', 'evictions', 'topicChanges']
 
-/** Longest that a worker hears nothing of its group. */
+/** The longest time that a worker gets no news of its group. */
 const LONGEST_LAG_MS = 3_000
 
-/** What goes wrong in one run: what is to come, what has happened, and how it ends. */
+/** The faults of one run: those to come, those that have happened, and their end. */
 export class Faults {
   readonly happened: Map<string, number> = new Map()
   readonly #deps: FaultsDeps
@@ -44,12 +44,12 @@ export class Faults {
   constructor(deps: FaultsDeps) {
     this.#deps = deps
     const { most, random } = deps
-    // What cannot happen asks for no chance, so that a fault of some runs only changes none of the others.
+    // An impossible fault takes no random number, so that a fault of some runs changes none of the others.
     const possible = PLANNED_FAULTS.filter((fault) => !OF_SOME_RUNS.includes(fault) || most[fault] > 0)
     this.#planned = possible.flatMap((fault) => Array.from({ length: random.between(0, most[fault]) }, () => fault))
   }
 
-  /** Some are still to come, or go on. */
+  /** Whether some faults are still to come, or under way. */
   get left(): boolean {
     return this.#planned.length > 0 || this.#deps.processes().some(({ stalled, over }) => stalled && !over)
   }
@@ -58,7 +58,7 @@ export class Faults {
     return this.#over
   }
 
-  /** One has happened after which an event may be handled twice under at-least-once. */
+  /** Whether a fault has happened after which an event may be handled twice under at-least-once. */
   get mayDouble(): boolean {
     return DOUBLING_FAULTS.some((fault) => this.happened.has(fault))
   }
@@ -71,7 +71,7 @@ export class Faults {
     this.happened.set(fault, (this.happened.get(fault) ?? 0) + 1)
   }
 
-  /** One of those that are planned happens; false when there is nothing that it could befall now. */
+  /** Makes one of the planned faults happen; returns false if none is possible now. */
   strike(): boolean {
     const fault = this.#deps.random.pick(this.#planned)
     return fault !== undefined && this.#strikeWith(fault)
@@ -85,7 +85,7 @@ export class Faults {
     else if (fault === 'topicChanges') who = grow()
     else if (fault === 'intruders') who = intrude() ? 'a stranger' : undefined
     else who = this.#befall(fault)
-    // What cannot happen now may be possible later, but not for ever: then the run would have no end.
+    // An impossible fault may be possible later, but not for ever: otherwise the run would have no end.
     if (who !== undefined || random.chance(0.1)) this.#planned.splice(this.#planned.indexOf(fault), 1)
     if (who === undefined) return false
     if (fault !== 'blocks') this.count(fault)
@@ -94,8 +94,8 @@ export class Faults {
   }
 
   /**
-   * Lets a worker that the group has gone on without wake up, or its requests arrive, while others are opening its tasks:
-   * that is where it could do harm.
+   * Wakes up a removed worker, or lets its requests arrive, while others open its tasks, because there it could do
+   * harm.
    */
   steer(): void {
     this.#rebalanceInStop()
@@ -110,7 +110,7 @@ export class Faults {
     }
   }
 
-  /** No more of them: what stood still goes on, and who was silent is heard again or is out. */
+  /** Ends the faults: suspended processes continue, and silent members are heard again or removed. */
   end(): void {
     const { trace, processes, releases } = this.#deps
     trace.add('simulation', 'the faults are over')
@@ -121,13 +121,13 @@ export class Faults {
       process.stall(0)
       if (process.release !== releases.newest) process.stop()
       if (!process.heartbeats.silent || !process.up) continue
-      // No group goes on without a member before its session is over: until then its lease holds.
+      // No group goes on without a member before its session is over; until then its lease is valid.
       if (process.unheardMs < process.sessionMs) process.heartbeats.resume()
       else process.expire()
     }
   }
 
-  /** A planned rebalance comes while a worker that stops waits for long events: its group must not wait with it. */
+  /** A planned rebalance during the stop of a worker that waits for long events: its group must not wait with it. */
   #rebalanceInStop(): void {
     const { random, gates, processes } = this.#deps
     if (!this.#planned.includes('rebalances')) return
@@ -137,7 +137,7 @@ export class Faults {
     if (waits && random.chance(0.1)) this.#strikeWith('rebalances')
   }
 
-  /** Who it has befallen; `undefined` when there is nobody. */
+  /** Returns the process that it happened to; `undefined` if there is none. */
   #befall(fault: Exclude<PlannedFault, 'cuts' | 'delays' | 'intruders' | 'topicChanges'>): string | undefined {
     const process = this.#victim(fault)
     if (process === undefined) return undefined
@@ -158,7 +158,7 @@ export class Faults {
     return process.name
   }
 
-  /** Anybody whom it can befall, more often one for whom it comes at a bad time. */
+  /** Any process to which it can happen, more often one for which the moment is bad. */
   #victim(fault: PlannedFault): SimulatedProcess | undefined {
     const { random, gates, processes } = this.#deps
     const possible = processes().filter((one) =>
@@ -177,7 +177,7 @@ export class Faults {
     process.stall(transactionTimeoutMs * (0.1 + 1.2 * this.#deps.random.next()))
   }
 
-  /** The next release, if there is one more, on a worker that goes down for it: in one way or the other. */
+  /** Deploys the next release, if there is one more, on a worker that goes down for it, in one way or the other. */
   #deploy(process: SimulatedProcess): void {
     const { random, releases, trace } = this.#deps
     releases.deploy()
@@ -197,7 +197,7 @@ export class Faults {
     const same = (): boolean => !process.over && process.heartbeats.silent && process.heartbeats.silences === silences
     const lastsMs = sessionMs * (0.5 + random.next())
     const heardMs = process.unheardMs
-    // A network that lets nothing through keeps back more than heartbeats.
+    // A broken network delays more than heartbeats.
     if (fault === 'silences' && random.chance(0.5)) process.stall(lastsMs)
     clock.schedule(lastsMs, () => {
       process.thaw()
@@ -209,7 +209,7 @@ export class Faults {
   }
 }
 
-/** Some faults are of interest in a rebalance only; and a worker that is silent is about to be thrown out by itself. */
+/** Some faults matter only in a rebalance; and a silent worker is about to be removed anyway. */
 function mayBefall(fault: PlannedFault, { revoking, heartbeats }: SimulatedProcess): boolean {
   return (fault !== 'evictions' && fault !== 'lags') || (revoking !== undefined && !heartbeats.silent)
 }

@@ -1,42 +1,42 @@
 import type { SeededRandom } from './seeded-random.ts'
 
-/** What a handler waits for whose work takes long. */
+/** The await of a handler whose work takes long. */
 export const LONG_WORK = 'long work'
 
-/** Requests that only a coordinator answers: of the group's offsets, of a transaction. */
+/** Requests that only a coordinator answers: about the group's offsets, or a transaction. */
 export const FOR_COORDINATORS: RegExp = /^(?:commit|send offsets|init|begin|abort)\b/
 
-/** What a worker waits for while it opens tasks. */
+/** The awaits of a worker while it opens tasks. */
 export const OPENING: RegExp = /^(?:init|committed|offsets|open store|read|assignment)\b/
 
-/** Whose wait it is. */
+/** The owner of an await. */
 export interface GateOwner {
   readonly name: string
   /** Nothing of it happens any more. */
   readonly dead: boolean
   /** Nothing of it happens for now. */
   readonly frozen: boolean
-  /** This request of it does not get on for now. */
+  /** Whether this request of it is stalled at present. */
   stalls(what: string): boolean
 }
 
-/** One await that the simulation lets go on when it likes. */
+/** An await that the simulation ends when it decides. */
 export interface Gate {
   readonly owner: GateOwner
   readonly what: string
   readonly heldSinceMs: number
-  /** A slow one stays shut until then. */
+  /** A slow gate stays shut until then. */
   readonly notBeforeMs: number
   readonly open: () => void
 }
 
 /** How awaits are held. */
 export interface GateHabits {
-  /** Share of awaits that are held at all; the others go on at once. */
+  /** The share of awaits that are held at all; the others continue at once. */
   readonly holdShare: number
-  /** Share of the held ones that take time on the clock. */
+  /** The share of the held ones that take time on the clock. */
   readonly slowShare: number
-  /** Longest time of those. */
+  /** The longest time of those. */
   readonly slowMs: number
 }
 
@@ -46,7 +46,7 @@ export interface GatesDeps {
   readonly habits: GateHabits
 }
 
-/** Every await of an app that the simulation holds in its hand. */
+/** All awaits of an app that the simulation controls. */
 export class Gates {
   readonly #deps: GatesDeps
   #shut: Gate[] = []
@@ -56,7 +56,7 @@ export class Gates {
     this.#deps = deps
   }
 
-  /** Waits until the simulation lets it go on; without end for the dead. */
+  /** Waits until the simulation opens the gate; for ever if the owner is dead. */
   async hold(owner: GateOwner, what: string): Promise<void> {
     const { random, nowMs, habits } = this.#deps
     if (owner.dead) return never()
@@ -68,7 +68,7 @@ export class Gates {
     if (owner.dead) return never()
   }
 
-  /** The same for what takes so long on the clock in any case. */
+  /** The same for work that takes time on the clock in any case. */
   async work(owner: GateOwner, forMs: number): Promise<void> {
     if (owner.dead) return never()
     if (this.#passing) return
@@ -82,7 +82,7 @@ export class Gates {
     return this.#shut
   }
 
-  /** Those that may be opened now. */
+  /** The gates that may be opened now. */
   ready(): readonly Gate[] {
     const nowMs = this.#deps.nowMs()
     return this.#shut.filter(
@@ -95,19 +95,19 @@ export class Gates {
     gate.open()
   }
 
-  /** Its awaits never end. */
+  /** The owner's awaits never end. */
   drop(owner: GateOwner): void {
     this.#shut = this.#shut.filter((gate) => gate.owner !== owner)
   }
 
-  /** Nothing is held any more. */
+  /** Stops holding anything. */
   passAll(): void {
     this.#passing = true
     for (const gate of this.#shut.splice(0)) gate.open()
   }
 }
 
-/** What the dead answer. */
+/** The answer of a dead process. */
 export function never<T>(): Promise<T> {
   return new Promise<T>(() => {})
 }

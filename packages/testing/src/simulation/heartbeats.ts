@@ -1,6 +1,6 @@
 import type { Clock } from '@millrace/core'
 
-/** When a member was last heard of by its group: every interval, while nothing stops its heartbeats. */
+/** When a group last got a heartbeat of a member: every interval, unless heartbeats are stopped. */
 export class Heartbeats {
   readonly #clock: Pick<Clock, 'monotonic'>
   #intervalMs = 1
@@ -23,12 +23,12 @@ export class Heartbeats {
     return this.#stoppedMs !== undefined
   }
 
-  /** Tells one silence from another. */
+  /** Distinguishes one silence from another. */
   get silences(): number {
     return this.#silences
   }
 
-  /** The group hears of the member now, and from now on. */
+  /** The group gets a heartbeat now, and from now on. */
   joined(intervalMs: number): void {
     this.#intervalMs = Math.max(intervalMs, 1)
     this.resume()

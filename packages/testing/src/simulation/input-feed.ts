@@ -3,18 +3,18 @@ import type { SendRequest } from '@millrace/worker'
 import type { MemoryLog } from '@millrace/transport-embedded'
 import type { SimulatedInput, SimulatedRecord } from './simulation-options.ts'
 
-/** A topic that can be sent to. */
+/** A topic that records can be sent to. */
 export interface RequestTopic<K, V> {
   readonly name: string
   request(record: { readonly key: K; readonly value: V }, timestamp: number): SendRequest
 }
 
 export interface NumberedOptions<V> {
-  /** All together. Default 60. */
+  /** The total number. Default 60. */
   readonly records?: number
   /** Default 8. */
   readonly keys?: number
-  /** What the record with this number of its key holds; `number` counts from 0 for each key. */
+  /** The value of the record with this number of its key; `number` counts from 0 for each key. */
   readonly value: (key: string, number: number) => V
 }
 
@@ -35,7 +35,7 @@ export function numberedRecords<V>(
     })
 }
 
-/** What is sent in from outside, straight into the log: nothing of it gets lost on the way. */
+/** The input from outside, written directly to the log, so that none of it gets lost. */
 export class InputFeed {
   readonly #log: MemoryLog
   readonly #outside: Transport
@@ -63,7 +63,7 @@ export class InputFeed {
     return this.#next === undefined
   }
 
-  /** Sends the next record; `undefined` when its topic is not there yet, or nothing is left. */
+  /** Sends the next record; `undefined` if its topic does not exist yet, or nothing is left. */
   async send(nowMs: number): Promise<SimulatedRecord | undefined> {
     const request = this.#next?.(nowMs)
     if (request === undefined) return undefined

@@ -4,29 +4,29 @@ import type { MemoryLog } from '@millrace/transport-embedded'
 import type { Worker } from '@millrace/worker'
 import type { Revoking, SimulatedProcess } from './simulated-process.ts'
 
-/** What the simulation itself may add to a stop, by holding one await after another. */
+/** The time that the simulation itself may add to a stop, by holding one await after another. */
 const STOP_SLACK_MS = 5_000
 
-/** For so long what waits for the broker may be at its bound: several requests in a row that take their time. */
+/** How long sends may be at their bound: the time of several slow requests in a row. */
 const FULL_LIMIT_MS = 8_000
-/** More than the faults of a run can cause in so short a time. */
+/** More rebalances than the faults of a run can cause in such a short time. */
 const MOST_REBALANCES = 25
 const REBALANCES_WITHIN_MS = 2_000
 
-/** For so long a rebalance waits for the events of a worker that stops (decision 090). */
+/** How long a rebalance waits for the events of a stopping worker (decision 090). */
 const HAND_OVER_MS = 1_000
 
-/** A commit in a rebalance: several requests in a row that take their time. */
+/** The time of a commit in a rebalance: several slow requests in a row. */
 const REVOKE_SLACK_MS = 6_000
 
-/** What must hold at all times, whatever the app does. Remembers the first thing that did not. */
+/** Invariants that must hold at all times, whatever the app does. Keeps the first violation. */
 export class Invariants {
   readonly #log: MemoryLog
   readonly #groupId: string
   readonly #committed = new Map<string, number>()
   /** Since when sends of a process are at their bound. */
   readonly #fullSinceMs = new Map<SimulatedProcess, number>()
-  /** Rebalances that wait for a process: since when there has been nothing in its way. */
+  /** Rebalances that wait for a process, and since when nothing has been in its way. */
   readonly #revokingSinceMs = new WeakMap<Revoking, number>()
   #version = -1
   #violation: string | undefined
@@ -38,7 +38,7 @@ export class Invariants {
     this.#groupId = groupId
   }
 
-  /** A worker is about to shut out whoever has a task: only while the task is surely its own. */
+  /** Checks that a worker that fences earlier owners surely owns the task. */
   initialising(process: SimulatedProcess, transactionalId: string): void {
     const { name, heartbeats, sessionMs, unheardMs } = process
     if (unheardMs >= sessionMs)
@@ -49,7 +49,9 @@ export class Invariants {
       )
   }
 
-  /** Whoever has missed a generation keeps nothing: others may have had its partitions in it. */
+  /**
+   * Checks that a member that has missed a generation keeps nothing, because others may have had its partitions in it.
+   */
   assigned({ name }: SimulatedProcess, before: number, { generation, kept }: AssignmentChange): void {
     if (before < 0 || generation <= before + 1 || kept.length === 0) return
     this.#broken(`${name} keeps ${kept.map(partitionKey).join(', ')} from generation ${before} in ${generation}`)
@@ -70,7 +72,7 @@ export class Invariants {
     this.#broken(`a member with the data ${JSON.stringify(data)} was given ${partitions.map(partitionKey).join(', ')}`)
   }
 
-  /** How workers end. A stop that does not come to its end must not wait for anything beyond its time-out. */
+  /** Checks how workers end. A stop must not wait for anything beyond its time-out. */
   endings(processes: readonly SimulatedProcess[]): void {
     for (const { name, state, store, stoppingMs, release } of processes) {
       const { shutdownTimeoutMs } = release.runtime.surroundings.settings
@@ -82,13 +84,19 @@ export class Invariants {
     }
   }
 
-  /** A worker sends records. No broker refuses them from a worker that has lost its tasks: only its own lease holds them back. */
+  /**
+   * Checks that a worker may send records. No broker refuses them from a worker that has lost its tasks; only its own
+   * lease holds them back.
+   */
   sending({ name, heartbeats, sessionMs, unheardMs }: SimulatedProcess): void {
     if (heartbeats.lastMs !== -Infinity && unheardMs >= sessionMs)
       this.#broken(`${name} sends records ${unheardMs} ms after its last heartbeat, without a lease`)
   }
 
-  /** While a partition takes no records, only tasks that need it stand still: their sends must not fill what all share. */
+  /**
+   * Checks that a partition that accepts no records holds up only tasks that need it: their sends must not fill the
+   * shared budget.
+   */
   crowded(processes: readonly SimulatedProcess[], stuckSinceMs: number | undefined, nowMs: number): void {
     if (stuckSinceMs === undefined) return this.#fullSinceMs.clear()
     for (const process of processes) {
@@ -106,8 +114,8 @@ export class Invariants {
   }
 
   /**
-   * How long a rebalance waits for a worker: no longer than its events in flight may take and a commit afterwards, and not
-   * for the events of one that stops.
+   * Checks how long a rebalance waits for a worker: no longer than its events in flight may take, plus a commit, and
+   * not for the events of a stopping one.
    */
   revoking(processes: readonly SimulatedProcess[], stuckSinceMs: number | undefined, nowMs: number): void {
     for (const process of processes) {
@@ -123,10 +131,10 @@ export class Invariants {
     }
   }
 
-  /** Throws the first thing that did not hold, or what a worker has failed with: in a simulation none may. */
+  /** Throws the first violation, or the failure of a worker, because no worker may fail in a simulation. */
   mustHold(processes: readonly SimulatedProcess[]): void {
     if (this.#violation !== undefined) throw new MillraceError('SIMULATION_FAILED', `${this.#violation}.`)
-    // Its topic has more partitions now: it is to be started again.
+    // Its topic has more partitions now, so it is to be restarted.
     const failed = processes.find(
       ({ state, failure }) => state === 'failed' && !isMillraceError(failure, 'PARTITIONS_CHANGED'),
     )
@@ -138,7 +146,7 @@ export class Invariants {
       )
   }
 
-  /** A worker is about to commit these: everything before them must be finished by all agents. */
+  /** Checks offsets about to be committed: all agents must have finished everything before them. */
   committing(
     { name, worker }: { readonly name: string; readonly worker: Worker | undefined },
     offsets: readonly CommitOffset[],
@@ -151,7 +159,7 @@ export class Invariants {
     }
   }
 
-  /** After each step. */
+  /** Called after each step. */
   look(): void {
     if (this.#log.version === this.#version) return
     this.#version = this.#log.version
@@ -167,7 +175,7 @@ export class Invariants {
     }
   }
 
-  /** At rest: each table, as its owner has it, is what its changelog says. */
+  /** At rest, each table of an owner equals its changelog. */
   tables(processes: readonly SimulatedProcess[]): void {
     for (const { name, store } of processes) {
       for (const { table, partition, rows } of store.opened) {

@@ -1,8 +1,8 @@
 import type { Clock, ManualClock, Scheduled } from '@millrace/core'
 
 /**
- * The clock of one process: its timers stand still while it is frozen, and are gone when it is dead. One whose event loop
- * was blocked is ahead of the others by as long, for nobody else may wait meanwhile.
+ * The clock of one process: its timers stand still while it is frozen, and are gone when it is dead. A process whose
+ * event loop was blocked is ahead of the others by that time, because no other may wait meanwhile.
  */
 export class ProcessClock implements Clock {
   readonly #clock: ManualClock
@@ -31,7 +31,7 @@ export class ProcessClock implements Clock {
     return this.#clock.cpuTime() + this.#blockedMs
   }
 
-  /** The process computes for so long, here and now. */
+  /** Simulates computing for this long. */
   block(forMs: number): void {
     this.#blockedMs += forMs
   }
@@ -73,7 +73,7 @@ export class ProcessClock implements Clock {
     this.#frozen = true
   }
 
-  /** What came due meanwhile runs now. */
+  /** Runs the timers that came due meanwhile. */
   thaw(): void {
     this.#frozen = false
     for (const run of this.#late.splice(0)) run()

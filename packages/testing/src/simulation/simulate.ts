@@ -4,12 +4,12 @@ import { Simulation } from './simulation.ts'
 import type { SimulatedApp, SimulationOptions, SimulationReport } from './simulation-options.ts'
 import { withSeededMath } from './with-seeded-math.ts'
 
-/** So much of a failed run's trace is in the message. */
+/** How many lines of a failed run's trace the message contains. */
 const LAST_LINES = 25
 
-/** A run that went wrong. The message names the seed and the call that repeats it. */
+/** A failed run. The message names the seed and the call that repeats it. */
 export class SimulationError extends MillraceError {
-  /** The run up to there. */
+  /** The run up to the failure. */
   readonly report: SimulationReport
 
   constructor(report: SimulationReport, cause: Error) {
@@ -26,8 +26,8 @@ export class SimulationError extends MillraceError {
 
 /**
  * Runs an app with several workers in this process, on an in-memory log and a manual clock, and lets a seed decide what
- * happens when: requests wait, answers get lost, workers crash, stop, freeze and are thrown out at any await. When the
- * faults are over, everything must come to rest with nothing lost. One run at a time.
+ * happens when: requests wait, answers get lost, workers crash, stop, freeze and are removed from the group at any
+ * await. When the faults are over, everything must settle with nothing lost. One run at a time.
  *
  * @throws `SimulationError` naming the seed, what went wrong, and the call that repeats it
  * @example
@@ -35,7 +35,8 @@ export class SimulationError extends MillraceError {
  */
 export async function simulate(app: SimulatedApp, options: SimulationOptions): Promise<SimulationReport> {
   const random = new SeededRandom(options.seed)
-  // Of its own: a product that asks for one number more or less should not change what the simulation decides.
+  // A separate generator: a change in how many random numbers the product uses should not change the decisions of the
+  // simulation.
   return withSeededMath(new SeededRandom(options.seed ^ 0x5bd1e995), async () => {
     const simulation = new Simulation(app, options, random)
     const report = (): SimulationReport => ({

@@ -34,13 +34,13 @@ export interface ProcessDeps {
 
 export type ProcessState = 'starting' | 'running' | 'stopping' | 'stopped' | 'failed' | 'dead'
 
-/** A worker has heard of a rebalance and has not answered. */
+/** A rebalance that a worker was notified of and has not answered. */
 export interface Revoking {
-  /** What the worker was when it heard. */
+  /** The state of the worker when it was notified. */
   readonly as: ProcessState
 }
 
-/** One run of a worker, from its start to its end: what a process is outside of simulations. */
+/** One run of a worker, from its start to its end: the simulation's version of a process. */
 export class SimulatedProcess implements GateOwner {
   readonly name: string
   readonly release: Release
@@ -56,10 +56,10 @@ export class SimulatedProcess implements GateOwner {
   #state: ProcessState = 'starting'
   #frozen = false
   #stalledUntilMs = -Infinity
-  /** When it was told to stop; later by as long as it has been frozen since. */
+  /** When it was told to stop; moved by the time for which it has been frozen since. */
   #stoppedMs: number | undefined
   #frozenMs = 0
-  /** By transactional id: when a producer of it was found to be shut out. */
+  /** By transactional id: when a producer with it was found to be fenced. */
   readonly #fencedMs = new Map<string, number>()
   #expired = false
   #revoking: Revoking | undefined
@@ -78,7 +78,7 @@ export class SimulatedProcess implements GateOwner {
     const hold = (what: string): Promise<void> => gates.hold(this, what)
     this.store = new SimulatedStore(disk, hold)
     const note = (what: string): void => trace.add(name, what)
-    // The dead say nothing.
+    // Dead processes log nothing.
     this.#logger = warningsTo((what) => this.dead || note(names.clean(what)))
     this.#memory = createMemoryTransport(log, { clock: this.#clock, log: this.#logger })
     this.#transport = new SimulatedTransport(
@@ -121,7 +121,7 @@ export class SimulatedProcess implements GateOwner {
     return this.#frozen
   }
 
-  /** Neither ended nor about to. */
+  /** Neither ended nor ending. */
   get up(): boolean {
     return this.#state === 'running' || this.#state === 'starting'
   }
@@ -135,7 +135,7 @@ export class SimulatedProcess implements GateOwner {
     return this.#transport.assignor
   }
 
-  /** The group has gone on without it, and it has not joined again. */
+  /** Whether the group has gone on without it, and it has not joined again. */
   get expired(): boolean {
     return this.#expired && this.heartbeats.silent
   }
@@ -145,7 +145,7 @@ export class SimulatedProcess implements GateOwner {
     return this.#fencedMs.get(transactionalId) ?? -Infinity
   }
 
-  /** How long ago the group has last heard of it, as it knows itself. */
+  /** How long ago the group last got a heartbeat, as the process itself knows. */
   get unheardMs(): number {
     return this.#clock.monotonic() - this.heartbeats.lastMs
   }
@@ -168,7 +168,7 @@ export class SimulatedProcess implements GateOwner {
     return this.#revoking
   }
 
-  /** How long it has been stopping, not counting what it was frozen; 0 for one that does not stop. */
+  /** How long it has been stopping, without the time for which it was frozen; 0 if it is not stopping. */
   get stoppingMs(): number {
     if (this.#state !== 'stopping' || this.#stoppedMs === undefined || this.#frozen) return 0
     return this.#deps.clock.monotonic() - this.#stoppedMs
@@ -205,7 +205,7 @@ export class SimulatedProcess implements GateOwner {
     }
   }
 
-  /** Drains, commits and leaves; takes as long as the simulation lets it. */
+  /** Drains, commits and leaves, for as long as the simulation decides. */
   stop(): void {
     if (!this.up || this.#worker === undefined) return
     this.#become('stopping')
@@ -221,7 +221,7 @@ export class SimulatedProcess implements GateOwner {
     gates.drop(this)
     this.#clock.kill()
     this.#memory.kill()
-    // A static member keeps its place until its session is over, or until it is back.
+    // A static member keeps its membership until its session is over, or until it is back.
     const heardMs = this.unheardMs
     if (this.store.capabilities.workerId !== undefined)
       clock.schedule(Math.max(this.sessionMs - heardMs, 0), () => this.#memory.expire())
@@ -238,7 +238,7 @@ export class SimulatedProcess implements GateOwner {
     this.heartbeats.stop()
   }
 
-  /** Something computes in it for longer than a session, in this moment: the group goes on without it. */
+  /** Something computes in it for longer than a session at this moment, and the group goes on without it. */
   block(): void {
     const { clock, happened, trace } = this.#deps
     if (this.over || this.#frozen) return
@@ -252,7 +252,7 @@ export class SimulatedProcess implements GateOwner {
     })
   }
 
-  /** No coordinator answers it for so long; 0: they answer again. */
+  /** No coordinator answers it for this long; 0 ends that. */
   stall(forMs: number): void {
     this.#stalledUntilMs = this.#deps.clock.monotonic() + forMs
   }
@@ -273,7 +273,7 @@ export class SimulatedProcess implements GateOwner {
     this.#memory.expire()
   }
 
-  /** It hears nothing of its group for so long. */
+  /** It gets no news of its group for this long. */
   lag(forMs: number): void {
     this.#deps.clock.schedule(forMs, this.#memory.deafen())
   }

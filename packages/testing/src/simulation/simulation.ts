@@ -26,9 +26,9 @@ import { Trace } from './trace.ts'
 import { turns } from './turns.ts'
 import { WorkerSlots } from './worker-slots.ts'
 
-/** Turns of the event loop after which what goes on by itself has gone on. */
+/** How many turns of the event loop let work finish that waits for nothing else. */
 const TURNS = 4
-/** Decisions after which a run does not come to an end any more. */
+/** After this many decisions a run counts as endless. */
 const MAX_STEPS = 50_000
 
 /** One run: an app, its workers, its broker, and chance. */
@@ -55,7 +55,7 @@ export class Simulation {
   #generation = 0
   #settledMs = 0
 
-  /** The order in which chance is asked makes the run of a seed: another order here makes other runs of all seeds. */
+  /** The order in which random numbers are used is part of a seed: another order here changes the runs of all seeds. */
   constructor(app: SimulatedApp, options: SimulationOptions, random: SeededRandom) {
     this.#options = options
     this.#random = random
@@ -161,7 +161,7 @@ export class Simulation {
     return this.#faults.happened
   }
 
-  /** Runs to the end. Rejects with what went wrong. */
+  /** Runs to the end. Rejects with the failure. */
   async run(): Promise<void> {
     this.#releases.begin()
     try {
@@ -179,12 +179,12 @@ export class Simulation {
     }
   }
 
-  /** Input and faults. */
+  /** The phase with input and faults. */
   async #storm(): Promise<void> {
     while (!this.#input.over || this.#faults.left) await this.#step(() => this.#decisions.stormy())
   }
 
-  /** No more faults: everything comes to rest. */
+  /** The phase without further faults, in which everything settles. */
   async #settle(): Promise<void> {
     this.#faults.end()
     const beganMs = this.#clock.monotonic()
@@ -216,12 +216,12 @@ export class Simulation {
     this.trace.nextStep()
     if (this.trace.steps > this.#maxSteps) throw this.#notSettled(`The run took more than ${this.trace.steps} steps`)
     await decide()
-    // Between two decisions the app goes on by itself, for a shorter or a longer while.
+    // Between two decisions the app continues by itself, for a shorter or a longer while.
     await turns(this.#faults.over ? TURNS : this.#random.between(1, TURNS))
     this.#look()
   }
 
-  /** Notes what has changed in the group, and checks what must hold. */
+  /** Notes what has changed in the group, and checks the invariants. */
   #look(): void {
     const { generation, phase } = this.#log.group(this.#groupId)
     if (generation !== this.#generation && phase === 'stable') {
@@ -292,7 +292,7 @@ export class Simulation {
     const id = this.#releases.all.flatMap(({ runtime }) => runtime.contexts.getStore()?.worker?.id ?? []).at(0)
     const process = this.#slots.processes.find(({ name }) => name === id)
     if (process !== undefined) return process
-    // What a process had under way that is not there any more: it is dead, and does nothing.
+    // Work of a process that no longer exists: it is dead, and does nothing.
     return { name: id ?? 'outside', dead: id !== undefined, frozen: false, stalls: () => false }
   }
 }

@@ -2,8 +2,8 @@ import { MillraceError } from '@millrace/core'
 import type { SeededRandom } from './seeded-random.ts'
 
 /**
- * Lets `Math.random` be the seed's while `work` runs: back-off and spreading use it, and so may handlers. One at a time
- * in a process.
+ * Replaces `Math.random` by the seed's numbers while `work` runs: back-off and spreading use it, and so may handlers.
+ * One call at a time per process.
  *
  * @throws `ALREADY_STARTED`
  */

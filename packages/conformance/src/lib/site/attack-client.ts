@@ -1,6 +1,6 @@
 import { exchange, type RawAnswer } from './raw-exchange.ts'
 
-/** What an answer must never show of the inside. */
+/** Internals that an answer must never show. */
 export const INSIDE: RegExp = /\n\s+at |node:internal|node_modules|\.ts:\d/
 
 interface ListedPage {
@@ -10,7 +10,7 @@ interface ListedPage {
   readonly open: boolean
 }
 
-/** A client that has no right to anything and writes its requests by hand, each on a connection of its own. */
+/** A client without any rights that writes its requests by hand, each on its own connection. */
 export class AttackClient {
   readonly #port: number
 
@@ -33,7 +33,7 @@ export class AttackClient {
     return (await this.ask(line, headers, body)).status
   }
 
-  /** Paths of the built-in pages for this method that are not open to everybody, from the index that this machine sees. */
+  /** Paths of the built-in pages for this method that require rights, from the index as shown to this machine. */
   async closedPages(method: string): Promise<readonly string[]> {
     const index = await this.ask('GET /', ['Accept: application/json'])
     const { pages } = JSON.parse(index.body) as { readonly pages: readonly ListedPage[] }

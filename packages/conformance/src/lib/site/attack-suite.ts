@@ -17,16 +17,19 @@ import { exchange } from './raw-exchange.ts'
 const CONNECTIONS = 60
 const REQUESTS = 20
 const BODY_BYTES = 100_000
-/** Of the property, and in one of its runs. */
+/** The number of requests for the property, and in one of its runs. */
 const MUTATED = 10_000
 const IN_RUN = { inRow: 48, alone: 2 }
-/** For all of them, clients and their sockets in this process included: three thousand bytes a request would show. */
+/**
+ * The most heap for all of them, including the clients and sockets in this process: a leak of three thousand bytes a
+ * request would show.
+ */
 const MOST_HEAP_BYTES = 32 * 1024 * 1024
 
 /**
- * What somebody may do who reaches the port of a whole site, its built-in pages included, and has no right to anything: over
- * real sockets, on whichever driver serves it. Names of the site are localhost and 127.0.0.1, and it has a token only where
- * the options say so.
+ * What an attacker may do who reaches the port of a whole site, including its built-in pages, without any rights: over
+ * real sockets, on any driver. The site's names are localhost and 127.0.0.1, and it has a token only if the options say
+ * so.
  *
  * @example
  * attackSuite('hono', ({ pages, web }) => startMySite(pages, { ...web, driver: honoDriver }))
@@ -141,7 +144,7 @@ export function attackSuite(name: string, start: (options: AttackedSiteOptions) 
       for (const { status, head } of more) expect([status, /^retry-after: \d+$/im.test(head)]).toEqual([503, true])
       for (const path of ['/health/live', '/health/ready', '/metrics'])
         expect(await client.status(`GET ${path}`)).toBe(200)
-      // Thousands on one connection at once: it is ended, sooner or later.
+      // Thousands of requests on one connection at once: the server closes it sooner or later.
       await exchange(site.port, 'GET /wait/ HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(3_000))
       await lives()
       go.resolve()
@@ -190,7 +193,7 @@ export function attackSuite(name: string, start: (options: AttackedSiteOptions) 
       await fc.assert(
         fc.asyncProperty(mutatedRequests(targets, IN_RUN), async ({ inRow, alone }) => {
           for (let rest = inRow; rest.length > 0;) {
-            // One that ends the connection takes along those behind it: they come again.
+            // A request that ends the connection takes the following ones with it, so they are repeated.
             const done = Math.min(await judged(rest, CLOSE), rest.length)
             answered += done
             rest = rest.slice(Math.max(1, done))
@@ -211,10 +214,10 @@ export function attackSuite(name: string, start: (options: AttackedSiteOptions) 
 }
 
 const CLOSE = 'GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n'
-/** Behind a request that may wait for more, or be taken for more than one: what is none, and ends the connection. */
+/** Follows a request that may wait for more, or be parsed as several: it is invalid, and ends the connection. */
 const LAST = `\r\n\r\n${CLOSE}${'\0'.repeat(12_000)}`
 
-/** What is still in use. Node lets go of requests that had a body in turns after the first collection. */
+/** The memory still in use. Node releases requests with a body in later turns, after the first collection. */
 async function heapUsed(): Promise<number> {
   setFlagsFromString('--expose-gc')
   const collect: unknown = runInNewContext('gc')

@@ -6,7 +6,7 @@ export interface AttackedPage {
   readonly answer: (request: Request) => Promise<Response>
 }
 
-/** What the suite wants of a site. */
+/** What the suite needs from a site. */
 export interface AttackedSiteOptions {
   readonly pages: readonly AttackedPage[]
   readonly web: NonNullable<Exclude<AppSettings['web'], boolean>>
@@ -15,7 +15,7 @@ export interface AttackedSiteOptions {
 /** A site that listens on 127.0.0.1. */
 export interface AttackedSite {
   readonly port: number
-  /** What its log calls errors. */
+  /** The errors in its log. */
   readonly errors: readonly string[]
   stop(): Promise<void>
 }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { AttackClient } from './attack-client.ts'
 
-/** Each alone says that a page of another site has made a browser send the request. */
+/** Each header alone shows that a page of another site has made a browser send the request. */
 const FOREIGN = [
   'Origin: null',
   'Origin: file://',
@@ -11,7 +11,10 @@ const FOREIGN = [
   'Sec-Fetch-Site: same-site',
 ]
 
-/** What a browser of this machine is made to send by a page elsewhere, and what comes under a name elsewhere: without a token. */
+/**
+ * Requests that a foreign page makes a browser of this machine send, and requests under a foreign name: without a
+ * token.
+ */
 export function foreignAttacks(client: () => AttackClient): void {
   test('a name elsewhere that leads here opens no built-in page, nor does a header that speaks for somebody', async () => {
     const known = await client().closedPages('GET')
@@ -34,7 +37,7 @@ export function foreignAttacks(client: () => AttackClient): void {
     for (const header of spoofed)
       expect([header, await client().status('GET /stats', ['Host: evil.example', header])]).toEqual([header, 403])
     expect(await client().status('GET /stats', ['Host: localhost:1', 'X-Forwarded-For: 203.0.113.7'])).toBe(403)
-    // A target of its own must be the host's.
+    // An absolute target must match the host.
     expect(await client().status('GET http://evil.example/stats')).toBe(400)
     expect(await client().status('GET http://localhost/stats', ['Host: evil.example'])).toBe(400)
     expect(await client().status('GET http://evil.example/stats', ['Host: evil.example'])).toBe(403)

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 
-/** A request before it becomes bytes. Texts are Latin-1: a character is a byte. */
+/** A request before encoding. Texts are Latin-1: a character is a byte. */
 interface Draft {
   readonly method: string
   readonly target: string
@@ -12,7 +12,7 @@ interface Draft {
 const HEX = (text: string): string => Buffer.from(text).toString('latin1')
 const LONG = 'k'.repeat(6_000)
 
-/** Inserted into a path or a query. */
+/** Texts that are inserted into a path or a query. */
 const IN_TARGETS: readonly string[] = [
   '//',
   '/',
@@ -98,7 +98,7 @@ const HEADERS: readonly string[] = [
   'Upgrade: websocket',
 ]
 
-/** After these a server ends the connection, or should. */
+/** After these targets a server ends the connection, or should. */
 const LAST_TARGETS: readonly string[] = [
   '../',
   './',
@@ -184,7 +184,7 @@ const BODIES: readonly string[] = [
   'fffffffff\r\n',
 ]
 
-/** A small change to a request; `pick` says which of many. */
+/** A small change to a request; `pick` selects one of many. */
 type Mutation = (draft: Draft, pick: number) => Draft
 
 const MUTATIONS: readonly Mutation[] = [
@@ -206,13 +206,16 @@ const LAST_MUTATIONS: readonly Mutation[] = [
   (draft, pick) => ({ ...draft, body: draft.body.slice(0, pick % 50) }),
 ]
 
-/** Requests of which most are answered on one connection, and some that need one of their own. */
+/** Requests that mostly share a connection, and some that need their own. */
 export interface MutatedRequests {
   readonly inRow: readonly string[]
   readonly alone: readonly string[]
 }
 
-/** So many of each, made of one of `targets` by up to three changes; those alone have one more, or another byte somewhere. */
+/**
+ * This many of each, made of one of `targets` by up to three changes; those with their own connection have one more
+ * change, or another byte somewhere.
+ */
 export function mutatedRequests(
   targets: readonly string[],
   count: { readonly inRow: number; readonly alone: number },

@@ -1,6 +1,6 @@
 import { connect } from 'node:net'
 
-/** A server that says nothing for so long waits for the rest of a request. */
+/** A server that is silent for this long waits for the rest of a request. */
 const SILENCE_MS = 10_000
 
 /** One answer of a server, byte for byte. */
@@ -12,7 +12,7 @@ export interface RawAnswer {
 }
 
 /**
- * What a server answers to bytes on a connection of their own, until it ends the connection or says nothing more.
+ * The server's answer to bytes on a new connection, until it ends the connection or is silent.
  *
  * @param bytes in Latin-1
  */
@@ -26,7 +26,7 @@ async function rawExchange(port: number, bytes: string): Promise<string> {
   socket.setTimeout(SILENCE_MS, () => socket.destroy())
   socket.setEncoding('latin1')
   socket.on('data', (piece) => pieces.push(String(piece)))
-  // A server that does not want the rest may reset the connection.
+  // A server may reset the connection if it does not want the rest.
   socket.on('error', () => {})
   socket.write(bytes, 'latin1')
   await new Promise((resolve) => socket.once('close', resolve))
@@ -35,7 +35,7 @@ async function rawExchange(port: number, bytes: string): Promise<string> {
 
 const WITHOUT_BODY = [204, 304]
 
-/** Answers on a connection on which nobody has asked for HEAD. An unfinished one counts as far as it came. */
+/** Parses answers on a connection without HEAD requests. An incomplete answer counts as far as it was received. */
 function readAnswers(text: string): readonly RawAnswer[] {
   const answers: RawAnswer[] = []
   let rest = text
@@ -53,7 +53,7 @@ function readAnswers(text: string): readonly RawAnswer[] {
   return answers
 }
 
-/** Of the body at the beginning of `rest`, with the sizes of its chunks. */
+/** The length of the body at the beginning of `rest`, including the sizes of its chunks. */
 function bodyLength(head: string, rest: string): number {
   const length = /^content-length: *(\d+) *$/im.exec(head)?.[1]
   if (length !== undefined) return Number(length)

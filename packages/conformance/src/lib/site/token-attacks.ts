@@ -7,7 +7,7 @@ import type { AttackedSite, AttackedSiteOptions } from './attacked-site.ts'
 const TOKEN = 'a-long-and-random-token'
 const REQUESTS = 20
 
-/** Against a site whose built-in pages ask for a token, and whose own pages every origin may read. */
+/** Attacks on a site whose built-in pages require a token, and whose own pages every origin may read. */
 export function tokenAttacks(start: (options: AttackedSiteOptions) => Promise<AttackedSite>): void {
   describe('with a token', () => {
     let site: AttackedSite

@@ -3,7 +3,7 @@ import type { Checkpoint, StoreDriver, StorePartition } from '@millrace/core/dri
 import { MODEL_PARTITIONS, type StoreOperation } from './store-operations.ts'
 import type { StorePlace } from './store-place.ts'
 
-/** What a partition should hold: values by the key's bytes in hex, which sorts as the bytes do. */
+/** The expected contents of a partition: values by the key's bytes in hex, which sorts like the bytes. */
 interface ModelPartition {
   rows: Map<string, Buffer>
   checkpoint: Checkpoint | undefined

@@ -10,7 +10,7 @@ export interface ModelChange {
   readonly checkpoint: Checkpoint | undefined
 }
 
-/** A step of the model; those on a partition that is not open open it first. */
+/** A step of the model; a step on a closed partition opens it first. */
 export type StoreOperation =
   | { readonly type: 'commit'; readonly changes: readonly ModelChange[] }
   | { readonly type: 'clear' | 'close'; readonly partition: number }
@@ -23,7 +23,7 @@ export type StoreOperation =
     }
   | { readonly type: 'reopen' }
 
-/** Sequences of steps, with keys few enough to meet again, and bytes where encodings go wrong. */
+/** Sequences of steps, with few keys, so that they repeat, and with bytes that encodings often get wrong. */
 export function storeOperations(): fc.Arbitrary<readonly StoreOperation[]> {
   const byte = fc.constantFrom(0, 1, 127, 128, 254, 255)
   const key = fc.array(byte, { maxLength: 3 }).map((bytes) => Buffer.from(bytes))

@@ -1,9 +1,9 @@
 import type { StoreDriver } from '@millrace/core/driver'
 
-/** One place where a store lives. */
+/** A location for a store. */
 export interface StorePlace {
-  /** A driver on this place; the one before has been closed. A durable one finds what was committed. */
+  /** Opens a driver on this location; the previous one has been closed. A durable driver finds what was committed. */
   open(): StoreDriver | Promise<StoreDriver>
-  /** Removes what is left of it. */
+  /** Removes everything at this location. */
   remove(): void | Promise<void>
 }

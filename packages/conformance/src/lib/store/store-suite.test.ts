@@ -2,7 +2,9 @@ import { MillraceError, partitionKey } from '@millrace/core'
 import type { Checkpoint, RangeOptions, StoreChange, StoreDriver, StorePartition } from '@millrace/core/driver'
 import { storeSuite } from './store-suite.ts'
 
-/** The contract in its plainest form, to see that the suite can be passed: sorted arrays, kept by the place. */
+/**
+ * The contract in its simplest form, which proves that the suite can be passed: sorted arrays, kept by the location.
+ */
 interface Kept {
   rows: readonly (readonly [key: Buffer, value: Buffer])[]
   checkpoint: Checkpoint | undefined

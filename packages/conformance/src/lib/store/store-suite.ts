@@ -6,9 +6,9 @@ import { storeOperations } from './store-operations.ts'
 import type { StorePlace } from './store-place.ts'
 
 export interface StoreSuiteOptions {
-  /** Of the driver, for the test names. */
+  /** Name of the driver, for test names. */
   readonly name: string
-  /** A new, empty place. */
+  /** Makes a new, empty location. */
   readonly create: () => StorePlace | Promise<StorePlace>
   /** Random runs against the model. Default: 60. */
   readonly runs?: number
@@ -18,7 +18,7 @@ const CHECKPOINT = { topicId: 'topic-id', offset: 12, wallTimeMs: 1_700_000_000_
 const CLOSED = expect.objectContaining({ code: 'CLOSED' })
 
 /**
- * Registers the tests that say what `StoreDriver` means. Call it at the top of a driver's test file.
+ * Registers the tests for the contract of `StoreDriver`. Call it at the top of a driver's test file.
  *
  * @example
  * storeSuite({ name: 'memory', create: () => ({ open: memoryStore, remove: () => {} }) })

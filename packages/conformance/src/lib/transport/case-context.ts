@@ -8,10 +8,10 @@ import type { TransportAccidents, TransportEnvironment } from './transport-envir
 /** One case of the suite. */
 export type TransportCase = (context: CaseContext) => Promise<void>
 
-/** For sends whose guard has nothing to say. */
+/** For sends with a guard that never objects. */
 export const OPEN_GUARD = { guard: (): void => {} }
 
-/** What a case works with: fresh topics and groups, clients that are closed when it is over. */
+/** The tools of a case: fresh topics and groups, and clients that are closed when the case is over. */
 export class CaseContext {
   readonly sessionTimeoutMs: number
   readonly manyRecords: number
@@ -27,7 +27,7 @@ export class CaseContext {
     this.manyRecords = environment.manyRecords ?? 20_000
   }
 
-  /** A name nobody has used. */
+  /** A new name. */
   name(kind: string): string {
     return `conformance-${kind}-${this.#run}-${++this.#names}`
   }
@@ -59,7 +59,7 @@ export class CaseContext {
     return (await this.transport()).producer()
   }
 
-  /** An initialised transactional producer, of a fresh id unless one is given. */
+  /** An initialised transactional producer, with a new id unless one is given. */
   async transactional(id: string = this.name('transaction')): Promise<TransactionalProducer> {
     const producer = (await this.transport()).transactionalProducer({ id, timeoutMs: 20_000 })
     await producer.init()
@@ -68,7 +68,7 @@ export class CaseContext {
 
   async topic(partitions: number, config: Readonly<Record<string, string>> = {}): Promise<string> {
     const name = this.name('topic')
-    // Records of the suite carry old timestamps: a broker that looked for expired ones meanwhile would delete them.
+    // Records of the suite have old timestamps, which a broker that looks for expired records would delete.
     const kept = { 'retention.ms': '-1', ...config }
     await (await this.admin()).createTopics([{ name, partitions, replicationFactor: -1, config: kept }])
     return name
@@ -82,7 +82,7 @@ export class CaseContext {
     return (await this.producer()).send(records, OPEN_GUARD)
   }
 
-  /** Records of each partition from its beginning to its end as it is now. */
+  /** Records of each partition from its beginning to its present end. */
   async readAll(
     topic: string,
     partitions: number,

@@ -1,10 +1,10 @@
 import { partitionKey, type TopicPartition } from '@millrace/core'
 import type { GroupAssignor } from '@millrace/core/driver'
 
-/** What a member of the suite says about itself when it joins. */
+/** The data that a member of the suite sends when it joins. */
 export interface TestMemberData {
   readonly label: string
-  /** `topic/partition` of what it has. */
+  /** The partitions that it has, as `topic/partition`. */
   readonly held: readonly string[]
 }
 
@@ -13,8 +13,8 @@ export function encodeMemberData(data: TestMemberData): Uint8Array {
 }
 
 /**
- * Even shares, and who has a partition keeps it as far as its share goes. The group data is the list of all members'
- * labels, sorted, as JSON; the own data of a member is its label.
+ * Assigns even shares, and lets owners keep their partitions within their share. The group data is the sorted list of
+ * all members' labels, as JSON; the own data of a member is its label.
  */
 export function testAssignor(name: string = 'conformance'): GroupAssignor {
   return {

@@ -26,9 +26,9 @@ export interface TestMemberOptions {
   readonly assignorName?: string
   readonly isolation?: ConsumerOptions['isolation']
   readonly maxPartitionBytes?: number
-  /** False: gained partitions stay silent. True (the default): they start at the committed offset, or at 0. */
+  /** If false, gained partitions stay silent; if true (the default), they start at the committed offset, or at 0. */
   readonly seekGained?: boolean
-  /** Left out: a position out of range ends the batches. */
+  /** If left out, a position out of range ends the batches. */
   readonly onOutOfRange?: (lost: LostPosition) => void
   /** Called when the driver is about to join. */
   readonly onJoin?: () => void
@@ -36,7 +36,7 @@ export interface TestMemberOptions {
   readonly beforeRevoke?: () => Promise<void>
   /** Called in `onLost`. */
   readonly onLost?: () => void
-  /** Awaited first in `onAssign`; a rejection is the listener's. */
+  /** Awaited first in `onAssign`; its rejection is that of the listener. */
   readonly beforeAssign?: (change: AssignmentChange) => Promise<void>
 }
 
@@ -51,14 +51,14 @@ export interface Handled extends TopicPartition {
 }
 
 /**
- * A small worker: handles what it is given in order, commits everything in `onRevoke`, keeps what it has of kept
- * partitions, and starts gained ones where the group had committed. It handles nothing between revoke and assign.
+ * A small worker: handles its records in order, commits everything in `onRevoke`, keeps what it has of kept partitions,
+ * and starts gained ones at the group's committed offsets. It handles nothing between revoke and assign.
  */
 export class TestMember {
   readonly consumer: Consumer
   readonly handled: Handled[] = []
   readonly events: TestMemberEvent[] = []
-  /** Every batch as it came, also of partitions that were given up before it was handled. */
+  /** Every batch as received, including those of partitions that were given up before it was handled. */
   readonly batches: RecordBatch[] = []
   readonly #options: TestMemberOptions
   readonly #owned = new Map<string, TopicPartition>()
@@ -105,24 +105,24 @@ export class TestMember {
     return [...this.#owned.keys()].sort()
   }
 
-  /** How `batches()` ended: `undefined` while it goes on. */
+  /** How `batches()` ended; `undefined` while it continues. */
   get ended(): { readonly error: Error | undefined } | undefined {
     return this.#ended
   }
 
-  /** What the last assignment's group data says: all members' labels. */
+  /** The labels of all members, from the last assignment's group data. */
   get labels(): string {
     const last = this.events.filter((event) => event.type === 'assign').at(-1)
     return last === undefined ? '' : Buffer.from(last.groupData).toString()
   }
 
-  /** What the last assignment gave to this member only. */
+  /** The own data of this member in the last assignment. */
   get ownData(): string {
     const last = this.events.filter((event) => event.type === 'assign').at(-1)
     return last === undefined ? '' : Buffer.from(last.ownData).toString()
   }
 
-  /** Waits until it has so many partitions and is not in a rebalance. */
+  /** Waits until it has this many partitions and is not in a rebalance. */
   async settled(partitions: number): Promise<void> {
     await eventually(() => !this.#holding && this.#owned.size === partitions, {
       what: `member ${this.#options.label} to have ${partitions} partitions (it has ${this.owned.join(', ') || 'none'})`,
@@ -130,7 +130,7 @@ export class TestMember {
     })
   }
 
-  /** Offsets handled of one partition, in the order handled. */
+  /** Handled offsets of one partition, in order. */
   offsets(partition: number): readonly number[] {
     return this.handled.filter((record) => record.partition === partition).map(({ offset }) => offset)
   }

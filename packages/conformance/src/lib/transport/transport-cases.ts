@@ -9,7 +9,7 @@ import { rebalanceCases } from './cases/rebalance-cases.ts'
 import { transactionCases } from './cases/transaction-cases.ts'
 import type { TransportCase } from './case-context.ts'
 
-/** By name, which is what a driver's `skip` refers to. */
+/** The case's name, to which a driver's `skip` refers. */
 export type TransportCaseName =
   | keyof typeof adminCases
   | keyof typeof closingCases
@@ -21,7 +21,7 @@ export type TransportCaseName =
   | keyof typeof rebalanceCases
   | keyof typeof transactionCases
 
-/** What every transport must do, in the order in which a new driver best makes them pass. */
+/** The cases for every transport, in the order in which a new driver should pass them. */
 export const transportCases: Readonly<Record<TransportCaseName, TransportCase>> = {
   ...adminCases,
   ...producingCases,

@@ -1,24 +1,24 @@
 import type { Transport } from '@millrace/core/driver'
 
-/** What the cases need to know and have of a driver. */
+/** What the cases need from a driver. */
 export interface TransportEnvironment {
   /** One more client of the same broker, not connected yet. The suite connects and closes it. */
   readonly create: () => Transport | Promise<Transport>
-  /** What the driver's side can do to itself. A case that needs one that is missing must be skipped with its reason. */
+  /** Failures that the driver's side can cause. A case that needs a missing one must be skipped with its reason. */
   readonly accidents?: TransportAccidents
-  /** Milliseconds until a member that is dead or silent is thrown out. Default: 6,000, the least a Kafka broker takes. */
+  /** Milliseconds until a dead or silent member is removed. Default: 6,000, the minimum of a Kafka broker. */
   readonly sessionTimeoutMs?: number
-  /** Records of the cases that count duplicates. Default: 20,000. */
+  /** How many records the cases send that count duplicates. Default: 20,000. */
   readonly manyRecords?: number
 }
 
 export interface TransportAccidents {
   /** Ends a transport as kill -9 ends its process: no leaving, no more heartbeats, no more requests. */
   readonly kill?: (transport: Transport) => void | Promise<void>
-  /** Throws the members of a transport out of their groups, while it goes on. */
+  /** Removes the members of a transport from their groups, while the transport continues. */
   readonly expire?: (transport: Transport) => void | Promise<void>
   /**
-   * Lets the members of a transport hear nothing of their groups, while what they ask for still arrives, until the
+   * Withholds all news of their groups from the members of a transport, while their requests still arrive, until the
    * returned function is called.
    */
   readonly deafen?: (transport: Transport) => () => void

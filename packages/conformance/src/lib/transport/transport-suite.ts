@@ -3,9 +3,9 @@ import { CaseContext } from './case-context.ts'
 import { transportCases, type TransportCaseName } from './transport-cases.ts'
 import type { TransportEnvironment } from './transport-environment.ts'
 
-/** What a driver's test file gives to `transportSuite`. */
+/** The options of `transportSuite`. */
 export interface TransportSuiteOptions extends TransportEnvironment {
-  /** Of the driver, for the test names. */
+  /** Name of the driver, for test names. */
   readonly name: string
   /** Cases that this driver cannot run, each with the reason. */
   readonly skip?: Partial<Record<TransportCaseName, string>>
@@ -14,7 +14,7 @@ export interface TransportSuiteOptions extends TransportEnvironment {
 const CASE_TIMEOUT_MS = 40_000
 
 /**
- * Registers the tests that say what `Transport` means. Call it at the top of a driver's test file.
+ * Registers the tests for the contract of `Transport`. Call it at the top of a driver's test file.
  *
  * @example
  * transportSuite({

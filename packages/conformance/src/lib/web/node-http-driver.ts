@@ -3,7 +3,7 @@ import { toError } from '@millrace/core'
 import { bodyStream, serveNodeHttp, type ServeOptions, type WebDriver, writeResponse } from '@millrace/core/http'
 
 /**
- * A web driver on `node:http` alone: shows that the server can be swapped, and is enough where no other is wanted.
+ * A web driver on `node:http` alone. It shows that the server can be swapped, and suffices if no other is wanted.
  *
  * @example
  * createApp({ id: 'word-counts', web: { driver: nodeHttpDriver } })
@@ -29,7 +29,7 @@ async function answer(
   const left = new AbortController()
   outgoing.once('close', () => {
     if (!outgoing.writableFinished) left.abort(new Error('The client is gone.'))
-    // What was not read of the body would be in the way of the next request.
+    // An unread body would be in the way of the next request.
     incoming.removeAllListeners('readable')
     incoming.resume()
   })
@@ -59,7 +59,7 @@ function errorResponse(status: number, error: string): Response {
   return Response.json({ error }, { status })
 }
 
-/** `undefined` when target, host or method are not such as a web-standard request can have. */
+/** `undefined` if target, host or method are invalid in a web-standard request. */
 function requestOf(incoming: IncomingMessage, signal: AbortSignal): Request | undefined {
   const {
     method = 'GET',

@@ -1,4 +1,4 @@
-/** What a test's server and its clients need for TLS; all in PEM. */
+/** The certificates of a test's server and its clients; all in PEM. */
 export interface TestCertificates {
   readonly ca: string
   readonly cert: string
@@ -6,12 +6,12 @@ export interface TestCertificates {
 }
 
 /**
- * An authority that nobody else knows, and a certificate of it for servers and clients of this machine.
+ * A new authority, and a certificate of it for servers and clients of this machine.
  *
- * @param names that the certificate is for, beside `localhost`, 127.0.0.1 and ::1
+ * @param names further names in the certificate, besides `localhost`, 127.0.0.1 and ::1
  */
 export async function testCertificates(names: readonly string[] = []): Promise<TestCertificates> {
-  // A tenth of a second, for the few tests that need it.
+  // Imported only here, because it takes a tenth of a second and few tests need it.
   const { generate } = await import('selfsigned')
   const of = { keyType: 'ec', curve: 'P-256', algorithm: 'sha256' } as const
   const authority = await generate([{ name: 'commonName', value: 'Authority of a test' }], {

@@ -8,7 +8,7 @@ import { smugglingCases } from './cases/smuggling-cases.ts'
 import { tlsCases } from './cases/tls-cases.ts'
 
 /**
- * What `WebDriver` means, over real sockets of this machine.
+ * The contract of `WebDriver`, tested over real sockets of this machine.
  *
  * @example
  * webSuite('hono', honoDriver)

@@ -7,22 +7,22 @@ import { eventually, within } from '../eventually.ts'
 export interface WebWorld {
   readonly server: WebServer
   readonly url: string
-  /** What the driver could tell no client. */
+  /** Errors that the driver could report to no client. */
   readonly errors: readonly Error[]
-  /** A connection of bytes. */
+  /** Opens a raw connection. */
   socket(): Promise<RawClient>
   close(): Promise<void>
 }
 
-/** A client that may say anything. */
+/** A client that can send anything. */
 export interface RawClient {
   readonly socket: Socket
-  /** What came so far, byte for byte. */
+  /** Everything received so far, byte for byte. */
   received(): string
   write(text: string): void
-  /** Resolves with all that came when the connection has ended. */
+  /** Resolves with everything received when the connection has ended. */
   ended(): Promise<string>
-  /** Resolves when what came matches. */
+  /** Resolves when the received bytes match. */
   until(pattern: RegExp): Promise<string>
 }
 
@@ -75,7 +75,7 @@ async function openClient(port: number): Promise<RawClient> {
   let isEnded = false
   socket.setEncoding('latin1')
   socket.on('data', (chunk) => (text += String(chunk)))
-  // A reset is an end, too.
+  // A reset counts as an end.
   socket.on('error', () => (isEnded = true))
   socket.on('close', () => (isEnded = true))
   await within(new Promise((resolve) => socket.once('connect', resolve)), { what: 'a connection' })

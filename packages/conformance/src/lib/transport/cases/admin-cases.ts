@@ -44,7 +44,7 @@ export const adminCases = {
           maxBatchBytes: 20_000,
         }),
         expect.objectContaining({ name: table, compacted: true, expires: false, tombstoneMs: 60_000 }),
-        // The suite's topics keep everything, unless they say otherwise.
+        // The suite's topics keep everything by default.
         expect.objectContaining({ name: both, compacted: true, expires: true, retentionMs: undefined }),
       ]),
     )
@@ -144,7 +144,7 @@ export const adminCases = {
     const partitions = numbers(2).map((partition) => ({ topic, partition }))
     await t.send(...['a', 'b'].map((value) => text(topic, 0, value)), text(topic, 1, 'other'))
     await t.send(...['c', 'd', 'e', 'f'].map((value) => text(topic, 0, value)))
-    // Amid what was sent together, and further on in what is left of it.
+    // First an offset within one send, then a later one among the remaining records.
     await admin.deleteRecords([{ topic, partition: 0, offset: 3 }], OPEN_GUARD)
     expect([await bounds(), await left()]).toEqual([
       [
@@ -158,7 +158,7 @@ export const adminCases = {
       ],
     ])
     await admin.deleteRecords([{ topic, partition: 0, offset: 4 }], OPEN_GUARD)
-    // Gone already.
+    // These records are deleted already.
     await admin.deleteRecords([{ topic, partition: 0, offset: 1 }], OPEN_GUARD)
     expect(await left()).toEqual([
       [4, 'e'],

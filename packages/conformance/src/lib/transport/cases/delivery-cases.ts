@@ -53,7 +53,7 @@ export const deliveryCases = {
     member.consumer.pause([{ topic, partition: 0 }])
     await t.send(text(topic, 0, 'b'), text(topic, 1, 'b'))
     await eventually(() => member.offsets(1).length === 2, { what: 'the partition that is not paused' })
-    // One batch may have been under way; what comes after it stays away.
+    // One batch may have been under way; no further one may arrive.
     const atMost = member.batches.filter(({ partition }) => partition === 0).length + 1
     for (const value of ['c', 'd', 'e']) {
       await t.send(text(topic, 0, value), text(topic, 1, value))
@@ -90,7 +90,8 @@ export const deliveryCases = {
     for (let round = 0; round < 8; round++) {
       await producer.begin()
       await producer.send([text(topic, 0, `${round}`), text(topic, 0, `${round}, again`)], { guard: () => {} })
-      // An aborted transaction has no record for anybody, and on most logs a marker after each has an offset.
+      // An aborted transaction has no record for any reader, and on most logs a marker after each transaction has an
+      // offset.
       if (round % 3 === 1) await producer.abort()
       else await producer.commit()
       await t.send(text(topic, 0, `${round}, plain`))
@@ -99,7 +100,7 @@ export const deliveryCases = {
     await eventually(() => member.handled.length === 18, { what: 'all that counts' })
     const first = member.handled.at(0)?.offset ?? -1
     expectUnbroken(member.batches, 0)
-    // Compaction has taken nothing; a driver that cannot tell says nothing.
+    // Compaction has removed nothing; a driver that cannot tell leaves `whole` out.
     expect(member.batches.filter(({ whole }) => whole === false)).toEqual([])
     const seen = member.batches.length
     member.consumer.seek({ topic, partition: 0 }, first + 1)
@@ -234,7 +235,7 @@ export const deliveryCases = {
   },
 }
 
-/** All of one partition. */
+/** Checks all batches of one partition. */
 function expectUnbroken(batches: readonly RecordBatch[], from: number): void {
   let position = from
   for (const batch of batches) {

@@ -57,7 +57,7 @@ export const membershipCases = {
     await Promise.all([a.settled(2), b.settled(2)])
     expect([a.labels, b.labels]).toEqual(['["a","b"]', '["a","b"]'])
     expect([a.ownData, b.ownData]).toEqual(['a', 'b'])
-    // The assignor lets a member keep what its data says it holds, so a kept two of its own.
+    // The assignor lets a member keep what its data lists, so a kept two of its own.
     expect(a.owned.every((key) => before.includes(key))).toBe(true)
     expect([...a.owned, ...b.owned].sort()).toEqual(before)
   },
@@ -227,7 +227,7 @@ export const membershipCases = {
   ): Promise<void> => {
     const topic = await t.topic(6)
     const groupId = t.name('group')
-    // The first one leads: it must not be the one that hears nothing.
+    // The first member leads, so it must not be the one without news.
     const leader = t.member(await t.transport(), { label: 'a', groupId, topics: [topic] })
     const other = t.member(await t.another(), { label: 'b', groupId, topics: [topic] })
     const deaf = await t.another()
@@ -245,14 +245,14 @@ export const membershipCases = {
     for (const { consumer } of all) await consumer.start()
     await Promise.all(all.map((each) => each.settled(2)))
 
-    // All have joined, and one does not hear of the outcome.
+    // All have joined, and one gets no news of the result.
     const counts = all.map((each) => assignments(each).length)
     isDeafAtJoins = true
     leader.consumer.rejoin()
     for (const [nth, each] of [leader, other].entries())
       await eventually(() => assignments(each).length > (counts[nth] ?? 0), { what: 'a generation that one misses' })
     isDeafAtJoins = false
-    // The next rebalance has begun when somebody hears of it who has not asked for it.
+    // The next rebalance has begun when a member that did not ask for it is notified.
     const { length } = other.events
     leader.consumer.rejoin()
     await eventually(() => other.events.length > length, { what: 'the next rebalance' })

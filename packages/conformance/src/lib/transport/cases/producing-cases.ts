@@ -100,7 +100,7 @@ export const producingCases = {
 
   'a record that is too large is refused alone, with RECORD_TOO_LARGE': async (t: CaseContext): Promise<void> => {
     const topic = await t.topic(2, { 'max.message.bytes': '20000' })
-    // Not a run of one byte: compression must not make it small.
+    // Different bytes, so that compression does not make it small.
     const large = Array.from({ length: 40_000 }, (_, index) => ((index * 7919) % 104_729).toString(36)).join('')
     const outcomes = await t.send(text(topic, 0, 'a'), text(topic, 0, large), text(topic, 0, 'b'), text(topic, 1, 'c'))
     expect(outcomes).toMatchObject([
@@ -129,7 +129,7 @@ export const producingCases = {
     const topic = await t.topic(2)
     const producer = await t.producer()
     const padding = 'x'.repeat(100)
-    // More than drivers put in one request.
+    // More records than drivers put in one request.
     const records = numbers(30_000).map((number) => text(topic, number % 2, `${number} ${padding}`))
     let isWhole = false
     for (let most = 1; most <= 2 && !isWhole; most++) {

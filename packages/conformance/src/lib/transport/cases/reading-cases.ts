@@ -136,11 +136,11 @@ async function newReader(t: CaseContext): Promise<Reader> {
 interface Followed {
   values(partition: number): readonly (string | undefined)[]
   next(partition: number): number | undefined
-  /** Compaction has taken nothing. */
+  /** Whether compaction has removed nothing. */
   whole(partition: number): boolean
 }
 
-/** Reads on until the reader is closed. What reading throws is thrown by the next look. */
+/** Reads on until the reader is closed. The next check throws any error of reading. */
 function follow(reader: Reader): Followed {
   const batches: RecordBatch[] = []
   let failure: unknown

@@ -116,7 +116,7 @@ export const rebalanceCases = {
   'kept partitions are not delivered again': async (t: CaseContext): Promise<void> => {
     const topic = await t.topic(2)
     const groupId = t.name('group')
-    // Nothing of partition 0 and 1 is ever committed: a driver that starts again from the committed offset is found out.
+    // Partitions 0 and 1 are never committed, so a driver that starts again at the committed offset is detected.
     const a = t.member(await t.transport(), {
       label: 'a',
       groupId,
@@ -257,7 +257,7 @@ async function sendNumbered(t: CaseContext, topic: string, partitions: number): 
   }
 }
 
-/** Waits until the members have handled as many records, and looks that each is another one. */
+/** Waits until the members have handled this many records, and checks that all of them differ. */
 async function expectOnce(members: readonly TestMember[], count: number): Promise<void> {
   const values = (): readonly number[] => members.flatMap(({ handled }) => handled.map(({ value }) => Number(value)))
   const seen = (): number => new Set(values()).size

@@ -6,7 +6,7 @@ import { openWorld, type WebWorld, type WorldOptions } from '../web-world.ts'
 
 const SOON = { what: 'the server to close', limitMs: 2000 }
 
-/** Its port, and how it ends. */
+/** The server's port, and its end. */
 export function closingCases(createDriver: () => WebDriver): void {
   let world: WebWorld | undefined
   const open = async (fetch: WorldOptions['fetch'] = async () => new Response('well')): Promise<WebWorld> =>

@@ -4,7 +4,7 @@ import { afterEach, expect, test } from 'vitest'
 import { within } from '../../eventually.ts'
 import { openWorld, type WebWorld, type WorldOptions } from '../web-world.ts'
 
-/** What goes in comes to `fetch`, what `fetch` gives goes out. */
+/** Requests reach `fetch` unchanged, and its responses reach the client. */
 export function exchangeCases(createDriver: () => WebDriver): void {
   let world: WebWorld | undefined
   const open = async (fetch: WorldOptions['fetch']): Promise<WebWorld> =>
@@ -136,7 +136,7 @@ export function exchangeCases(createDriver: () => WebDriver): void {
     client.write(`${ask}\r\nabcde${ask}Connection: close\r\n\r\nabcde`)
     const answers = (await client.ended()).split(/HTTP\/1\.1 200 OK\r\n/).slice(1)
     expect(answers).toHaveLength(3)
-    // Between head and body there is nothing.
+    // There is nothing between head and body.
     for (const answer of answers) expect(answer).toMatch(/^([\w-]+: [^\r]*\r\n)+\r\nread 5/)
   })
 
@@ -186,7 +186,7 @@ export function exchangeCases(createDriver: () => WebDriver): void {
     client.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n${'x'.repeat(300_000)}`)
     await client.until(/answer POST/)
     client.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
-    // A server may also end the connection: then the client asks again on another.
+    // A server may also end the connection: the client then uses another.
     expect(await client.ended()).toMatch(/answer POST([^]*answer GET)?/)
   })
 

@@ -4,7 +4,7 @@ import { afterEach, expect, test } from 'vitest'
 import { eventually, within } from '../../eventually.ts'
 import { openWorld, type WebWorld, type WorldOptions } from '../web-world.ts'
 
-/** What becomes of it when one of the two sides fails. */
+/** Exchanges in which one of the two sides fails. */
 export function failureCases(createDriver: () => WebDriver): void {
   let world: WebWorld | undefined
   const open = async (fetch: WorldOptions['fetch']): Promise<WebWorld> =>

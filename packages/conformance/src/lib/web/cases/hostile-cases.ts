@@ -8,7 +8,7 @@ import { HEADER_BYTES, openWorld, type WebWorld, type WorldOptions } from '../we
 const clock = systemClock()
 const IDLE_MS = 150
 
-/** Requests that are none, and clients that take their time. */
+/** Invalid requests, and slow clients. */
 export function hostileCases(createDriver: () => WebDriver): void {
   let world: WebWorld | undefined
   let seen: string[] = []
@@ -158,7 +158,7 @@ export function hostileCases(createDriver: () => WebDriver): void {
       write('GET /long HTTP/1.1\r\nHost: a\r\n\r\n')
     }
     await eventually(() => seen.length === 2, { what: 'both requests' })
-    // Until nothing more fits on the way to them, they may be quick ones.
+    // Until the buffers on the way are full, the answers may be fast.
     await eventually(
       async () => {
         const client = await opened.socket()
@@ -261,7 +261,7 @@ export function hostileCases(createDriver: () => WebDriver): void {
         return new Response('slow')
       },
     })
-    // On a busy machine the request itself may take longer than it may.
+    // On a busy machine the request itself may exceed its limit.
     const answer = await eventually(
       async () => {
         const response = await fetch(url)

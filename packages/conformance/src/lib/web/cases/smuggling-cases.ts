@@ -2,7 +2,7 @@ import type { WebDriver } from '@millrace/core/http'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { openWorld, type WebWorld } from '../web-world.ts'
 
-/** What a proxy in front may take for one request, and the server for two, or the other way round. */
+/** Requests that a proxy may parse as one and the server as two, or the reverse. */
 const AMBIGUOUS: readonly (readonly [what: string, headers: string, body: string])[] = [
   ['a length and chunks', 'Content-Length: 6\r\nTransfer-Encoding: chunked', '0\r\n\r\n'],
   ['chunks and a length', 'Transfer-Encoding: chunked\r\nContent-Length: 4', '0\r\n\r\n'],
@@ -35,7 +35,7 @@ const AMBIGUOUS: readonly (readonly [what: string, headers: string, body: string
 
 const HIDDEN = 'GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n'
 
-/** Requests whose end is not where somebody else would look for it. */
+/** Requests whose end is ambiguous. */
 export function smugglingCases(createDriver: () => WebDriver): void {
   let world: WebWorld
   let seen: string[] = []
@@ -56,7 +56,7 @@ export function smugglingCases(createDriver: () => WebDriver): void {
     const client = await world.socket()
     client.write(`POST /first HTTP/1.1\r\nHost: a\r\n${headers}\r\n\r\n${body}${HIDDEN}`)
     const text = await client.ended()
-    // Where only the body is at fault, its request has begun: an answer may be on its way, or none may come.
+    // If only the body is wrong, its request has begun: there may be an answer already, or none.
     expect(text).toMatch(/^(HTTP\/1\.1 (4\d\d|200) |$)/)
     expect(text.match(/HTTP\/1\.1 /g)?.length ?? 0).toBeLessThan(3)
     expect(seen.filter((each) => each !== 'POST /first')).toEqual([])
