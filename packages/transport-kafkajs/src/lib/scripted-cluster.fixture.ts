@@ -67,6 +67,8 @@ export class ScriptedCluster {
   readonly sent: SentRequest[] = []
   /** Warnings so far. */
   readonly warnings: object[] = []
+  /** Errors in the log so far. */
+  readonly errors: object[] = []
   /** Clients that have closed. */
   readonly closed: object[] = []
   readonly #nodes: readonly BrokerAddress[]
@@ -92,7 +94,11 @@ export class ScriptedCluster {
     for (const [api, script] of Object.entries({ ...usual, ...scripts })) this.#scripts.set(api, script)
     const { clock } = this
     const settings = kafkaSettings({ brokers: ['broker:9092'], clientId: 'scripted', ...options })
-    const log: Logger = { ...silent, warn: (fields) => void this.warnings.push(fields) }
+    const log: Logger = {
+      ...silent,
+      warn: (fields) => void this.warnings.push(fields),
+      error: (fields) => void this.errors.push(fields),
+    }
     const deps = { clock, log, health: new BrokerHealth({ clock, log: silent }) }
     const openLinks = (): BrokerLinks =>
       new ScriptedLinks(settings, deps, (api, address, request) => this.#answer(api, address, request))

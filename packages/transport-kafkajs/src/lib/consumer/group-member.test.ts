@@ -155,11 +155,12 @@ describe('joining', () => {
     ['JoinGroup', INCONSISTENT_GROUP_PROTOCOL, 'GROUP_INCONSISTENT', 'refused the member (sessionTimeout 6000 ms)'],
     ['JoinGroup', GROUP_AUTHORIZATION_FAILED, 'NOT_AUTHORIZED', 'needs the right Read on the group'],
   ] as const)('that %s answers with the code %i ends with %s', async (api, errorCode, thrown, detail) => {
-    const { broker, consumer } = member([[1]], { instanceId: 'one' })
+    const { broker, consumer, told } = member([[1]], { instanceId: 'one' })
     broker.on(api, () => (api === 'JoinGroup' ? notJoined(errorCode) : notSynced(errorCode)))
     const error = { code: thrown, detail: expect.stringContaining(detail) }
     await expect(consumer.start()).rejects.toMatchObject(error)
     await expect(consumer.batches()[Symbol.asyncIterator]().next()).rejects.toMatchObject(error)
+    expect([told, broker.errors.length]).toEqual([[], 1])
     await consumer.close()
   })
 
@@ -260,6 +261,36 @@ describe('a leader', () => {
       code: 'WORKER_FAILED',
       detail: 'The assignor of group "t" threw: No plan.',
     })
+    await consumer.close()
+  })
+})
+
+describe('a follower', () => {
+  test('hands nothing out, and does not run its assignor', async () => {
+    let runs = 0
+    const { broker, consumer } = member([[1]], {
+      assignor: {
+        name: 'test',
+        assign: () => {
+          runs++
+          return { assignments: new Map(), groupData: Buffer.alloc(0) }
+        },
+      },
+    })
+    await consumer.start()
+    const [request] = broker.requests('SyncGroup')
+    expect([runs, request?.bytes.readInt32BE(request.bytes.length - 4)]).toEqual([0, 0])
+    await consumer.close()
+  })
+
+  test('to whom the broker answers that something is wrong with it tries again, as for any trouble', async () => {
+    const { broker, consumer } = member([[1]])
+    let syncs = 0
+    broker.on('SyncGroup', () => (syncs++ < 8 ? notSynced(UNKNOWN_SERVER_ERROR) : synced([])))
+    const started = consumer.start()
+    await broker.clock.advance(20_000)
+    await started
+    expect(syncs).toBe(9)
     await consumer.close()
   })
 })
@@ -444,7 +475,7 @@ describe('closing', () => {
     const closed = consumer.close(how)
     expect(consumer.close()).toBe(closed)
     await closed
-    expect([leavers(broker), broker.closed]).toEqual([left, [consumer]])
+    expect([leavers(broker), broker.closed, broker.errors]).toEqual([left, [consumer], []])
     await broker.clock.advance(10_000)
     expect(broker.count('Heartbeat')).toBe(0)
     await expect(consumer.commit([OFFSET])).rejects.toMatchObject({ code: 'CLOSED' })
@@ -473,7 +504,8 @@ describe('closing', () => {
     await broker.clock.advance(0)
     await consumer.close()
     await started
-    expect(leavers(broker)).toEqual(['given null'])
+    await broker.clock.advance(0)
+    expect([leavers(broker), broker.errors]).toEqual([['given null'], []])
   })
 
   test('as a process that dies does leaves nobody word', async () => {
@@ -549,6 +581,42 @@ describe('a commit', () => {
     expect(broker.count('OffsetCommit')).toBe(0)
     await consumer.commit([OFFSET])
     expect(broker.count('OffsetCommit')).toBe(1)
+    await consumer.close()
+  })
+
+  test('while the member first joins waits for what it is given', async () => {
+    const { broker, consumer } = member([[1, 0]])
+    const answered = deferred<void>()
+    broker.on('JoinGroup', async () => {
+      await answered.promise
+      return joined(1)
+    })
+    const started = consumer.start()
+    await broker.clock.advance(0)
+    const refused = expect(consumer.commit([OFFSET])).rejects.toMatchObject({ code: 'NOT_ASSIGNED' })
+    answered.resolve()
+    await started
+    await refused
+    await consumer.close()
+  })
+
+  test('is read back with committed(), of the offsets that no transaction still holds', async () => {
+    const { broker, consumer } = await follow([[1, 0]])
+    broker.on('OffsetFetch', () => {
+      const answer = new WireWriter().noTags().int32(0)
+      answer.compactArray([OFFSET], ({ topic, partition, offset, metadata }) => {
+        answer.compactString(topic).compactArray([partition], () => {
+          answer.int32(partition).int64(offset).int32(-1).compactString(metadata).int16(0).noTags()
+        })
+        answer.noTags()
+      })
+      return answer.int16(0).noTags()
+    })
+    expect(await consumer.committed([OFFSET])).toEqual([OFFSET])
+    const [request] = broker.requests('OffsetFetch')
+    // The group's name, and before the tags at the end whether offsets must be stable.
+    expect(request?.bytes.subarray(1, 3).toString()).toBe('\u0002t')
+    expect(request?.bytes.at(-2)).toBe(1)
     await consumer.close()
   })
 

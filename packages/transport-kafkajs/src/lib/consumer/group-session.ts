@@ -58,8 +58,7 @@ export class GroupSession {
 
   /** Ends the session because a commit was answered with this code. */
   endFor(code: number): void {
-    if (code === REBALANCE) this.#end.resolve({ kind: 'rebalance' })
-    else if (code === KafkaCode.fencedInstanceId) this.#over({ kind: 'failed', error: fencedInstance(this.membership) })
+    if (code === KafkaCode.fencedInstanceId) this.#over({ kind: 'failed', error: fencedInstance(this.membership) })
     else if (isMembershipLost(code)) this.#over({ kind: 'lost', code })
     else
       this.#over({
