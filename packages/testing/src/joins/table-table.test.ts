@@ -158,6 +158,11 @@ test('tables that cannot be joined are refused, when they are declared or at sta
   expect(refused(() => app.joinTables('x', text, text, { kind: 'right' as never }, () => 1))).toMatchObject({
     code: 'DEFINITION_INVALID',
   })
+  const passing = app.table('passing', { key: 'string', value: 'string', ttl: '1h' })
+  expect(refused(() => app.joinTables('x', passing, text, {}, () => 1))).toMatchObject({
+    code: 'DEFINITION_INVALID',
+    message: expect.stringContaining('ttl'),
+  })
   const uneven = createApp({ id: 'uneven' })
   const wide = uneven.topic('wide', { key: 'string', value: 'string', partitions: 3 })
   const narrow = uneven.topic('narrow', { key: 'string', value: 'string', partitions: 2 })
