@@ -67,6 +67,8 @@ export interface ReadableTable {
   readonly valueCodec: string
   /** The value of a key typed as text. Throws `KEY_INVALID`. */
   lookup(text: string): unknown
+  /** Whether a key typed as text has a value, a default left aside. Left out by tables that have no defaults. */
+  holds?(text: string): boolean
   /** Rows by keys of text; left out by tables without ranges. Throws `RANGE_UNORDERED`. */
   textRange?(range: RowsRequest): AsyncIterable<readonly [key: unknown, value: unknown]>
   entries(): AsyncIterable<readonly [key: unknown, value: unknown]>

@@ -29,15 +29,15 @@ export async function readTable(connection: Connection, name: string, key: strin
       return { found: isThere(value), value, partition: 0 }
     })
   }
-  const { table, kind } = declared
+  const { table } = declared
   const partitions = await connection.client.partitions(table.changelog.topic)
   const bytes = table.parseKey(key)
   const before = { ...NO_COPY, part: table, partitions }
   const partition = await within(connection, before, async () => table.partitionOf(bytes) ?? 0)
-  return withPartition(connection, { table, partitions, partition }, async (store) => {
+  return withPartition(connection, { table, partitions, partition }, async () => {
     const value = table.lookup(key)
     // A default is not a row.
-    const found = kind === 'table' ? store.get(bytes) !== undefined : isThere(value)
+    const found = table.holds?.(key) ?? isThere(value)
     return { found, value: found ? value : undefined, partition }
   })
 }
@@ -110,7 +110,7 @@ interface TablePartition {
 async function withPartition<T>(
   connection: Connection,
   { table, partitions, partition }: TablePartition,
-  work: (store: StorePartition) => Promise<T>,
+  work: () => Promise<T>,
 ): Promise<T> {
   const store = await copyPartition(connection, { topic: table.changelog.topic, partition })
   const task = { id: `${partitions}-${partition}`, partitions, partition }
@@ -118,7 +118,7 @@ async function withPartition<T>(
   const { clock } = connection.client
   const open = table.openState({ task, store, clock, ...limits, countChanged() {}, touch() {}, commitSoon() {} })
   try {
-    return await within(connection, { part: table, partitions, open: new Map([[partition, open]]) }, () => work(store))
+    return await within(connection, { part: table, partitions, open: new Map([[partition, open]]) }, work)
   } finally {
     open.close()
   }

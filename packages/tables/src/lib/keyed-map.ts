@@ -205,6 +205,11 @@ export abstract class KeyedMap<K, V, G extends V | undefined> extends KeyedTable
     return this.get(this.keyOf(text))
   }
 
+  /** Whether a key typed as text has a value of its own. Throws as `lookup` does. */
+  holds(text: string): boolean {
+    return this.has(this.keyOf(text))
+  }
+
   /** A row as bytes: what test kits fill a table with. Throws `ENCODE_FAILED`, `SCHEMA_MISMATCH`. */
   encodeRow(key: K, value: V): EncodedRow {
     const bytes = this.keyShape.encode(key)
