@@ -58,7 +58,15 @@ export type { Channel, Event, EventsAreNoValues, MessageToSend, SendsValues, Val
 export type { JoinedGlobalTable, JoinedPartitions, JoinedRow, JoinedTable, MergeOptions } from '@millrace/streams'
 export type { LeftValue, RightValue, StreamJoinKind, StreamJoinOptions } from '@millrace/streams'
 export type { TableJoinKind, TableJoinOptions } from '@millrace/streams'
-export type { Aggregation, EmitWhen, StreamWindow, StreamWindowOptions, WindowResult } from '@millrace/streams'
+export type {
+  Aggregation,
+  EmitWhen,
+  SessionAggregation,
+  SessionStream,
+  StreamWindow,
+  StreamWindowOptions,
+  WindowResult,
+} from '@millrace/streams'
 export type { StreamDeclarations, WindowedResults, WindowedStream } from '@millrace/streams'
 export type { Branches, BranchPredicate, GroupByOptions, Mergeable, Stream, TakeOptions } from '@millrace/streams'
 export type { ErrorAction, FailedEvent, LastResort, OnError, RetryOptions } from '@millrace/streams'
@@ -85,7 +93,7 @@ export type {
 export type { AppGlobalTable as GlobalTable, AppTable as Table, TableDeclarations } from '@millrace/tables'
 export type { ClosedWindow, KeyWindows, LateSink, TimeRange, Window, WindowedTable } from '@millrace/tables'
 export type { FiredTimer, KeyTimers, KeyTimersOptions, PendingTimer } from '@millrace/tables'
-export type { WindowOptions, WindowValue, WindowWriteOptions } from '@millrace/tables'
+export type { SessionOptions, WindowOptions, WindowValue, WindowWriteOptions } from '@millrace/tables'
 export type { GlobalSetTable, GlobalTableOf, GlobalTableOptions, SetTable, SetTableOptions } from '@millrace/tables'
 export { AppScheduler, type CatchUp, type CronJob, type CrontabOptions, type Job } from '@millrace/scheduler'
 export type {

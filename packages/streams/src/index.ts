@@ -40,7 +40,14 @@ export type { AgentCounts } from './lib/events/agent-context.ts'
 export type { EventTarget, Sink, ValueTarget } from './lib/events/targets.ts'
 export type { ValuesOf } from './lib/streams/steps.ts'
 export { Stream } from './lib/streams/stream.ts'
-export type { Aggregation, EmitWhen, WindowedResults, WindowedStream } from './lib/streams/windowed-stream.ts'
+export type {
+  Aggregation,
+  EmitWhen,
+  SessionAggregation,
+  SessionStream,
+  WindowedResults,
+  WindowedStream,
+} from './lib/streams/windowed-stream.ts'
 export type {
   Branches,
   BranchPredicate,

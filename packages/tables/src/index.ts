@@ -22,7 +22,14 @@ export type { PendingTimer } from './lib/timers/timer-shape.ts'
 export { StreamWindows, type AppTables, type StreamWindowsSpec } from './lib/windows/stream-windows.ts'
 export type { ViewDeclarations } from './lib/windows/views.ts'
 export type { KeyWindows, TimeRange } from './lib/windows/key-windows.ts'
-export type { ClosedWindow, LateSink, Window, WindowOptions, WindowValue } from './lib/windows/window-options.ts'
+export type {
+  ClosedWindow,
+  LateSink,
+  SessionOptions,
+  Window,
+  WindowOptions,
+  WindowValue,
+} from './lib/windows/window-options.ts'
 export { WindowedTable, type WindowWriteOptions } from './lib/windows/windowed-table.ts'
 export { createTable } from './lib/create-table.ts'
 export { Table, type AnyTable, type TableOf } from './lib/table.ts'

@@ -17,21 +17,26 @@ export interface WindowResult<K, A> {
 /** Options of the windows of a stream. */
 export interface StreamWindowOptions {
   /** How long after its end a window still takes events. Default `'0s'`. */
-  readonly grace?: Duration | undefined
+  readonly grace?: Duration
   /** How long after its end a window can be read; at least `grace`. Default `'1d'`. */
-  readonly retention?: Duration | undefined
+  readonly retention?: Duration
   /** A topic for late events, as in the windows of tables. */
-  readonly late?: { readonly name: string } | undefined
+  readonly late?: { readonly name: string }
   /** Of the windowed table, its changelog and its statistics. Default: `{agent}-tumbling-{size}`, `{agent}-hopping-{size}-{every}`. */
-  readonly name?: string | undefined
+  readonly name?: string
   /** How results are encoded. Default `'json'`. */
-  readonly value?: CodecSpec | undefined
+  readonly value?: CodecSpec
 }
 
 /** The kind of windows, and their lengths. */
 export type WindowKind =
   | { readonly kind: 'tumbling'; readonly size: Duration }
   | { readonly kind: 'hopping'; readonly size: Duration; readonly every: Duration }
+  | {
+      readonly kind: 'session'
+      readonly gap: Duration
+      readonly merge: (earlier: unknown, later: unknown) => unknown
+    }
 
 /** The windows of one stream. */
 export interface StreamWindowsSpec {

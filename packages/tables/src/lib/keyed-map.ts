@@ -102,7 +102,7 @@ export abstract class KeyedMap<K, V, G extends V | undefined> extends KeyedTable
     const event = writingEvent(this.storage, this.keyShape.where)
     this.uses.addWrite(event.agent)
     let entry = this.rows.writing(key, event)
-    const value = entry.rows.guard(this.#values.changed(entry, event, change))
+    const value = entry.rows.guard(this.#values.changed(entry, entry.view(event), change))
     if (value === undefined) throw this.#undefinedValue(key, 'update')
     // `change` may have read so much else that the entry has left the cache.
     if (entry.evicted) entry = this.rows.writing(key, event)

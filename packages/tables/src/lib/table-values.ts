@@ -1,6 +1,5 @@
 import { isChangeOfFrozen, MillraceError } from '@millrace/core'
 import type { EntryOwner, KeyEntry } from '@millrace/state'
-import type { CurrentEvent } from '@millrace/worker'
 
 /** What a table gives out where a key has no value, and how a value is changed. `G`: `V` with a default, else `V | undefined`. */
 export class TableValues<V, G extends V | undefined> {
@@ -10,14 +9,14 @@ export class TableValues<V, G extends V | undefined> {
     this.#fallback = fallback
   }
 
-  given(value: V | undefined, rows: EntryOwner<V>): G {
+  given(value: V | undefined, rows: Pick<EntryOwner<unknown>, 'guard'>): G {
     // G is V exactly when there is a fallback: `createTable` derives both from the same options.
     return (value === undefined && this.#fallback !== undefined ? rows.guard(this.#fallback()) : value) as G
   }
 
-  /** What `change` makes of a key's value, as the event sees it, or of the default. Throws `VALUE_FROZEN`. */
-  changed(entry: KeyEntry<V>, event: CurrentEvent, change: (value: G) => V): V {
-    const value = this.given(entry.view(event), entry.rows)
+  /** What `change` makes of a value in the row `entry`, or of the default. Throws `VALUE_FROZEN`. */
+  changed(entry: KeyEntry<unknown>, before: V | undefined, change: (value: G) => V): V {
+    const value = this.given(before, entry.rows)
     try {
       return change(value)
     } catch (thrown) {

@@ -5,7 +5,7 @@ import { KeyedMap } from './keyed-map.ts'
 import type { ListedTable } from './keyed-table.ts'
 import type { Fallback, GivenOf, KeyOf, TableDefinition, ValueOf } from './options.ts'
 import { NO_APP, type ViewDeclarations, windowView } from './windows/views.ts'
-import type { WindowKind, WindowOptions } from './windows/window-options.ts'
+import type { SessionOptions, WindowKind, WindowOptions } from './windows/window-options.ts'
 import type { WindowedTable } from './windows/windowed-table.ts'
 
 /**
@@ -69,11 +69,22 @@ export class Table<K, V, G extends V | undefined = V | undefined>
     return this.#view({ kind: 'hopping', size, every }, options)
   }
 
+  /**
+   * The table's values by sessions: a session ends when a key has had no event for the gap. An event belongs to the sessions
+   * that are within the gap of its time; if there are two, `merge` makes one of them. Throws as `tumbling` does.
+   *
+   * @example
+   * const visits = counts.session('30m', { merge: (a, b) => a + b })
+   */
+  session(gap: Duration, { merge, ...options }: SessionOptions<K, V>): WindowedTable<K, V, G> {
+    return this.#view({ kind: 'session', gap, merge }, options)
+  }
+
   override stats(): TableStats {
     return { ...super.stats(), late: this.#views.reduce((sum, { late }) => sum + late, 0) }
   }
 
-  #view(kind: WindowKind, options: WindowOptions<K, V>): WindowedTable<K, V, G> {
+  #view(kind: WindowKind<V>, options: WindowOptions<K, V>): WindowedTable<K, V, G> {
     const view = windowView<K, V, G>(this.#declared, kind, options)
     this.#views.push(view)
     return view

@@ -94,11 +94,46 @@ test('results come after each event, for each of its windows, and a failing loop
   ])
 })
 
+test('a stream is brought to sessions, and an event between two of them makes one', async () => {
+  const app = createApp({ id: 'visits', idleAfter: false })
+  const visits = app.topic('visits', { key: 'string', value: json<Visit>(), partitions: 1 })
+  const seen: string[] = []
+  app.agent('sessions', visits, async (stream) => {
+    const pages = stream.session('30m', { grace: '1h' }).aggregate({
+      init: (): readonly string[] => [],
+      add: (all, { page }) => [...all, page],
+      merge: (earlier, later) => [...earlier, ...later],
+    })
+    for await (const { key, window, value } of pages.emit('close'))
+      seen.push(`${key} ${window.start / MINUTE}-${window.end / MINUTE} ${value.join('')}`)
+  })
+  app.agent('longest', visits, async (stream) => {
+    const longest = stream.session('30m').reduce((a, b) => (a.ms > b.ms ? a : b))
+    for await (const { value } of longest.emit('close')) seen.push(`longest ${value.page}`)
+  })
+  await using t = await testApp(app)
+  const send = (page: string, ms: number, minute: number) =>
+    t.send(visits, { key: 'v', value: { page, ms }, timestamp: minute * MINUTE })
+  await send('a', 1, 0)
+  await send('b', 3, 50)
+  await send('c', 2, 25)
+  await send('d', 2, 200)
+  await t.settle()
+  await t.clock.advance('5s')
+  expect(seen.toSorted()).toEqual(['longest a', 'longest b', 'v 0-50 abc'])
+})
+
 test.each([
   ['WINDOW_INVALID', 'size', (s: Windowed) => s.tumbling('0s').count()],
   ['WINDOW_INVALID', 'grace', (s: Windowed) => s.tumbling('1m', { grace: -1 }).count()],
   ['DEFINITION_INVALID', 'no add', (s: Windowed) => s.tumbling('1m').aggregate({ init: () => 0 } as never)],
   ['DEFINITION_INVALID', 'twice', (s: Windowed) => [s.tumbling('1m').count(), s.tumbling('1m').count()]],
+  ['WINDOW_INVALID', 'gap', (s: Windowed) => s.session('soon').count()],
+  [
+    'DEFINITION_INVALID',
+    'no merge',
+    (s: Windowed) => s.session('1m').aggregate({ init: () => 0, add: () => 1 } as never),
+  ],
   ['NAME_TAKEN', 'another table', (s: Windowed) => s.tumbling('1m', { name: 'counts' }).count()],
 ])('%s at start: %s', async (code, _, use) => {
   const app = createApp({ id: 'wrong', idleAfter: false })
@@ -113,4 +148,5 @@ test.each([
 
 interface Windowed {
   tumbling(size: unknown, options?: object): { count(): unknown; aggregate(how: never): unknown }
+  session(gap: unknown, options?: object): { count(): unknown; aggregate(how: never): unknown }
 }

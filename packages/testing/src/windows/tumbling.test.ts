@@ -70,6 +70,29 @@ test('events count in the window of their time, and a window closes once event t
   ])
 })
 
+test('an event sees the windows that it has written with another time than its own', async () => {
+  const app = createApp({ id: 'clicks', idleAfter: false })
+  const clicks = app.topic('clicks', { key: 'string', value: 'number', partitions: 1 })
+  const minutes = app.table('counts', { key: 'string', value: 'number', default: () => 0 }).tumbling('1m')
+  const seen: number[][] = []
+  app.agent('count', clicks, async (stream) => {
+    for await (const { key, value } of stream.events()) {
+      minutes.update(key, (n) => n + 1, { at: value })
+      seen.push(
+        minutes
+          .get(key)
+          .windows()
+          .map(({ start }) => start / MINUTE),
+      )
+    }
+  })
+  await using t = await testApp(app)
+  await t.send(clicks, { key: 'a', value: 7 * MINUTE, timestamp: MINUTE })
+  await t.send(clicks, { key: 'a', value: 3 * MINUTE, timestamp: MINUTE })
+  await t.settle()
+  expect(seen).toEqual([[7], [3, 7]])
+})
+
 test.each(['at-least-once', 'exactly-once'] as const)(
   'after a restart, %s, event time goes on where it was, and no window closes again',
   async (guarantee) => {

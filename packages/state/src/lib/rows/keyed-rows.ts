@@ -81,9 +81,7 @@ export abstract class KeyedRows<V> implements EntryOwner<V>, Readable {
 
   /** Keys that the store lacks, or has with another value than is seen here. */
   *unstoredKeys(): Generator<Buffer> {
-    for (const entry of this.entries.values()) {
-      if (entry.dirty || entry.taken || entry.holder !== undefined) yield entry.key
-    }
+    for (const { key } of this.unstoredEntries()) yield key
   }
 
   /** A cached entry. */
@@ -192,6 +190,10 @@ export abstract class KeyedRows<V> implements EntryOwner<V>, Readable {
     this.entries.clear()
     this.#groups.clear()
     this.#cleanBytes = 0
+  }
+
+  protected *unstoredEntries(): Generator<KeyEntry<V>> {
+    for (const entry of this.entries.values()) if (entry.dirty || entry.taken || entry.holder !== undefined) yield entry
   }
 
   /** `entry` no longer counts as clean. */

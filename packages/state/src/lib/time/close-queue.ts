@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
 import type { RawRecord } from '@millrace/core'
-import type { StorePartition } from '@millrace/core/driver'
 import type { DueQueue } from '@millrace/worker'
 import type { ClosedRows } from './close-progress.ts'
 import { keyIn, startOf, windowRow } from './window-keys.ts'
@@ -18,13 +17,35 @@ interface GivenRow {
   isClosed: boolean
 }
 
+/** A window that no event can change any more. */
+export interface DueWindow {
+  readonly start: number
+  readonly end: number
+  readonly value: Buffer
+}
+
+/** Rows from `from` (included) to `to` (excluded), at most `limit`. */
+export interface RowsRange {
+  readonly from: Buffer
+  readonly to: Buffer
+  readonly limit: number
+}
+
+export type StoredRow = readonly [key: Buffer, value: Buffer]
+
+/** The rows by time of one partition: as of `WindowLayout`. */
+export interface RowsByTime {
+  range(options: RowsRange): readonly StoredRow[]
+  dueBy(row: Buffer, value: Buffer): DueWindow | undefined
+}
+
 export interface CloseQueueOptions {
-  readonly store: Pick<StorePartition, 'range'>
+  readonly rows: RowsByTime
   readonly keyCodec: string
   /** As of the last commit. */
   readonly closed: ClosedRows
-  /** When a window ends that starts then. */
-  readonly endOf: (start: number) => number
+  /** The timestamp of what is due by a row of this time. */
+  readonly stampOf: (time: number) => number
   /** Rows were closed since the last commit. */
   readonly onProgress: () => void
 }
@@ -38,8 +59,8 @@ export class CloseQueue implements DueQueue {
   onDue: () => void = () => {}
   /** Windows that this worker has closed. */
   count = 0
-  readonly #store: Pick<StorePartition, 'range'>
-  readonly #endOf: (start: number) => number
+  readonly #rows: RowsByTime
+  readonly #stampOf: (time: number) => number
   readonly #onProgress: () => void
   /** Rows beyond the position that an earlier owner closed; reading reaches them again. */
   readonly #before: Set<string>
@@ -49,15 +70,15 @@ export class CloseQueue implements DueQueue {
   #position: string
   #beyond = 0
   #from: Buffer
-  #chunk: readonly (readonly [key: Buffer, value: Buffer])[] = []
+  #chunk: readonly StoredRow[] = []
   #at = 0
   /** Windows that start before it are due. */
   #bound = -Infinity
 
-  constructor({ store, keyCodec, closed, endOf, onProgress }: CloseQueueOptions) {
+  constructor({ rows, keyCodec, closed, stampOf, onProgress }: CloseQueueOptions) {
     this.keyCodec = keyCodec
-    this.#store = store
-    this.#endOf = endOf
+    this.#rows = rows
+    this.#stampOf = stampOf
     this.#onProgress = onProgress
     this.#before = new Set(closed.beyond)
     this.#position = closed.position
@@ -90,13 +111,14 @@ export class CloseQueue implements DueQueue {
       const row = this.#chunk[this.#at++]
       if (row === undefined) return undefined
       const [key, value] = row
-      const given: GivenRow = { key, isClosed: this.#before.delete(key.toString('latin1')) }
+      const due = this.#before.delete(key.toString('latin1')) ? undefined : this.#rows.dueBy(key, value)
+      const given: GivenRow = { key, isClosed: due === undefined }
       this.#given.push(given)
-      if (given.isClosed) {
+      if (due === undefined) {
         this.#pass()
         continue
       }
-      const record = this.#record(key, value)
+      const record = this.#record(key, due)
       this.#byRecord.set(record, given)
       return record
     }
@@ -118,7 +140,15 @@ export class CloseQueue implements DueQueue {
 
   time(): number {
     const { closedTo } = this
-    return closedTo === -Infinity ? -Infinity : this.#endOf(closedTo) - 1
+    return closedTo === -Infinity ? -Infinity : this.#stampOf(closedTo)
+  }
+
+  /** A row was added that may belong among those that have been read. */
+  insert(row: Buffer): void {
+    if (Buffer.compare(row, this.#from) >= 0) return
+    let at = this.#at
+    while (at < this.#chunk.length && Buffer.compare(this.#chunk[at]?.[0] ?? row, row) < 0) at++
+    this.#chunk = this.#chunk.toSpliced(at, 0, [row, ZERO])
   }
 
   /** Whether there is a row to give out; reads the next rows if needed. */
@@ -127,7 +157,7 @@ export class CloseQueue implements DueQueue {
     if (this.#bound === -Infinity || this.#bound <= 0) return false
     const to = windowRow(this.#bound)
     if (Buffer.compare(this.#from, to) >= 0) return false
-    this.#chunk = this.#store.range({ from: this.#from, to, limit: ROWS_PER_CHUNK })
+    this.#chunk = this.#rows.range({ from: this.#from, to, limit: ROWS_PER_CHUNK })
     this.#at = 0
     const last = this.#chunk.at(-1)
     this.#from = last === undefined ? to : behind(last[0])
@@ -147,11 +177,9 @@ export class CloseQueue implements DueQueue {
     if (this.#given.length === 0) this.#beyond = 0
   }
 
-  #record(key: Buffer, value: Buffer): RawRecord {
-    const start = startOf(key)
-    const end = this.#endOf(start)
+  #record(row: Buffer, { start, end, value }: DueWindow): RawRecord {
     const headers = [[WINDOW_HEADER, Buffer.from(`${start}/${end}`)]] as const
-    return { offset: identityOf(key), key: keyIn(key), value, headers, timestamp: end - 1 }
+    return { offset: identityOf(row), key: keyIn(row), value, headers, timestamp: this.#stampOf(startOf(row)) }
   }
 }
 

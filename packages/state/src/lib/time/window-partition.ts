@@ -1,4 +1,4 @@
-import type { Row } from '@millrace/core/driver'
+import type { Row, StorePartition } from '@millrace/core/driver'
 import type { CurrentEvent, EventTime, OpenStateOptions } from '@millrace/worker'
 import type { KeyEntry } from '../rows/key-entry.ts'
 import { KeyedPartition } from '../rows/keyed-partition.ts'
@@ -6,12 +6,14 @@ import type { RowShape } from '../rows/row-shape.ts'
 import { CloseProgress, PROGRESS_KEY } from './close-progress.ts'
 import { CloseQueue } from './close-queue.ts'
 import { NO_TIME } from './no-time.ts'
-import { StartIndex } from './start-index.ts'
 import { startOf, windowRow } from './window-keys.ts'
+import type { WindowLayout } from './window-layout.ts'
 
-/** The windows of a state, by their starts. */
-export interface WindowRules {
+/** The windows of a state, by the times of their rows. */
+export interface WindowRules<V> {
   readonly keyCodec: string
+  /** `onMoved` is called with rows by time that may be due already. */
+  readonly layout: (store: StorePartition, onMoved: (row: Buffer) => void) => WindowLayout<V>
   readonly sizeMs: number
   /** How long after its end a window still takes events. */
   readonly graceMs: number
@@ -33,8 +35,8 @@ const NOTHING_EXPIRED = { rows: 0, before: -Infinity }
 export class WindowPartition<V> extends KeyedPartition<V> {
   readonly time: EventTime
   readonly due: CloseQueue
-  readonly #rules: WindowRules
-  readonly #starts: StartIndex
+  readonly #rules: WindowRules<V>
+  readonly #layout: WindowLayout<V>
   readonly #progress: CloseProgress
   /** The time last given to `time.wakeAt`. */
   #alarm = Infinity
@@ -44,20 +46,20 @@ export class WindowPartition<V> extends KeyedPartition<V> {
   /** The store holds the progress row, which does not count as a row of the state. */
   #hasProgress: boolean
 
-  constructor(shape: RowShape<V>, context: OpenStateOptions, rules: WindowRules) {
+  constructor(shape: RowShape<V>, context: OpenStateOptions, rules: WindowRules<V>) {
     super(shape, context)
     const { store, time = NO_TIME, note = '' } = context
     this.time = time
     this.#rules = rules
     const progress = store.get(PROGRESS_KEY)
     this.#hasProgress = progress !== undefined
-    this.#starts = new StartIndex(store, PROGRESS_KEY)
+    this.#layout = rules.layout(store, (row) => this.#moved(row))
     this.#progress = new CloseProgress(progress, note)
     this.due = new CloseQueue({
-      store,
+      rows: this.#layout,
       keyCodec: rules.keyCodec,
       closed: this.#progress.committed,
-      endOf: (start) => start + rules.sizeMs,
+      stampOf: (start) => start + rules.sizeMs - 1,
       onProgress: () => void (this.#isProgressed = true),
     })
     this.#advance()
@@ -73,7 +75,7 @@ export class WindowPartition<V> extends KeyedPartition<V> {
 
   /** The starts of windows that have rows and that readers still see, ascending; `to` is excluded. */
   startsBetween(from: number, to: number): readonly number[] {
-    return this.#starts.between(Math.max(from, this.#firstKept(this.time.watermark)), to)
+    return this.#layout.between(Math.max(from, this.#firstKept(this.time.watermark)), to)
   }
 
   /** Whether readers still see the rows of a window. */
@@ -91,27 +93,38 @@ export class WindowPartition<V> extends KeyedPartition<V> {
     return start + this.#rules.sizeMs + this.#rules.retentionMs
   }
 
+  /** All windows that start before it have closed for good. */
+  get doneBefore(): number {
+    return this.#rules.isClosing ? this.#progress.committed.to : this.#firstOpen(this.time.committed)
+  }
+
+  /** All windows that start before it have closed for good and are past their retention. */
+  get expiredBefore(): number {
+    return Math.min(this.doneBefore, this.#firstKept(this.time.committed))
+  }
+
   /** The start of the first open window that has rows. */
   get oldestOpen(): number | undefined {
-    return this.#starts.between(this.#firstOpen(this.time.watermark), Infinity)[0]
+    return this.#layout.between(this.#firstOpen(this.time.watermark), Infinity)[0]
   }
 
   /** The number of open windows that have rows. */
   get open(): number {
-    return this.#starts.between(this.#firstOpen(this.time.watermark), Infinity).length
+    return this.#layout.between(this.#firstOpen(this.time.watermark), Infinity).length
   }
 
   override changed(entry: KeyEntry<V>, before: V | undefined): void {
     super.changed(entry, before)
-    if (before !== undefined || entry.value === undefined || this.closed) return
-    const start = startOf(entry.key)
-    this.#starts.add(start)
-    this.#wakeFor(start)
+    if (this.closed) return
+    const start = this.#layout.changed(entry, before)
+    if (start !== undefined) this.#wakeFor(start)
   }
 
   override takeRows(): readonly Row[] {
-    const rows = super.takeRows()
+    const own = super.takeRows()
     const expired = this.#expire()
+    // Before the rows that they lead to: at least once, a crash may leave only the first of all these on the broker.
+    const rows = [...this.#layout.takeRows(), ...own]
     const progress = this.#isProgressed ? [this.#progress.prepare(this.due.closed)] : []
     this.#isProgressed = false
     if (progress.length > 0) this.#hasProgress = true
@@ -121,20 +134,21 @@ export class WindowPartition<V> extends KeyedPartition<V> {
   override rowsStored(): void {
     super.rowsStored()
     this.#progress.stored()
-    this.removed(this.#expired.rows)
-    this.#starts.dropBefore(this.#expired.before)
+    this.removed(this.#expired.rows - this.#layout.rowsStored())
+    this.#layout.dropBefore(this.#expired.before)
     this.#expired = NOTHING_EXPIRED
     this.#advance()
   }
 
   override rowsReturned(): void {
     super.rowsReturned()
+    this.#layout.rowsReturned()
     if (this.#progress.returned()) this.#isProgressed = true
     this.#expired = NOTHING_EXPIRED
   }
 
   override peek(key: Buffer, stored: Buffer | undefined, event: CurrentEvent | undefined): V | undefined {
-    return key.equals(PROGRESS_KEY) ? undefined : super.peek(key, stored, event)
+    return key.equals(PROGRESS_KEY) || !this.#layout.isOwn(key) ? undefined : super.peek(key, stored, event)
   }
 
   #firstOpen(time: number): number {
@@ -149,13 +163,13 @@ export class WindowPartition<V> extends KeyedPartition<V> {
   #advance(): void {
     if (this.#rules.isClosing) {
       const bound = this.#firstOpen(this.time.committed)
-      const first = this.#starts.first
+      const first = this.#layout.first
       // A row that is not stored yet would be passed over.
       if (bound > 0)
         this.due.extend(first === undefined || first >= bound ? bound : Math.min(bound, this.#firstUnstored()))
     }
-    const first = this.#starts.first
-    const next = this.#rules.isClosing ? this.#starts.from(this.#firstOpen(this.time.committed)) : undefined
+    const first = this.#layout.first
+    const next = this.#rules.isClosing ? this.#layout.from(this.#firstOpen(this.time.committed)) : undefined
     const expiry = first === undefined ? Infinity : this.#expiryOf(first)
     // Expired rows that cannot be deleted yet wait for a later commit.
     const isHeld = expiry <= this.time.committed && (first ?? 0) >= this.#expiryBound()
@@ -171,15 +185,19 @@ export class WindowPartition<V> extends KeyedPartition<V> {
     this.time.wakeAt(wanted)
   }
 
+  /** A row by time was added without an event. */
+  #moved(row: Buffer): void {
+    this.due.insert(row)
+    this.#wakeFor(startOf(row))
+  }
+
   #firstUnstored(): number {
-    let first = Infinity
-    for (const key of this.unstoredKeys()) first = Math.min(first, startOf(key))
-    return first
+    return this.#layout.firstUnstored(this.unstoredEntries())
   }
 
   /** All windows that start before this time are expired and closed, and the store has all their rows. */
   #expiryBound(): number {
-    const first = this.#starts.first
+    const first = this.#layout.first
     const over = this.#firstKept(this.time.committed)
     if (first === undefined || first >= over) return 0
     const closedTo = this.#rules.isClosing ? this.#progress.committed.to : Infinity
@@ -188,14 +206,23 @@ export class WindowPartition<V> extends KeyedPartition<V> {
 
   #expire(): readonly Row[] {
     const to = this.#expiryBound()
-    if ((this.#starts.first ?? Infinity) >= to) return []
+    if ((this.#layout.first ?? Infinity) >= to) return []
     const found = this.store.range({ from: windowRow(0), to: windowRow(to), limit: MOST_EXPIRED })
     const last = found.at(-1)
     const before = found.length < MOST_EXPIRED || last === undefined ? to : startOf(last[0])
-    this.#expired = { rows: found.length, before }
-    return found.map(([key]) => {
-      this.forget(key)
+    const deleted = new Map<string, Buffer>()
+    for (const [key] of found)
+      for (const row of this.#layout.expiredWith(key, { before, isUnstored: (row) => this.#isUnstored(row) }))
+        deleted.set(row.toString('latin1'), row)
+    this.#expired = { rows: deleted.size, before }
+    return [...deleted.values()].map((key) => {
+      if (this.#layout.isOwn(key)) this.forget(key)
       return { key, value: null }
     })
+  }
+
+  #isUnstored(row: Buffer): boolean {
+    const entry = this.entries.get(this.shape.identify(row))
+    return entry !== undefined && (entry.dirty || entry.taken || entry.holder !== undefined)
   }
 }

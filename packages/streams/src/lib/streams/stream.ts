@@ -18,7 +18,7 @@ import type {
   TableJoinKind,
   TableJoinOptions,
 } from '../stream-joins.ts'
-import type { StreamWindowOptions, WindowKind } from '../stream-windows.ts'
+import type { StreamWindowOptions } from '../stream-windows.ts'
 import type { StreamJoinKind } from '../joins/join-rules.ts'
 import type { AnyTopic, Topic } from '../topics/topic.ts'
 import { takeStep } from './batching.ts'
@@ -51,7 +51,7 @@ import type {
 import { joinStreams, type LeftValue, type RightValue, type StreamJoinOptions } from './stream-join.ts'
 import { dedupe, type DedupeOptions, suppress, type SuppressOptions } from './kept-steps.ts'
 import { joinTable } from './table-join.ts'
-import { WindowedStream } from './windowed-stream.ts'
+import { SessionStream, WindowedStream, type WindowedStreamOptions } from './windowed-stream.ts'
 
 /**
  * The events of an agent: read with `for await`, shaped with operators. Each operator gives a new stream over the same
@@ -188,12 +188,17 @@ export class Stream<K, V> implements AsyncIterable<V> {
    * for await (const { key, window, value } of perMinute.emit('close')) …
    */
   tumbling(size: Duration, options: StreamWindowOptions = {}): WindowedStream<K, V> {
-    return this.#windowed({ kind: 'tumbling', size }, options)
+    return new WindowedStream(this.#windowed({ kind: 'tumbling', size }, options))
   }
 
   /** As `tumbling`, with a window of this size every so often: they overlap, and an event counts in each that holds its time. */
   hopping(size: Duration, every: Duration, options: StreamWindowOptions = {}): WindowedStream<K, V> {
-    return this.#windowed({ kind: 'hopping', size, every }, options)
+    return new WindowedStream(this.#windowed({ kind: 'hopping', size, every }, options))
+  }
+
+  /** As `tumbling`, by sessions, which end when their key has had no event for the gap; `aggregate` then needs a `merge`. */
+  session(gap: Duration, options: StreamWindowOptions = {}): SessionStream<K, V> {
+    return new SessionStream(this.#windowed({ kind: 'session', gap }, options))
   }
 
   /**
@@ -387,9 +392,9 @@ export class Stream<K, V> implements AsyncIterable<V> {
     return this.#with(noAckStep())
   }
 
-  #windowed(kind: WindowKind, options: StreamWindowOptions): WindowedStream<K, V> {
+  #windowed(kind: WindowedStreamOptions<K>['kind'], options: StreamWindowOptions): WindowedStreamOptions<K> {
     const stream = <U>(branches: readonly Branch[]): Stream<K, U> => new Stream<K, U>(this.#run, branches)
-    return new WindowedStream<K, V>({ run: this.#run, branches: this.#branches, kind, options, stream })
+    return { run: this.#run, branches: this.#branches, kind, options, stream }
   }
 
   #with<U>(step: StreamStep): Stream<K, U> {

@@ -17,6 +17,12 @@ export interface Aggregation<K, V, A> {
   readonly add: (result: A, value: V, key: K) => A
 }
 
+/** As `Aggregation`, for sessions. */
+export interface SessionAggregation<K, V, A> extends Aggregation<K, V, A> {
+  /** Makes one result of those of two sessions, the earlier one first: an event between them makes one session of both. */
+  readonly merge: (earlier: A, later: A) => A
+}
+
 /** The results of windows: a stream of all changes, or what `emit` says. */
 export interface WindowedResults<K, A> extends Stream<K, WindowResult<K, A>> {
   /**
@@ -31,16 +37,19 @@ export interface WindowedResults<K, A> extends Stream<K, WindowResult<K, A>> {
   emit(when: EmitWhen): Stream<K, WindowResult<K, A>>
 }
 
+/** Without what a result brings along. */
+type LengthsOf<W> = W extends { readonly merge: unknown } ? Omit<W, 'merge'> : W
+
 export interface WindowedStreamOptions<K> {
   readonly run: HandlerRun
   readonly branches: readonly Branch[]
-  readonly kind: WindowKind
+  readonly kind: LengthsOf<WindowKind>
   readonly options: StreamWindowOptions
   /** Makes a stream of these branches. */
   readonly stream: <U>(branches: readonly Branch[]) => Stream<K, U>
 }
 
-/** The values of each key by windows of event time, still to be brought to a result. Made by `stream.tumbling` and `stream.hopping`. */
+/** The values of each key by windows of event time, still to be brought to a result. Made by `stream.tumbling`, `stream.hopping` and `stream.session`. */
 export class WindowedStream<K, V> {
   readonly #options: WindowedStreamOptions<K>
 
@@ -54,7 +63,7 @@ export class WindowedStream<K, V> {
    * @throws as `aggregate`
    */
   count(): WindowedResults<K, number> {
-    return this.#results('number', { init: () => 0, add: (count: number) => count + 1 })
+    return this.results('number', { init: () => 0, add: (count: number) => count + 1, merge: (a, b) => a + b })
   }
 
   /**
@@ -67,7 +76,7 @@ export class WindowedStream<K, V> {
   reduce(fn: (result: V, value: V) => V): WindowedResults<K, V> {
     assertFunction('reduce', fn)
     const add = (result: V | undefined, value: V): V => (result === undefined ? value : fn(result, value))
-    return this.#results<V>(undefined, { init: () => undefined, add })
+    return this.results<V>(undefined, { init: () => undefined, add, merge: fn })
   }
 
   /**
@@ -81,20 +90,21 @@ export class WindowedStream<K, V> {
   aggregate<A>(aggregation: Aggregation<K, V, A>): WindowedResults<K, A> {
     assertFunction('aggregate: init', aggregation?.init)
     assertFunction('aggregate: add', aggregation?.add)
-    return this.#results<A>(undefined, aggregation)
+    return this.results<A>(undefined, { ...aggregation, merge: undefined })
   }
 
-  #results<A>(
-    value: 'number' | undefined,
-    { init, add }: { readonly init: () => A | undefined; readonly add: (result: A, value: V, key: K) => A },
-  ): WindowedResults<K, A> {
-    const { run, branches, kind, stream, options } = this.#options
+  /** `value`: how results are encoded, unless the options say so. */
+  protected results<A>(value: 'number' | undefined, { init, add, merge }: Results<K, V, A>): WindowedResults<K, A> {
+    const { run, branches, stream, options } = this.#options
+    // State gives back what this aggregation has made.
+    const untyped = merge as ((earlier: unknown, later: unknown) => unknown) | undefined
+    const kind = withMerge(this.#options.kind, untyped)
     const name = `${kind.kind}() of agent "${run.agent}"`
     checkOptions(name, options, WINDOW_OPTIONS)
-    const state = run.windowState(branches, kind, { ...options, value: options.value ?? value })
-    const step = windowStep(state, kind.kind !== 'tumbling', {
+    const codec = options.value ?? value
+    const state = run.windowState(branches, kind, codec === undefined ? options : { ...options, value: codec })
+    const step = windowStep(state, kind.kind === 'hopping', {
       init,
-      // State gives back what this aggregation has made.
       add: (result, given, key) => add(result as A, given as V, key as K),
     })
     const updates = branches.map(({ source, steps }) => ({ source, steps: [...steps, step] }))
@@ -112,6 +122,33 @@ export class WindowedStream<K, V> {
       },
     })
   }
+}
+
+/** The values of each key by sessions. Made by `stream.session`. */
+export class SessionStream<K, V> extends WindowedStream<K, V> {
+  /** As of all windows, with `merge`. */
+  override aggregate<A>(aggregation: SessionAggregation<K, V, A>): WindowedResults<K, A> {
+    assertFunction('aggregate: init', aggregation?.init)
+    assertFunction('aggregate: add', aggregation?.add)
+    assertFunction('aggregate: merge', aggregation?.merge)
+    return this.results<A>(undefined, aggregation)
+  }
+}
+
+interface Results<K, V, A> {
+  readonly init: () => A | undefined
+  readonly add: (result: A, value: V, key: K) => A
+  /** For sessions. */
+  readonly merge: ((earlier: A, later: A) => A) | undefined
+}
+
+function withMerge(
+  kind: LengthsOf<WindowKind>,
+  merge: ((earlier: unknown, later: unknown) => unknown) | undefined,
+): WindowKind {
+  if (kind.kind !== 'session') return kind
+  assertFunction('aggregate: merge', merge)
+  return { ...kind, merge }
 }
 
 /** Last step before windows are read where they close: the event is done with. */
@@ -172,7 +209,7 @@ export function keysOf(
   return { key: first.spec, topics: keys.flatMap(({ topics }) => topics) }
 }
 
-function assertFunction(what: string, fn: unknown): void {
+function assertFunction<F>(what: string, fn: F | undefined): asserts fn is F {
   if (typeof fn === 'function') return
   throw new MillraceError('DEFINITION_INVALID', `${what} takes a function, not ${String(fn)}.`)
 }

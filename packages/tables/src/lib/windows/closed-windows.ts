@@ -1,12 +1,13 @@
 import { headerNamed, MillraceError, type RawRecord } from '@millrace/core'
-import { type CodecKeys, type RowShape, WINDOW_HEADER, windowRow } from '@millrace/state'
+import { type CodecKeys, WINDOW_HEADER } from '@millrace/state'
 import type { DueSource, StateDefinition } from '@millrace/worker'
 import type { ClosedWindow } from './window-options.ts'
+import type { WindowRows } from './window-rows.ts'
 
 /** How a view's rows are read. */
 interface ViewShape<K, V> {
   readonly keys: CodecKeys<K>
-  readonly rows: RowShape<V>
+  readonly rows: Pick<WindowRows<K, V>, 'decode'>
 }
 
 /** What a view's windows have come to, as an agent reads it. */
@@ -44,11 +45,10 @@ export class ClosedWindows<K, V> implements DueSource<K, ClosedWindow<K, V>> {
 
   valueOf({ key, value, headers }: Pick<RawRecord, 'key' | 'value' | 'headers'>): ClosedWindow<K, V> {
     const [start = Number.NaN, end = Number.NaN] = (headerNamed(headers, WINDOW_HEADER) ?? '').split('/').map(Number)
-    const row = windowRow(start, key ?? Buffer.alloc(0))
     return {
       key: this.keyOf({ key }),
       window: { start, end },
-      value: this.#shape.rows.decode(value ?? Buffer.alloc(0), row),
+      value: this.#shape.rows.decode(value ?? Buffer.alloc(0), { start }, key ?? Buffer.alloc(0)),
     }
   }
 }

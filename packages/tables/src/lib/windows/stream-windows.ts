@@ -6,8 +6,8 @@ import { WindowedTable } from './windowed-table.ts'
 /** The windows of an agent's stream. */
 export interface StreamWindowsSpec {
   readonly agent: string
-  readonly kind: WindowKind
-  readonly options: Omit<WindowOptions<unknown, unknown>, 'onWindowClose'> & { readonly value?: CodecSpec | undefined }
+  readonly kind: WindowKind<unknown>
+  readonly options: Omit<WindowOptions<unknown, unknown>, 'onWindowClose'> & { readonly value?: CodecSpec }
   readonly key: CodecSpec
   /** As `sizedAs` of `StateDefinition`. */
   readonly topics: readonly string[]

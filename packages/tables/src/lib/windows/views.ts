@@ -50,7 +50,7 @@ export const NO_APP: ViewDeclarations = {
 /** A view of a table by windows. Throws what `table.tumbling` says. */
 export function windowView<K, V, G extends V | undefined>(
   { context, views, table }: { context: StateContext; views: ViewDeclarations; table: TableDefinition<K, V> },
-  kind: WindowKind,
+  kind: WindowKind<V>,
   options: WindowOptions<K, V>,
 ): WindowedTable<K, V, G> {
   const windows = readWindows(table, kind, options)

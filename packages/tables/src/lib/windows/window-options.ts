@@ -43,8 +43,14 @@ export interface WindowOptions<K, V> {
   readonly late?: LateSink
   /** Called with each key's value once its window is closed, as an agent `{table}-close` would read it from `closed`. */
   readonly onWindowClose?: (closed: ClosedWindow<K, V>) => unknown
-  /** Of the view, its changelog and its statistics. Default: `{table}-tumbling-{size}`, `{table}-hopping-{size}-{every}`. */
+  /** Of the view, its changelog and its statistics. Default: the table, the kind and the lengths, as in `counts-tumbling-1m`. */
   readonly name?: string
+}
+
+/** Options of session windows. */
+export interface SessionOptions<K, V> extends WindowOptions<K, V> {
+  /** Makes one value of those of two sessions, the earlier one first: an event between them makes one session of both. */
+  readonly merge: (earlier: V, later: V) => V
 }
 
 const WINDOW_OPTIONS: OptionNames<WindowOptions<unknown, unknown>> = {
@@ -63,9 +69,16 @@ export interface WindowGrid {
   readonly everyMs: number
 }
 
+/** Sessions: events of a key no further apart than the gap. */
+export interface SessionGap<V> {
+  readonly gapMs: number
+  readonly merge: (earlier: V, later: V) => V
+}
+
 /** A view's options, checked. */
-export interface WindowDefinition<K, V> extends WindowGrid {
+export interface WindowDefinition<K, V> {
   readonly name: string
+  readonly spans: WindowGrid | SessionGap<V>
   readonly graceMs: number
   readonly retentionMs: number
   readonly late: LateSink | undefined
@@ -73,9 +86,10 @@ export interface WindowDefinition<K, V> extends WindowGrid {
 }
 
 /** The kind of windows, and their lengths. */
-export type WindowKind =
+export type WindowKind<V> =
   | { readonly kind: 'tumbling'; readonly size: Duration }
   | { readonly kind: 'hopping'; readonly size: Duration; readonly every: Duration }
+  | { readonly kind: 'session'; readonly gap: Duration; readonly merge: (earlier: V, later: V) => V }
 
 /** What the windows are of: a table, or the stream of an agent. */
 export interface WindowsOf {
@@ -85,44 +99,57 @@ export interface WindowsOf {
 }
 
 /**
- * Checks what `tumbling` and `hopping` are given.
+ * Checks what `tumbling`, `hopping` and `session` are given.
  *
  * @throws `WINDOW_INVALID`, `DEFINITION_INVALID`
  */
 export function readWindows<K, V>(
   of: WindowsOf,
-  lengths: WindowKind,
+  kind: WindowKind<V>,
   options: WindowOptions<K, V>,
 ): WindowDefinition<K, V> {
-  const { kind } = lengths
-  const where = `the ${kind} windows of ${of.where}`
+  const where = `the ${kind.kind} windows of ${of.where}`
   checkOptions(where, options, WINDOW_OPTIONS)
-  const sizeMs = readSpan(where, 'size', lengths.size)
-  const everyMs = kind === 'tumbling' ? sizeMs : readSpan(where, 'every', lengths.every)
-  if (everyMs > sizeMs)
-    throw new MillraceError(
-      'WINDOW_INVALID',
-      `${capital(where)} begin every ${formatDuration(everyMs)} and are ${formatDuration(sizeMs)} long: events between two of them would be in none.`,
-    )
+  const spans = readSpans(where, kind)
   const graceMs = readPart(where, 'grace', options.grace ?? 0)
   const { late, onWindowClose } = options
   if (late !== undefined && (typeof late !== 'object' || late === null || typeof late.name !== 'string'))
     throw new MillraceError('DEFINITION_INVALID', `late of ${where} takes a topic of the app.`)
-  if (onWindowClose !== undefined && typeof onWindowClose !== 'function')
-    throw new MillraceError(
-      'DEFINITION_INVALID',
-      `onWindowClose of ${where} is ${String(onWindowClose)}; it takes a function.`,
-    )
-  const spans = kind === 'tumbling' ? [sizeMs] : [sizeMs, everyMs]
+  if (onWindowClose !== undefined) assertFunction('onWindowClose', where, onWindowClose)
   return {
-    name: options.name ?? [of.name, kind, ...spans.map(formatDuration)].join('-'),
-    sizeMs,
-    everyMs,
+    name: options.name ?? [of.name, kind.kind, ...lengthsOf(spans).map(formatDuration)].join('-'),
+    spans,
     graceMs,
     retentionMs: Math.max(graceMs, readPart(where, 'retention', options.retention ?? DEFAULT_RETENTION)),
     late,
     onWindowClose,
   }
+}
+
+function readSpans<V>(where: string, kind: WindowKind<V>): WindowGrid | SessionGap<V> {
+  if (kind.kind === 'session') {
+    const { merge } = kind
+    assertFunction('merge', where, merge)
+    return { gapMs: readSpan(where, 'gap', kind.gap), merge }
+  }
+  const sizeMs = readSpan(where, 'size', kind.size)
+  const everyMs = kind.kind === 'tumbling' ? sizeMs : readSpan(where, 'every', kind.every)
+  if (everyMs > sizeMs)
+    throw new MillraceError(
+      'WINDOW_INVALID',
+      `${capital(where)} begin every ${formatDuration(everyMs)} and are ${formatDuration(sizeMs)} long: events between two of them would be in none.`,
+    )
+  return { sizeMs, everyMs }
+}
+
+function lengthsOf<V>(spans: WindowGrid | SessionGap<V>): readonly number[] {
+  if ('gapMs' in spans) return [spans.gapMs]
+  return spans.everyMs === spans.sizeMs ? [spans.sizeMs] : [spans.sizeMs, spans.everyMs]
+}
+
+function assertFunction(what: string, where: string, given: unknown): void {
+  if (typeof given === 'function') return
+  throw new MillraceError('DEFINITION_INVALID', `${what} of ${where} is ${String(given)}; it takes a function.`)
 }
 
 function readSpan(where: string, what: string, value: Duration): number {
@@ -147,18 +174,4 @@ function shown(value: unknown): string {
 
 function capital(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1)
-}
-
-/** The starts of the windows that hold a time, the oldest first. */
-export function startsAt({ sizeMs, everyMs }: WindowGrid, time: number): readonly number[] {
-  const newest = newestStart({ everyMs }, time)
-  if (everyMs === sizeMs) return [newest]
-  const starts: number[] = []
-  for (let start = newest; start > time - sizeMs && start >= 0; start -= everyMs) starts.unshift(start)
-  return starts
-}
-
-/** The start of the newest window that holds a time. */
-export function newestStart({ everyMs }: Pick<WindowGrid, 'everyMs'>, time: number): number {
-  return Math.floor(time / everyMs) * everyMs
 }

@@ -1,40 +1,16 @@
 import { type Logger, MillraceError } from '@millrace/core'
-import {
-  changelogOf,
-  CodecKeys,
-  codecRows,
-  type KeyEntry,
-  readingEvent,
-  type StateContext,
-  TaskLocator,
-  type WindowKey,
-  WindowKeys,
-  WindowPartition,
-  writingEvent,
-} from '@millrace/state'
-import type {
-  CurrentEvent,
-  DueSource,
-  OpenState,
-  OpenStateOptions,
-  RoutedTable,
-  StateDefinition,
-  TableStats,
-} from '@millrace/worker'
+import { changelogOf, CodecKeys, readingEvent, type StateContext, WindowPartition, writingEvent } from '@millrace/state'
+import type { DueSource, OpenState, OpenStateOptions, RoutedTable, StateDefinition, TableStats } from '@millrace/worker'
 import { KeyedTable } from '../keyed-table.ts'
 import type { TableDefinition } from '../options.ts'
 import { TableValues } from '../table-values.ts'
 import { ClosedWindows } from './closed-windows.ts'
 import { type KeyReader, KeyWindows, type TimeRange } from './key-windows.ts'
-import { LateEvents, type MissedWindow } from './late-events.ts'
-import {
-  type ClosedWindow,
-  newestStart,
-  startsAt,
-  type Window,
-  type WindowDefinition,
-  type WindowValue,
-} from './window-options.ts'
+import { FixedWindows } from './fixed-windows.ts'
+import { LateEvents } from './late-events.ts'
+import { SessionWindows } from './session-windows.ts'
+import type { ClosedWindow, Window, WindowDefinition, WindowValue } from './window-options.ts'
+import { type ChangeIn, partitionOf, type WindowRows } from './window-rows.ts'
 
 /** How to write to a window. */
 export interface WindowWriteOptions {
@@ -52,7 +28,7 @@ export interface WindowWriteOptions {
  * minutes.get(word).current()
  */
 export class WindowedTable<K, V, G extends V | undefined = V | undefined>
-  extends KeyedTable<K, WindowKey<K>, V>
+  extends KeyedTable<K, never, unknown>
   implements StateDefinition, RoutedTable
 {
   readonly changelog: StateDefinition['changelog']
@@ -65,9 +41,8 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
    * window's last moment as timestamp. Each comes once, in the order in which windows end. One agent can read it.
    */
   readonly closed: DueSource<K, ClosedWindow<K, V>>
-  protected override readonly rows: TaskLocator<WindowKey<K>, V>
-  readonly #rowKeys: WindowKeys<K>
-  readonly #windows: WindowDefinition<K, V>
+  protected override readonly rows: WindowRows<K, V>['locator']
+  readonly #windows: WindowRows<K, V>
   readonly #values: TableValues<V, G>
   readonly #context: StateContext
   readonly #late: LateEvents
@@ -77,38 +52,21 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
     const definition = { ...table, name: windows.name, where }
     const keys = new CodecKeys<K>(definition)
     super(context, keys, definition)
-    const rowKeys = new WindowKeys(keys)
-    // `migrate` gets the key of the table, without the window.
-    const { migrate } = table
-    const rows = codecRows<WindowKey<K>, V>(rowKeys, {
-      ...definition,
-      migrate: migrate === undefined ? undefined : (raw, { key }) => migrate(raw, key),
-    })
     this.changelog = changelogOf(context.appId, windows.name)
     this.partitions = table.partitions
     this.sizedAs = table.sizedAs
     this.standbys = table.standbys
     this.#context = context
-    this.#rowKeys = rowKeys
-    this.#windows = windows
     this.#values = new TableValues(table.fallback)
     const log = (): Logger | undefined => context.workers()[0]?.log
     this.#late = new LateEvents({ table: windows.name, where, sink: windows.late, log })
-    const closed = new ClosedWindows(this, { keys, rows })
+    const isClosing = (): boolean => closed.isRead
+    const options = { state: this, context, keys, table: definition, windows, isClosing }
+    const { spans } = windows
+    this.#windows = 'gapMs' in spans ? new SessionWindows(spans, options) : new FixedWindows(spans, options)
+    this.rows = this.#windows.locator
+    const closed = new ClosedWindows<K, V>(this, { keys, rows: this.#windows })
     this.closed = closed
-    const rules = { ...windows, keyCodec: table.keyCodec.name }
-    this.rows = new TaskLocator({
-      definition: this,
-      shape: { keys: rowKeys, rows },
-      context,
-      anywhere: table.partitioner === 'source',
-      make: (shape, options) => new WindowPartition(shape, options, { ...rules, isClosing: closed.isRead }),
-    })
-  }
-
-  /** When a window ends that starts then. */
-  endOf(start: number): number {
-    return start + this.#windows.sizeMs
   }
 
   /**
@@ -120,8 +78,8 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
    * minutes.update(word, (n) => n + 1)
    */
   update(key: K, change: (value: G, window: Window) => V, options: WindowWriteOptions = {}): number {
-    return this.#write(key, options, (entry, event, window) => {
-      const value = this.#values.changed(entry, event, (before) => change(before, window))
+    return this.#write(key, options, (before, window, entry) => {
+      const value = this.#values.changed(entry, before, (given) => change(given, window))
       if (value === undefined)
         throw new MillraceError(
           'VALUE_UNDEFINED',
@@ -133,7 +91,7 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
 
   /** As `update`, with a value. */
   set(key: K, value: V, options: WindowWriteOptions = {}): number {
-    return this.#write(key, options, (entry) => {
+    return this.#write(key, options, (_before, _window, entry) => {
       if (value === undefined)
         throw new MillraceError('VALUE_UNDEFINED', `set was given undefined for ${entry.show()}.`)
       return value
@@ -147,18 +105,15 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
 
   /** The windows of the partitions that are here, each with its value, in the order of their starts within a partition. */
   async *entries(): AsyncGenerator<readonly [key: K, window: WindowValue<V>], undefined, undefined> {
-    for await (const [row, value] of this.scan((bytes, found) => [bytes, found] as const)) {
-      const { start, key } = this.#rowKeys.decode(row)
-      yield [key, { start, end: this.endOf(start), value }]
-    }
+    for await (const [row, value] of this.scan((bytes, found) => [bytes, found] as const))
+      yield* this.#windows.read(row, value)
   }
 
   /** The windows of a key typed as text, for pages and commands. Throws as `get` does, and `KEY_INVALID`. */
   lookup(text: string, range: TimeRange & { readonly at?: number | undefined } = {}): unknown {
     const windows = this.get(this.keyOf(text)).windows(range)
     if (range.at === undefined) return windows.length === 0 ? undefined : windows
-    const start = newestStart(this.#windows, range.at)
-    return windows.find((window) => window.start === start)
+    return this.#windows.holding(windows, range.at)
   }
 
   override stats(): TableStats {
@@ -195,11 +150,7 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
     return this.rows.state(partition)
   }
 
-  #write(
-    key: K,
-    { at }: WindowWriteOptions,
-    valueFor: (entry: KeyEntry<V>, event: CurrentEvent, window: Window) => V,
-  ): number {
+  #write(key: K, { at }: WindowWriteOptions, change: ChangeIn<V>): number {
     const event = writingEvent(this.storage, this.keyShape.where)
     if (at === undefined && !event.hasOneTime)
       throw new MillraceError(
@@ -207,31 +158,15 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
         `A write to ${this.keyShape.where} in a batch of events with different times, beginning with ${event.topic}/${event.partition}@${event.offset}.`,
       )
     this.uses.addWrite(event.agent)
-    let written = 0
     const eventTime = at ?? event.timestamp
     if (!(eventTime >= 0))
       throw new MillraceError(
         'TIMESTAMP_INVALID',
         `The event ${event.topic}/${event.partition}@${event.offset} has the time ${eventTime}, which is in no window of ${this.keyShape.where}.`,
       )
-    let missed: MissedWindow | undefined
-    for (const start of startsAt(this.#windows, eventTime)) {
-      let entry = this.rows.writing({ start, key }, event)
-      const partition = partitionOf(entry)
-      partition.time.writtenBy(event)
-      const lateByMs = partition.time.at(event) - partition.closeOf(start)
-      if (lateByMs >= 0) {
-        missed = { start, end: this.endOf(start), lateByMs }
-        continue
-      }
-      const value = entry.rows.guard(valueFor(entry, event, { start, end: this.endOf(start) }))
-      // `change` may have read so much else that the entry has left the cache.
-      if (entry.evicted) entry = this.rows.writing({ start, key }, event)
-      this.rows.write(entry, event, value)
-      written++
-    }
-    if (written === 0 && missed !== undefined) this.#late.hold(event, missed)
-    return written
+    const { windows, missed } = this.#windows.write(key, eventTime, event, change)
+    if (windows === 0 && missed !== undefined) this.#late.hold(event, missed)
+    return windows
   }
 
   #readerOf(key: K): KeyReader<V, G> {
@@ -240,7 +175,7 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
       eventTime: () => {
         const event = readingEvent(this.storage)
         if (event !== undefined) return event.timestamp
-        const { watermark } = partitionOf(this.rows.outside({ start: 0, key })).time
+        const { watermark } = partitionOf(this.#windows.entry(key, undefined)).time
         return watermark === -Infinity ? this.#wallTime() : watermark
       },
       wallTime: () => this.#wallTime(),
@@ -251,40 +186,13 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
 
   #at(key: K, time: number): G {
     this.uses.reads++
-    const event = readingEvent(this.storage)
-    const start = newestStart(this.#windows, time)
-    const entry = this.#entry({ start: Math.max(0, start), key }, event)
-    const isThere = start >= 0 && partitionOf(entry).isKept(start)
-    return this.#values.given(isThere ? entry.read(event) : undefined, entry.rows)
+    const { value, rows } = this.#windows.at(key, time, readingEvent(this.storage))
+    return this.#values.given(value, rows)
   }
 
-  #windowsOf(key: K, { from = 0, to = Infinity }: TimeRange): WindowValue<V>[] {
+  #windowsOf(key: K, range: TimeRange): WindowValue<V>[] {
     this.uses.reads++
-    const event = readingEvent(this.storage)
-    const { sizeMs } = this.#windows
-    const partition = partitionOf(this.#entry({ start: 0, key }, event))
-    const found: WindowValue<V>[] = []
-    const starts = new Set(partition.startsBetween(Math.max(0, from - sizeMs + 1), to))
-    for (const start of event === undefined ? starts : this.#withPending(starts, event, { from, to }))
-      if (partition.isKept(start)) {
-        const value = this.#entry({ start, key }, event).read(event)
-        if (value !== undefined) found.push({ start, end: this.endOf(start), value })
-      }
-    return found
-  }
-
-  /** The partition does not know yet the windows that only the current event has written. */
-  #withPending(
-    starts: ReadonlySet<number>,
-    event: CurrentEvent,
-    { from, to }: { readonly from: number; readonly to: number },
-  ): readonly number[] {
-    const own = startsAt(this.#windows, event.timestamp).filter((start) => start < to && this.endOf(start) > from)
-    return [...new Set([...starts, ...own])].sort((a, b) => a - b)
-  }
-
-  #entry(key: WindowKey<K>, event: CurrentEvent | undefined): KeyEntry<V> {
-    return event === undefined ? this.rows.outside(key) : this.rows.reading(key, event)
+    return this.#windows.windows(key, range, readingEvent(this.storage))
   }
 
   #wallTime(): number {
@@ -294,13 +202,7 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
     return worker.clock.now()
   }
 
-  #partitions(): readonly WindowPartition<V>[] {
+  #partitions(): readonly WindowPartition<unknown>[] {
     return this.rows.opened().flatMap((rows) => (rows instanceof WindowPartition ? [rows] : []))
   }
-}
-
-/** A view makes all rows with `WindowPartition`. */
-function partitionOf<V>({ rows }: KeyEntry<V>): WindowPartition<V> {
-  if (rows instanceof WindowPartition) return rows
-  throw new Error(`The rows of ${rows.where} have no windows.`)
 }
