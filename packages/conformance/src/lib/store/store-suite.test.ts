@@ -41,11 +41,14 @@ class PlainPartition implements StorePartition {
     return this.open.rows.find(([other]) => other.equals(key))?.[1]
   }
 
-  range({ from, to, limit = Infinity }: RangeOptions = {}): readonly (readonly [key: Buffer, value: Buffer])[] {
+  range({ from, to, limit = Infinity, reverse = false }: RangeOptions = {}): readonly (readonly [
+    key: Buffer,
+    value: Buffer,
+  ])[] {
     const inside = this.open.rows.filter(
       ([key]) => (from === undefined || key.compare(from) >= 0) && (to === undefined || key.compare(to) < 0),
     )
-    return inside.slice(0, limit)
+    return (reverse ? inside.toReversed() : inside).slice(0, limit)
   }
 
   async clear(): Promise<void> {
