@@ -648,6 +648,7 @@ describe('a commit', () => {
   test('that is refused says of which partition, and a start that is called twice joins once', async () => {
     const { broker, consumer } = await follow([[1, 0, 1]])
     await consumer.start()
+    await broker.clock.advance(0)
     expect(broker.count('JoinGroup')).toBe(1)
     broker.on('OffsetCommit', () =>
       perPartition([
