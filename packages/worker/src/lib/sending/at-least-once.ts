@@ -45,12 +45,12 @@ export class SharedOutput implements TaskOutput {
   readonly transactional = false
   readonly failures = 0
   readonly #task: EpochOwner
-  readonly #collector: RecordCollector
+  readonly #collector: Pick<RecordCollector, 'add'>
   #epoch: Epoch
   /** The epoch of the last commit, which may still wait for it. */
   #sealed: Epoch | undefined = undefined
 
-  constructor(task: EpochOwner, collector: RecordCollector, group: CommitGroup) {
+  constructor(task: EpochOwner, collector: Pick<RecordCollector, 'add'>, group: CommitGroup) {
     this.#task = task
     this.#collector = collector
     this.group = group
