@@ -102,7 +102,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(place, { recursive: true, force: true }))
 
 describe('a damaged log', () => {
-  it('is not seen in a sound one, which a copy is too', async () => {
+  it('is not reported for a sound log or its copy', async () => {
     expect(checkDataFile(join(sound, 'millrace-log.mdb'))).toBeUndefined()
     expect(await connectError(sound)).toBeUndefined()
     expect(await connectError(copyLog())).toBeUndefined()
@@ -140,7 +140,7 @@ describe('a damaged log', () => {
     })
   }
 
-  it('with a row that lies about its length ends reading from its middle with LOG_CORRUPT', async () => {
+  it('with a wrong length in a row ends reading from its middle with LOG_CORRUPT', async () => {
     const directory = copyLog()
     const data = join(directory, 'millrace-log.mdb')
     // The span of the row, in front of its first record.
@@ -182,17 +182,17 @@ describe('a directory that cannot be used', () => {
     }
   })
 
-  it('is LOG_UNUSABLE when its name is longer than the system takes', async () => {
+  it('is LOG_UNUSABLE if its name is too long for the system', async () => {
     expect(await connectError(join(place, 'n'.repeat(300)))).toMatchObject({ code: 'LOG_UNUSABLE' })
     expect(await connectError(join(place, ...Array(25).fill('n'.repeat(200))))).toMatchObject({ code: 'LOG_UNUSABLE' })
   })
 
-  it('is none that has spaces and other scripts in its name, or is deep', async () => {
+  it('is accepted with spaces and other scripts in its name, or deeply nested', async () => {
     expect(await connectError(join(place, 'with a space', 'ünï ☃'))).toBeUndefined()
     expect(await connectError(join(place, ...Array(10).fill('d'.repeat(200))))).toBeUndefined()
   })
 
-  it('is LOG_UNUSABLE when it was made with another durability', async () => {
+  it('is LOG_UNUSABLE if it was created with another durability', async () => {
     const transport = new EmbeddedTransport(
       { directory: sound, durability: 'process' },
       { clock: systemClock(), log: silent },

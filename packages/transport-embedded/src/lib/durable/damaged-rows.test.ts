@@ -194,7 +194,7 @@ describe('a row that has changed on disk', () => {
     })
   }
 
-  it('is found when it is missing: where a partition of a topic begins and ends', async () => {
+  it('is found if it is missing: the bounds of a partition', async () => {
     const directory = copyLog()
     const tables = openTables(dataPath(directory), 'disk')
     await tables.root.transaction(() => tables.bounds.remove([1, 2]))
@@ -205,7 +205,7 @@ describe('a row that has changed on disk', () => {
     })
   })
 
-  it('is found in the place of other records: it would give them wrong offsets', async () => {
+  it('is found in the place of other records, to which it would give wrong offsets', async () => {
     const directory = copyLog()
     const tables = openTables(dataPath(directory), 'disk')
     const misplaced = tables.records.get([1, 2, 700]) ?? expect.fail('There is no such row.')

@@ -59,7 +59,7 @@ async function sendAndRead(directory: string, more: number): Promise<number> {
 
 // A limit on file size makes writing fail as a full disk does; shells of Windows have none.
 it.skipIf(process.platform === 'win32')(
-  'a log that can grow no more rejects the send with LOG_UNUSABLE, and loses nothing acknowledged',
+  'a log that cannot grow rejects the send with LOG_UNUSABLE, and loses no acknowledged record',
   { timeout: 60_000 },
   async () => {
     const { acknowledged } = fill(place, 'trap "" XFSZ; ulimit -f 8000;')
@@ -67,7 +67,7 @@ it.skipIf(process.platform === 'win32')(
   },
 )
 
-it('so does a full disk, and with more room it goes on', { timeout: 60_000 }, async ({ skip }) => {
+it('so does a full disk, and sends succeed again with more space', { timeout: 60_000 }, async ({ skip }) => {
   const disk = smallDisk(4 * MEGABYTE)
   if (disk === undefined) return skip('It takes root on Linux to mount a small disk.')
   try {

@@ -83,7 +83,7 @@ afterEach(async () => {
 
 describe('three processes on one log', () => {
   it(
-    'kill -9 loses nothing acknowledged, doubles nothing in transactions, and the others take over',
+    'kill -9 loses no acknowledged record, duplicates nothing in transactions, and the others take over',
     { timeout: 120_000 },
     async () => {
       const transport = createEmbeddedTransport({ directory }, { clock: systemClock(), log: silent })

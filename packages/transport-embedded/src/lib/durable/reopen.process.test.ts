@@ -36,7 +36,7 @@ async function runWriter(directory: string, name: string): Promise<readonly stri
 }
 
 describe('opening a log that others write to', () => {
-  it('takes nothing back that was acknowledged', { timeout: 120_000 }, async () => {
+  it('reverts no acknowledged write', { timeout: 120_000 }, async () => {
     const directory = join(place, 'log')
     const first = await connected(directory)
     await first.admin().createTopics([{ name: 't', partitions: 1, replicationFactor: -1, config: {} }])
@@ -61,7 +61,7 @@ describe('opening a log that others write to', () => {
     await transport.close()
   })
 
-  it('waits for those who write, and says who does not answer', async () => {
+  it('waits for writers, and names those that do not answer', async () => {
     const directory = join(place, 'unanswered')
     const user = await connected(directory)
     const stopped = new OpenGate(directory, newHostName())

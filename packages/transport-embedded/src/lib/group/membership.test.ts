@@ -24,7 +24,7 @@ function hearing(happened: string[], listener: Partial<ConsumerOptions['listener
 }
 
 describe('a member that is thrown out', () => {
-  test('before it had an assignment joins as another, and hears of no loss', async () => {
+  test('before it had an assignment joins as a new member, without an onLost', async () => {
     const machine = await start()
     const held = new DisturbedBackend(machine.log.backend)
     await machine.process('a', { backend: held }).consumer(hearing([])).start()
@@ -81,7 +81,7 @@ describe('a member that is thrown out', () => {
     expect(machine.errors).toEqual([])
   })
 
-  test('while it drains hears of it at once, and of its next assignment when it has drained', async () => {
+  test('while it drains is notified at once, and of its next assignment after the drain', async () => {
     const machine = await start()
     const draining = deferred<void>()
     const happened: string[] = []
@@ -100,7 +100,7 @@ describe('a member that is thrown out', () => {
     expect(happened).toEqual(['generation 1', 'revoke', 'lost', 'generation 2'])
   })
 
-  test('while it joins again loses what it had, and its join does not count as a sign of life', async () => {
+  test('while it rejoins loses its partitions, and its join does not count as a sign of life', async () => {
     const machine = await start()
     const held = new DisturbedBackend(machine.log.backend)
     const cleaned = deferred<void>()
@@ -138,7 +138,7 @@ describe('a member that fails', () => {
     },
   })
 
-  test('says so to its reader and in the log, leaves at once, and does nothing more', async () => {
+  test('reports it to its reader and the log, leaves at once, and does nothing more', async () => {
     const machine = await start()
     const consumer = machine.process('a').consumer(failing())
     await expect(consumer.start()).rejects.toThrow('No plan.')
@@ -149,7 +149,7 @@ describe('a member that fails', () => {
     expect([machine.clock.pending(), machine.warnings]).toEqual([0, []])
   })
 
-  test('and cannot leave says that, too: the others wait for its session', async () => {
+  test('and cannot leave reports that too, and the others wait for its session', async () => {
     const machine = await start()
     const held = new DisturbedBackend(machine.log.backend)
     const consumer = machine.process('a', { backend: held }).consumer({
@@ -172,7 +172,7 @@ describe('a member that fails', () => {
     expect(machine.beatsOf('a')).toBe(0)
   })
 
-  test('after it was closed fails no more: nobody is told', async () => {
+  test('after it was closed reports nothing', async () => {
     const machine = await start()
     const assigning = deferred<void>()
     const consumer = machine.process('a').consumer(hearing([], { onAssign: () => assigning.promise }))
@@ -186,7 +186,7 @@ describe('a member that fails', () => {
   })
 })
 
-test('a leader is told of the topics that are there, and not of one that was deleted', async () => {
+test('a leader gets the existing topics, and not a deleted one', async () => {
   const machine = await start()
   const process = machine.process('a')
   const admin = process.admin()
@@ -219,7 +219,7 @@ test('a leader is told of the topics that are there, and not of one that was del
   expect(machine.clock.pending()).toBe(0)
 })
 
-test('a member that does not join again is out after its rebalance time-out, though its heartbeats go on', async () => {
+test('a member that does not rejoin is removed after its rebalance time-out, even if its heartbeats continue', async () => {
   const machine = await start()
   const deaf = new HeardBackend(machine.log.backend)
   const happened: string[] = []
@@ -241,7 +241,7 @@ test('a member that does not join again is out after its rebalance time-out, tho
   expect(happened.slice(-2)).toEqual(['revoke', expect.stringMatching(/^gen/)])
 })
 
-test('a member that is killed as it joins does not lead its group', async () => {
+test('a member that is killed while it joins does not lead its group', async () => {
   const machine = await start()
   const held = new DisturbedBackend(machine.log.backend)
   const gate = deferred<void>()
@@ -255,7 +255,7 @@ test('a member that is killed as it joins does not lead its group', async () => 
   expect([machine.hosts, machine.log.group('group').phase]).toEqual([['a'], 'completing'])
 })
 
-test('whenever a member is killed, it hears nothing from then on', async () => {
+test('a member that is killed at any moment gets no further calls', async () => {
   for (let turns = 0; turns < 60; turns++) {
     const machine = await Machine.start()
     const happened: string[] = []

@@ -38,14 +38,14 @@ function watch(
 const isDead = (host: string): boolean => host === 'dead'
 
 describe('silence', () => {
-  it('throws out the member that is silent for its session time-out, and no other', () => {
+  it('removes the member that is silent for its session time-out, and no other', () => {
     const group = groupOf({ silent: member(), beating: member(), patient: member({ sessionTimeoutMs: 5000 }) })
     const beats = (id: string, observation: number): number => (id === 'beating' ? Math.floor(observation / 5) : 7)
     expect([...findAbsent(group, watch(group, 10, beats), isDead)]).toEqual([])
     expect([...findAbsent(group, watch(group, 11, beats), isDead)]).toEqual([['silent', 'silent']])
   })
 
-  it('throws out a dynamic member of a dead process at once; a static one may come back within its session', () => {
+  it('removes a dynamic member of a dead process at once; a static one may return within its session', () => {
     const group = groupOf({ dynamic: member({ host: 'dead' }), static: member({ host: 'dead', instanceId: 'i' }) })
     expect([
       ...findAbsent(

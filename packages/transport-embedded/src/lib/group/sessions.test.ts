@@ -9,7 +9,7 @@ async function start(): Promise<Machine> {
 }
 afterEach(() => machine?.close())
 
-test('a member is heard of as often as its options say, until it is closed', async () => {
+test('a member sends heartbeats at its configured interval until it is closed', async () => {
   const machine = await start()
   const process = machine.process('a')
   const consumer = process.consumer(member([]))
@@ -27,7 +27,7 @@ test('a member is heard of as often as its options say, until it is closed', asy
   expect(machine.log.backend.read((log) => log.beats('group', id))).toBe(4)
 })
 
-test('members of a process that has ended are out within half a second, however rare heartbeats are', async () => {
+test('members of a dead process are removed within half a second, however rare heartbeats are', async () => {
   const machine = await start()
   await machine.process('a').consumer(member([])).start()
   const ended = machine.process('b')
@@ -41,7 +41,7 @@ test('members of a process that has ended are out within half a second, however 
   expect(machine.warnings).toContainEqual({ groupId: 'group', memberId, why: 'dead' })
 })
 
-test('a heartbeat that cannot be written is tried again with the next look, and the member stays', async () => {
+test('a heartbeat that cannot be written is retried at the next check, and the member stays', async () => {
   const machine = await start()
   const backend = new DisturbedBackend(machine.log.backend)
   const happened: string[] = []
@@ -59,7 +59,7 @@ test('a heartbeat that cannot be written is tried again with the next look, and 
   expect(happened).toEqual(['generation 1'])
 })
 
-test('a member that was heard of between the look and the throwing out stays', async () => {
+test('a member with a heartbeat between check and removal stays', async () => {
   const machine = await start()
   const slow = new DisturbedBackend(machine.log.backend)
   const beating = new DisturbedBackend(machine.log.backend)
@@ -80,7 +80,7 @@ test('a member that was heard of between the look and the throwing out stays', a
   expect(machine.idOf('b')).toBe(id)
 })
 
-test('a member that has joined between the look and the throwing out stays', async () => {
+test('a member that joins between check and removal stays', async () => {
   const machine = await start()
   const rebalanceTimeoutMs = 2_000
   const slow = new DisturbedBackend(machine.log.backend)
@@ -107,7 +107,7 @@ test('a member that has joined between the look and the throwing out stays', asy
   expect(machine.log.group('group').phase).toBe('stable')
 })
 
-test('a member learns from its heartbeat that it is out of the group', async () => {
+test('a member learns from its heartbeat that it was removed from the group', async () => {
   const machine = await start()
   const heard = new HeardBackend(machine.log.backend)
   const happened: string[] = []
@@ -123,7 +123,7 @@ test('a member learns from its heartbeat that it is out of the group', async () 
   expect(happened).toHaveLength(3)
 })
 
-test('a member that is out of the group throws nobody out', async () => {
+test('a member that was removed from the group removes nobody', async () => {
   const machine = await start()
   const cleaned = deferred<void>()
   const { listener } = member([])

@@ -26,7 +26,7 @@ class MachineClock {
   }
 }
 
-test('when a machine wakes up, the process that is first does not take the others for dead', async () => {
+test('when a machine wakes up, the first process does not take the others for dead', async () => {
   const log = await logWithTopic(new MachineClock().clock)
   const machine = new MachineClock()
   const happened: string[] = []
@@ -44,7 +44,7 @@ test('when a machine wakes up, the process that is first does not take the other
   await Promise.all(processes.map((process) => process.close()))
 })
 
-test('a member that stays silent is out after its session, also beside one that has slept', async () => {
+test('a member that stays silent is removed after its session, even by one that was suspended', async () => {
   const log = await logWithTopic(new MachineClock().clock)
   const machine = new MachineClock()
   const happened: string[] = []

@@ -140,7 +140,7 @@ describe('group state', () => {
     )
   })
 
-  it('a generation begins only when all of its members have joined, and ends no commit before', () => {
+  it('a generation begins only when all of its members have joined, and commits work until then', () => {
     fc.assert(
       fc.property(acts, (sequence) => {
         const world = new World()
@@ -158,7 +158,7 @@ describe('group state', () => {
     )
   })
 
-  it('a static member that comes back takes the place of its predecessor', () => {
+  it('a static member that returns takes the place of its predecessor', () => {
     const world = new World()
     world.act({ who: 0, act: 'come as static' })
     world.act({ who: 1, act: 'come' })

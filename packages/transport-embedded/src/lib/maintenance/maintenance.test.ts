@@ -149,7 +149,7 @@ describe('compaction', () => {
     await log.backend.close()
   })
 
-  it('is made by several processes at once, while records come and go: nothing is lost, and nothing counts as damaged', async () => {
+  it('by several processes at once, while records come and go, loses nothing and reports no damage', async () => {
     await fc.assert(
       fc.asyncProperty(fc.scheduler(), fc.integer({ min: 0, max: 900 }), async (scheduler, deleted) => {
         const log = await openLog({ 'cleanup.policy': 'compact' })
@@ -182,7 +182,7 @@ describe('compaction', () => {
     )
   })
 
-  it('ends quietly when its topic is deleted under it, at whatever step', async () => {
+  it('ends silently if its topic is deleted meanwhile, at any step', async () => {
     for (let step = 1; step <= 5; step++) {
       const log = await openLog({ 'cleanup.policy': 'compact' })
       await log.appendRows(Array.from({ length: 600 }, (_, n) => [`key ${n % 7}`, 'x'.repeat(4000)] as const))
@@ -222,7 +222,7 @@ describe('compaction', () => {
 })
 
 describe('retention', () => {
-  it('deletes what was appended longer ago than retention.ms, and moves the beginning', async () => {
+  it('deletes records appended longer ago than retention.ms, and moves the beginning', async () => {
     const log = await openLog({ 'retention.ms': '1000' })
     for (let round = 0; round < 400; round++) await log.append([['k', `old ${round}`]])
     log.time.now += 2000

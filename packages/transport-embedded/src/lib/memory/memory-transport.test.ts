@@ -106,7 +106,7 @@ describe('memory transport', () => {
     await transport.close()
   })
 
-  it('does not let a member that was thrown out while it drained come back as if it had kept its partitions', async () => {
+  it('does not let a member that was removed while it drained return with its partitions kept', async () => {
     const log = createMemoryLog()
     const [a, b] = [createMemoryTransport(log, deps), createMemoryTransport(log, deps)]
     await a.admin().createTopics([{ name: 't', partitions: 2, replicationFactor: -1, config: {} }])

@@ -202,7 +202,7 @@ test.each([0, 2 ** 31, 2 ** 53 - 1])(
   },
 )
 
-test('a line without an end is refused before it has filled the memory', async () => {
+test('an endless line is refused before it fills memory', async () => {
   const directory = newDirectory()
   let given = 0
   async function* endless(): AsyncGenerator<Buffer> {
@@ -222,7 +222,7 @@ test('a line without an end is refused before it has filled the memory', async (
 })
 
 test.skipIf(process.platform === 'win32').each(['millrace-log.json', 'millrace-log.mdb'])(
-  'a link to nothing in the place of %s is refused, and nothing is written where it points',
+  'a dangling link in place of %s is refused, and nothing is written to its target',
   async (name) => {
     const directory = newDirectory()
     const text = LINES.map((line) => `${JSON.stringify(line)}\n`).join('')

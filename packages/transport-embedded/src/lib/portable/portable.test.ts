@@ -83,7 +83,7 @@ const record = fc.record({
   timestamp: fc.integer({ min: -5, max: 2 ** 45 }),
 })
 
-test('a log comes back as it was: offsets and holes, ids and settings, commits; and goes on from there', async () => {
+test('an imported log equals the original in offsets, holes, ids, settings and commits, and continues from there', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(record, { maxLength: 60 }),
@@ -138,7 +138,7 @@ async function small(): Promise<Buffer> {
   return exported(directory)
 }
 
-test('a text that is cut off anywhere or changed anywhere is an error that names the line, and leaves no log', async () => {
+test('a truncated or changed text is an error that names the line, and leaves no log', async () => {
   const text = await small()
   await imported(text).done
   const whole = text.toString().split('\n').length - 1
@@ -164,7 +164,7 @@ test('a later version of the text is refused', async () => {
   await expect(imported(text).done).rejects.toMatchObject({ code: 'FORMAT_NEWER' })
 })
 
-test('nothing is put into a log that is there, and nothing is exported where there is none', async () => {
+test('an existing log refuses an import, and a missing one an export', async () => {
   const text = await small()
   const { directory, done } = imported(text)
   await done
@@ -179,7 +179,7 @@ test('nothing is put into a log that is there, and nothing is exported where the
   expect(existsSync(empty)).toBe(false)
 })
 
-test('is taken of one moment, while others write', async () => {
+test('is a snapshot of one moment, while others write', async () => {
   const directory = newDirectory()
   await opened(directory, async (transport) => {
     await transport.admin().createTopics([{ name: 't', partitions: 2, replicationFactor: 1, config: {} }])
@@ -216,7 +216,7 @@ test('is taken of one moment, while others write', async () => {
 })
 
 test.skipIf(process.platform === 'win32')(
-  'the copy that an export is made of has no name, so that a process which ends leaves none behind',
+  'the copy behind an export has no name, so that a dying process leaves none behind',
   async () => {
     const directory = newDirectory()
     await opened(directory, (transport) => transport.admin().createTopics([WORDS]))
@@ -228,7 +228,7 @@ test.skipIf(process.platform === 'win32')(
   },
 )
 
-test('without room for it nothing is imported, and nothing is left', async ({ skip }) => {
+test('without disk space nothing is imported, and nothing is left', async ({ skip }) => {
   const disk = smallDisk(1024 * 1024)
   if (disk === undefined) return skip('It takes root on Linux to mount a small disk.')
   try {

@@ -6,13 +6,16 @@ import type { TimeCarrier } from '../topics/time-carriers.ts'
 import type { PartitionCursor } from './cursor.ts'
 import { StateTime, type StateTimeOwner } from './state-time.ts'
 
-/** How often the watermark is sent at most; less often with many partitions. */
+/** The shortest time between two sends of the watermark; it is longer with many partitions. */
 const LEAST_INTERVAL_MS = 1000
 const PARTITIONS_PER_INTERVAL = 64
-/** After so long it is sent again, changed or not: a new owner of a partition does not know it. */
+/**
+ * After this time the watermark is sent again even if it is unchanged, because a new owner of a partition does not know
+ * it.
+ */
 const AGAIN_MS = 30_000
 
-/** The event time of one task, on its way into all partitions of one repartition topic. */
+/** Sends the event time of one task to all partitions of one repartition topic. */
 export class CarriedTime {
   readonly time: StateTime
   readonly #task: string
@@ -33,8 +36,8 @@ export class CarriedTime {
   }
 
   /**
-   * Sends how far event time has come, as of the last commit or, where a transaction is under way, of this one. Returns in how
-   * many milliseconds there may be something more to send.
+   * Sends the event time reached as of the last commit or, under transactions, as of the current one. Returns after how
+   * many milliseconds there may be more to send.
    */
   send(output: Pick<TaskOutput, 'add' | 'transactional'>, monotonicMs: number, nowMs: number): number {
     const state = this.#state(output.transactional)
@@ -53,14 +56,14 @@ export class CarriedTime {
     return AGAIN_MS
   }
 
-  /** What is idle holds back nobody. So it must have nothing that a crash could bring back. */
+  /** An idle task holds back no reader, so it may count as idle only if a crash could bring nothing back. */
   #state(transactional: boolean): UpstreamTime {
     const { watermark, committed, isIdle } = this.time
     const time = transactional ? watermark : committed
     return { time, isIdle: this.#isUnused || (isIdle && committed === watermark) }
   }
 
-  /** Nothing has ever come. */
+  /** Whether no event has ever arrived. */
   get #isUnused(): boolean {
     return this.#cursors.every(
       ({ source, tracker, hasMore, times }) =>
@@ -69,7 +72,7 @@ export class CarriedTime {
   }
 }
 
-/** Where the records come from that say how far event time has come. */
+/** The origin of the records that carry event time. */
 const ORIGIN: SendOrigin = {
   open: false,
   describe: () => 'a watermark',

@@ -18,7 +18,7 @@ export class OrderedCursor extends PartitionCursor implements OrderedMember {
   since = 0
   readonly #order: TimeOrder
   #head: RawRecord | undefined
-  /** Where the partition ended when the broker was last asked, and the arrivals in the group at that moment. */
+  /** The end of the partition when the broker was last asked, and the arrivals in the group at that moment. */
   #end = Infinity
   #endSince = -1
   #isInFlight = false
@@ -47,7 +47,7 @@ export class OrderedCursor extends PartitionCursor implements OrderedMember {
     return this.source.position >= this.#end ? this.#endSince : -1
   }
 
-  /** The arrivals in the group when the broker was last asked where the partition ends. */
+  /** The arrivals in the group when the broker was last asked for the partition's end. */
   get endSince(): number {
     return this.#endSince
   }
@@ -84,21 +84,21 @@ export class OrderedCursor extends PartitionCursor implements OrderedMember {
     this.#order.settle()
   }
 
-  /** Brings the next record here, if there is one. */
+  /** Fetches the next record from the source, if there is one. */
   fill(arrivals: number): void {
     if (this.#head !== undefined || (this.blocked & NOT_NOW.empty) !== 0) return
     this.#head = super.next()
     this.since = arrivals
   }
 
-  /** The broker was asked after so many arrivals, and said that the partition ends here. */
+  /** The broker was asked after this many arrivals, and reported this end. */
   endsAt(end: number, arrivals: number): void {
     this.#end = end
     this.#endSince = arrivals
     this.source.endSeen(end)
   }
 
-  /** Whether its next record may go out. Returns true when it may now and might not before. */
+  /** Sets whether its next record may go out. Returns true if it may now and might not before. */
   allow(isNext: boolean): boolean {
     const before = this.blocked
     const isHeld = this.#head !== undefined && !isNext
@@ -106,7 +106,10 @@ export class OrderedCursor extends PartitionCursor implements OrderedMember {
     return isNext && this.blocked !== before
   }
 
-  /** Another member of the group waits for its events in flight: batches that would only fill with more are handed on. */
+  /**
+   * Another member of the group waits for its events in flight: batches that only further events could fill are handed
+   * on.
+   */
   waitFor(): void {
     if (this.#isWaitedFor) return
     this.#isWaitedFor = true

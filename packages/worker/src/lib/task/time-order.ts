@@ -5,13 +5,13 @@ import { nextByTime } from './next-by-time.ts'
 import type { OrderedCursor } from './ordered-cursor.ts'
 import type { Task } from './task.ts'
 
-/** When the broker could not be asked where partitions end, it is asked again after this time. */
+/** The pause before the broker is asked again for the ends of partitions after a failure. */
 const ASK_AGAIN_MS = 1000
 
 /**
- * Hands out the events of several cursors of one task in the order of their times. The earliest record goes out once all
- * events of the other cursors have finished and no other cursor can receive an earlier one: it has a later record here, or
- * the broker has said, after the earliest record came, that it has no more.
+ * Hands out the events of several cursors of one task in the order of their times. The earliest record goes out once
+ * all events of the other cursors have finished and none of them can receive an earlier one: each has a later record
+ * here, or the broker reported, after the earliest record arrived, that it has no more.
  */
 export class TimeOrder {
   readonly #task: Pick<Task, 'closed' | 'handOut'>
@@ -21,7 +21,7 @@ export class TimeOrder {
   #arrivals = 0
   #isAsking = false
   #isSettling = false
-  /** A record has gone out since it was decided which one goes next. */
+  /** A record has gone out since the next one was decided. */
   #isGiven = false
   #isSettlingSoon = false
   #isWaking = false
@@ -43,20 +43,20 @@ export class TimeOrder {
     this.#members.push(member)
   }
 
-  /** The broker is being asked where partitions end. */
+  /** Whether the broker is being asked for the ends of partitions. */
   get isAsking(): boolean {
     return this.#isAsking
   }
 
-  /** A batch has come for some member. */
+  /** Called when a batch has arrived for some member. */
   arrived(): void {
     this.#arrivals++
     this.settle()
   }
 
   /**
-   * A record goes out. The next one is looked for once this one has its number: numbers, and the times by them, follow the
-   * order of the partition.
+   * Called when a record goes out. The next one is decided once this one has its number, because numbers, and the times
+   * by number, follow the order of the partition.
    */
   given(): void {
     this.#isGiven = true
@@ -65,12 +65,12 @@ export class TimeOrder {
     queueMicrotask(this.#settleSoon)
   }
 
-  /** Settles unless that was done since a record went out. */
+  /** Settles if a record went out since the last time. */
   settleIfGiven(): void {
     if (this.#isGiven) this.settle()
   }
 
-  /** A record has come, gone out or finished: decides which one goes out next. */
+  /** Called when a record has arrived, gone out or finished: decides which one goes out next. */
   settle(): void {
     if (this.#isSettling || this.#task.closed) return
     this.#isSettling = true
@@ -111,7 +111,7 @@ export class TimeOrder {
     })
   }
 
-  /** Later, because this may be the middle of an event's end. */
+  /** Wakes later, because this may be in the middle of an event's end. */
   #wakeSoon(): void {
     if (this.#isWaking) return
     this.#isWaking = true
@@ -129,7 +129,7 @@ export class TimeOrder {
   }
 
   #ask(unknown: readonly OrderedCursor[], earliest: OrderedCursor): void {
-    // The others were asked about already: what the broker has of them is on its way.
+    // The others were asked about already, so the records that the broker has of them will arrive.
     const members = unknown.filter(({ endSince }) => endSince < earliest.since)
     if (!this.#isAsking && members.length > 0) void this.#findEnds(members)
   }
@@ -145,10 +145,10 @@ export class TimeOrder {
       for (const member of members) member.endsAt(ends.get(partitionKey(member.source)) ?? Infinity, arrivals)
       this.#isAsking = false
     } catch (thrown) {
-      // The broker may be gone for a while; the other parts of the transport say so.
+      // Debug only: if the broker is gone for a while, other parts of the transport report it.
       log.debug(
         { error: toError(thrown).message },
-        'The broker did not say where partitions end that have no records here.',
+        'The broker did not report the ends of partitions without records here.',
       )
       this.#isAsking = false
       this.#settleIn(ASK_AGAIN_MS)
