@@ -1,5 +1,4 @@
 import { createApp, json, type App, type Topic } from '@millrace/app'
-import type { MemoryLog } from '@millrace/transport-embedded'
 import { numberedRecords } from './input-feed.ts'
 import { batches } from './scenarios/batches.fixture.ts'
 import { blocking } from './scenarios/blocking.fixture.ts'
@@ -18,7 +17,7 @@ import { refusedSends } from './scenarios/refused-sends.fixture.ts'
 import { type Entry, KEYS, type Scenario, type ScenarioOutcome, type SentEntry } from './scenarios/scenario.fixture.ts'
 import { spilling } from './scenarios/spilling.fixture.ts'
 import { hasTimers, timers } from './scenarios/timers.fixture.ts'
-import type { SimulatedInput, SimulatedRun, SimulatedWorld } from './simulation-options.ts'
+import type { SimulatedInput, SimulatedRun, SimulatedWorld, SimulationOptions } from './simulation-options.ts'
 
 export type Guarantee = 'at-least-once' | 'exactly-once'
 
@@ -85,7 +84,7 @@ export interface LedgerCase {
   readonly make: (world: SimulatedWorld) => App
   readonly input: () => Iterable<SimulatedInput>
   readonly check: (run: SimulatedRun) => void
-  readonly isPending: (log: MemoryLog) => boolean
+  readonly isPending: NonNullable<SimulationOptions['isPending']>
 }
 
 /** One release of the app in a run. */

@@ -127,7 +127,7 @@ export interface SimulationOptions {
   /**
    * Whether something still waits for its time, such as a timer, so that the run is not at rest. Default: nothing does.
    */
-  readonly isPending?: (log: MemoryLog) => boolean
+  readonly isPending?: (log: MemoryLog, nowMs: number) => boolean
   /** Partition count of topics without their own. Default 4. */
   readonly partitions?: number
   /** The most decisions of a run; with more, the run does not settle. Default 50,000. */

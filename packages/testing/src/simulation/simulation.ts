@@ -251,7 +251,7 @@ export class Simulation {
       this.#input.over &&
       !answersLeft &&
       this.#slots.empty.length === 0 &&
-      this.#options.isPending?.(this.#log) !== true &&
+      this.#options.isPending?.(this.#log, this.#clock.now()) !== true &&
       isAtRest(this.#slots.processes, { log: this.#log, groupId: this.#groupId })
     )
   }
