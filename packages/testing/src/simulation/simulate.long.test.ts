@@ -235,7 +235,7 @@ describe('planted defects are caught', () => {
   test('a producer that is not idempotent', async () => {
     const failure = await firstFailure(
       'at-least-once',
-      { to: 10 },
+      { to: 3, scenarios: ['batches', 'deadLetters'] },
       { faults: LOST_ANSWERS, wrapTransport: storesTwice },
     )
     expect(failure?.message).toMatch(/ 2 times| after |has \d+ for/)
