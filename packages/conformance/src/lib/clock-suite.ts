@@ -21,7 +21,7 @@ export interface ClockUnderTest {
 export function clockSuite(name: string, create: () => ClockUnderTest): void {
   describe(`clock: ${name}`, () => {
     describe('time', () => {
-      test('both times go on by what has passed, and monotonic time never goes back', async () => {
+      test('both times advance by the elapsed time, and monotonic time never goes back', async () => {
         const { clock, elapse } = create()
         const [wall, start] = [clock.now(), clock.monotonic()]
         let last = start
@@ -36,7 +36,7 @@ export function clockSuite(name: string, create: () => ClockUnderTest): void {
         expect(Math.abs(clock.now() - wall - passed)).toBeLessThan(20)
       })
 
-      test('what has elapsed since a moment is at least what monotonic time says', async () => {
+      test('the elapsed time since a moment is at least that of the monotonic clock', async () => {
         const { clock, elapse } = create()
         const start = clock.monotonic()
         await elapse(5)
@@ -68,20 +68,17 @@ export function clockSuite(name: string, create: () => ClockUnderTest): void {
         expect(ran).toEqual(['first', 'second', 'third'])
       })
 
-      test.each([0, -5])(
-        '%d ms is a later turn, never this one, and needs nobody to let time pass',
-        async (delayMs) => {
-          const { clock } = create()
-          let ran = false
-          clock.schedule(delayMs, () => (ran = true))
-          expect(ran).toBe(false)
-          await Promise.resolve()
-          expect(ran).toBe(false)
-          await turnsUntil(() => ran)
-        },
-      )
+      test.each([0, -5])('%d ms is a later turn, never this one, without letting time pass', async (delayMs) => {
+        const { clock } = create()
+        let ran = false
+        clock.schedule(delayMs, () => (ran = true))
+        expect(ran).toBe(false)
+        await Promise.resolve()
+        expect(ran).toBe(false)
+        await turnsUntil(() => ran)
+      })
 
-      test('more than the runtime’s timers hold does not run at once', async () => {
+      test('a delay beyond the limit of the runtime’s timers does not run at once', async () => {
         const { clock, elapse } = create()
         let ran = false
         const timers = [2 ** 31, 2 ** 40, Infinity].map((delayMs) => clock.schedule(delayMs, () => (ran = true)))
@@ -111,7 +108,7 @@ export function clockSuite(name: string, create: () => ClockUnderTest): void {
     })
 
     describe('cancel', () => {
-      test('keeps a timer from running, also one that is due in a later turn', async () => {
+      test('keeps a timer from running, even one that is due in a later turn', async () => {
         const { clock, elapse } = create()
         let ran = false
         clock.schedule(5, () => (ran = true)).cancel()
@@ -120,7 +117,7 @@ export function clockSuite(name: string, create: () => ClockUnderTest): void {
         expect(ran).toBe(false)
       })
 
-      test('does nothing twice, or after the timer has run', async () => {
+      test('has no effect twice, or after the timer has run', async () => {
         const { clock, elapse } = create()
         let ran = 0
         const first = clock.schedule(5, () => ran++)
@@ -171,7 +168,7 @@ export function clockSuite(name: string, create: () => ClockUnderTest): void {
         await rejected
       })
 
-      test('does not mind a signal that aborts afterwards', async () => {
+      test('ignores a signal that aborts afterwards', async () => {
         const { clock, elapse } = create()
         const controller = new AbortController()
         let slept = false

@@ -73,7 +73,7 @@ export function attackSuite(name: string, start: (options: AttackedSiteOptions) 
 
     foreignAttacks(() => client)
 
-    test('no path leads around a guard that lets through a part of the site', async () => {
+    test('no path bypasses a guard that allows only a part of the site', async () => {
       const around = ['/echo/../stats', '/echo/%2e%2e/stats', '/echo/.%2e/stats', '/echo//../stats', '/echo/%2E./stats']
       for (const path of around) expect([path, await client.status(`GET ${path}`)]).toEqual([path, 400])
       const none = [
@@ -96,7 +96,7 @@ export function attackSuite(name: string, start: (options: AttackedSiteOptions) 
         expect([path, await client.status(`GET ${path}`)]).toEqual([path, 400])
     })
 
-    test('bodies, queries and headers that are too much are refused, packed ones are not unpacked', async () => {
+    test('oversized bodies, queries and headers are refused, and compressed ones are not unpacked', async () => {
       const bomb = gzipSync(Buffer.alloc(20_000_000)).toString('latin1')
       expect((await client.ask('POST /echo/', ['Content-Encoding: gzip'], bomb)).body).toContain(String(bomb.length))
       const long = 'x'.repeat(BODY_BYTES + 1)
@@ -132,7 +132,7 @@ export function attackSuite(name: string, start: (options: AttackedSiteOptions) 
       await lives()
     })
 
-    test('floods of connections and requests are refused in part, and health answers all the while', async () => {
+    test('floods of connections and requests are refused in part, and health answers throughout', async () => {
       go = deferred()
       waiting = 0
       const idle = Array.from({ length: 2 * CONNECTIONS }, () => connect({ host: '127.0.0.1', port: site.port }))
@@ -155,7 +155,7 @@ export function attackSuite(name: string, start: (options: AttackedSiteOptions) 
 
     tokenAttacks(start)
 
-    test('10,000 mutated requests: none ends in an error of the server or shows its inside, and it stays as it was', async () => {
+    test('none of 10,000 mutated requests causes an error of the server, shows its internals, or changes it', async () => {
       const targets = [
         'GET /echo/',
         'POST /echo/',

@@ -16,7 +16,7 @@ const FOREIGN = [
  * token.
  */
 export function foreignAttacks(client: () => AttackClient): void {
-  test('a name elsewhere that leads here opens no built-in page, nor does a header that speaks for somebody', async () => {
+  test('a foreign name that resolves to the site opens no built-in page, nor does a forwarding header', async () => {
     const known = await client().closedPages('GET')
     expect(known.length).toBeGreaterThan(10)
     const hosts = ['evil.example', 'localhost.evil.example', '127.0.0.1.evil.example', '203.0.113.7', '[2001:db8::7]']
@@ -44,7 +44,7 @@ export function foreignAttacks(client: () => AttackClient): void {
     expect(await client().status('GET /stats')).toBe(200)
   })
 
-  test('no page of another site has a browser of this machine read, and what it is shown stays in no cache', async () => {
+  test('no page of another site can make a browser of this machine read, and pages with data are never cached', async () => {
     for (const path of await client().closedPages('GET')) {
       for (const header of FOREIGN)
         expect([path, header, await client().status(`GET ${path}`, [header])]).toEqual([path, header, 403])

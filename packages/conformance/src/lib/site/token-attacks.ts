@@ -39,7 +39,7 @@ export function tokenAttacks(start: (options: AttackedSiteOptions) => Promise<At
       expect((await client.ask('GET /echo/', [origin])).head).toMatch(/access-control-allow-origin: \*/i)
     })
 
-    test('forms that never come to their end keep nobody else from a page', async () => {
+    test('endless forms keep nobody else from a page', async () => {
       const head = `POST /sign-in/ HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\ntoken=`
       const slow = Array.from({ length: 5 * REQUESTS }, () => connect({ host: '127.0.0.1', port: site.port }))
       let refused = 0
@@ -55,7 +55,7 @@ export function tokenAttacks(start: (options: AttackedSiteOptions) => Promise<At
       })
     })
 
-    test('of guesses at once few are looked at, and the right one is not found among them', async () => {
+    test('few of many simultaneous guesses are checked, and the right one is not found among them', async () => {
       expect(await client.status('GET /stats', bearer(TOKEN))).toBe(200)
       const statuses = await Promise.all(Array.from({ length: 100 }, (_, n) => form(n === 99 ? TOKEN : `guess${n}`)))
       expect(statuses.filter((status) => status === 401).length).toBeLessThanOrEqual(10)

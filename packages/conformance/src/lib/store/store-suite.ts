@@ -45,7 +45,7 @@ export function storeSuite(options: StoreSuiteOptions): void {
     })
 
     it(
-      'any sequence of commits, clears, closes and reopenings equals a map at its last commit',
+      'after any sequence of commits, clears, closes and reopenings the store equals a map at its last commit',
       { timeout: 120_000 },
       async () => {
         await fc.assert(
@@ -70,7 +70,7 @@ export function storeSuite(options: StoreSuiteOptions): void {
       expect(partition.range()).toEqual([])
     })
 
-    it('tables and partitions do not mix', async () => {
+    it('tables and partitions are separate', async () => {
       const driver = await fresh()
       const partitions = [
         await driver.open('a', 0),
@@ -87,7 +87,7 @@ export function storeSuite(options: StoreSuiteOptions): void {
       expect(partitions.map((partition) => partition.checkpoint()?.offset)).toEqual([0, 1, 2, 3])
     })
 
-    it('tells the checkpoint of a partition that is not open, and of none that was never there', async () => {
+    it('returns the checkpoint of a partition that is not open, and none for one that never existed', async () => {
       const driver = await fresh()
       const partition = await driver.open('table', 0)
       await driver.commit([{ partition, rows: [row('k', 'v')], checkpoint: CHECKPOINT }])
@@ -124,7 +124,7 @@ export function storeSuite(options: StoreSuiteOptions): void {
       expect(first.checkpoint()).toBeUndefined()
     })
 
-    it('rows without a checkpoint leave it, a checkpoint without rows is kept', async () => {
+    it('rows without a checkpoint leave the old one, and a checkpoint without rows is stored', async () => {
       const driver = await fresh()
       const partition = await driver.open('table', 0)
       await driver.commit([{ partition, rows: [], checkpoint: CHECKPOINT }])
@@ -190,7 +190,7 @@ export function storeSuite(options: StoreSuiteOptions): void {
       expect(keys({ limit: 0, reverse: true })).toEqual([])
     })
 
-    it('what was read stays as it was when the row changes', async () => {
+    it('a value that was read does not change with its row', async () => {
       const driver = await fresh()
       const partition = await driver.open('table', 0)
       await driver.commit([{ partition, rows: [row('k', 'before')], checkpoint: undefined }])
@@ -201,7 +201,7 @@ export function storeSuite(options: StoreSuiteOptions): void {
       expect(range.map(([, bytes]) => bytes.toString())).toEqual(['before'])
     })
 
-    it('opening an open partition is STORE_IN_USE, also while it is being opened', async () => {
+    it('opening an open partition is STORE_IN_USE, even while it is being opened', async () => {
       const driver = await fresh()
       const partition = await driver.open('table', 0)
       await expect(driver.open('table', 0)).rejects.toMatchObject({ code: 'STORE_IN_USE' })

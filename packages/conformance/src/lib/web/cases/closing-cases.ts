@@ -21,7 +21,7 @@ export function closingCases(createDriver: () => WebDriver): void {
     })
   afterEach(async () => world?.close())
 
-  test('port 0 takes a free one', async () => {
+  test('port 0 uses a free port', async () => {
     const { server, url } = await open()
     expect(server.port).toBeGreaterThan(0)
     expect(await (await fetch(url)).text()).toBe('well')
@@ -93,7 +93,7 @@ export function closingCases(createDriver: () => WebDriver): void {
     await within(closing, SOON)
   })
 
-  test('what takes longer than the grace is cut', async () => {
+  test('an answer that takes longer than the grace is cut off', async () => {
     const asked = deferred<void>()
     const aborted = deferred<void>()
     const { server, socket } = await open(async ({ signal }) => {
@@ -109,7 +109,7 @@ export function closingCases(createDriver: () => WebDriver): void {
     await within(aborted.promise, { what: 'the abort' })
   })
 
-  test('closing again is no error, and a shorter grace counts', async () => {
+  test('closing again is no error, and the shorter grace applies', async () => {
     const asked = deferred<void>()
     const { server, socket } = await open(async () => {
       asked.resolve()

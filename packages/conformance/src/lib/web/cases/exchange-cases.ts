@@ -11,7 +11,7 @@ export function exchangeCases(createDriver: () => WebDriver): void {
     (world = await openWorld({ driver: createDriver(), fetch }))
   afterEach(async () => world?.close())
 
-  test('method, URL, headers and body come as they were sent', async () => {
+  test('method, URL, headers and body arrive as sent', async () => {
     const { url } = await open(async (request) =>
       Response.json({
         method: request.method,
@@ -38,7 +38,7 @@ export function exchangeCases(createDriver: () => WebDriver): void {
     expect(await (await fetch(url, { method })).text()).toBe(method)
   })
 
-  test('the host is what the client says', async () => {
+  test('the host is that of the client', async () => {
     const { socket } = await open(async (request) => new Response(request.url))
     const client = await socket()
     client.write('GET /x HTTP/1.1\r\nHost: words.example:8080\r\nConnection: close\r\n\r\n')
@@ -66,7 +66,7 @@ export function exchangeCases(createDriver: () => WebDriver): void {
     },
   )
 
-  test('status, headers, several cookies and body go out', async () => {
+  test('status, headers, several cookies and body are sent', async () => {
     const { url } = await open(async () => {
       const headers = new Headers({ 'x-two': 'zwei', 'content-type': 'text/plain' })
       headers.append('set-cookie', 'a=1')
@@ -89,7 +89,7 @@ export function exchangeCases(createDriver: () => WebDriver): void {
     expect((await client.ended()).match(new RegExp(`HTTP/1.1 ${status}`, 'g'))).toHaveLength(2)
   })
 
-  test('a megabyte of bytes comes back unharmed', async () => {
+  test('a megabyte of bytes is returned unchanged', async () => {
     const { url } = await open(async (request) => new Response(await request.arrayBuffer()))
     const bytes = Buffer.alloc(
       1_000_000,
@@ -123,7 +123,7 @@ export function exchangeCases(createDriver: () => WebDriver): void {
     expect((await client.ended()).match(/answer \d/g)).toEqual(['answer 1', 'answer 2'])
   })
 
-  test('who waits for leave to send a body gets it before the answer, and one in a row of requests no piece of another', async () => {
+  test('a client that waits for 100 Continue gets it before the answer, and never within the answer to an earlier request', async () => {
     const { socket } = await open(
       async (request) => new Response(`read ${(await request.text()).length}`, { headers: { 'content-length': '6' } }),
     )
@@ -157,7 +157,7 @@ export function exchangeCases(createDriver: () => WebDriver): void {
     expect(await client.ended()).toContain('onetwo')
   })
 
-  test('an answer goes out while it is made, its head before there is a body', async () => {
+  test('an answer is sent while it is produced, and its head before the body', async () => {
     const next = [deferred<string>(), deferred<string>()]
     const { socket } = await open(async () => {
       const pieces = next.values()
@@ -180,7 +180,7 @@ export function exchangeCases(createDriver: () => WebDriver): void {
     expect(await client.ended()).toMatch(/one[^]*two/)
   })
 
-  test('a body that nobody reads is not in the way of the next request', async () => {
+  test('an unread body does not block the next request', async () => {
     const { socket } = await open(async (request) => new Response(`answer ${request.method}`))
     const client = await socket()
     client.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n${'x'.repeat(300_000)}`)
@@ -190,7 +190,7 @@ export function exchangeCases(createDriver: () => WebDriver): void {
     expect(await client.ended()).toMatch(/answer POST([^]*answer GET)?/)
   })
 
-  test('an answer that needs no body comes before the body is there', async () => {
+  test('an answer that needs no body is sent before the body arrives', async () => {
     const { socket } = await open(async () => Response.json({ error: 'too long' }, { status: 413 }))
     const client = await socket()
     client.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n${'x'.repeat(1000)}`)

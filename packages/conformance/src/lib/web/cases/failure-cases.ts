@@ -11,7 +11,7 @@ export function failureCases(createDriver: () => WebDriver): void {
     (world = await openWorld({ driver: createDriver(), fetch }))
   afterEach(async () => world?.close())
 
-  test('a fetch that rejects is 500, JSON, without details, and told', async () => {
+  test('a fetch that rejects gives 500, as JSON without details, and is reported', async () => {
     const { url, errors } = await open(async () => Promise.reject(new Error('secret of the house')))
     const answer = await fetch(url)
     const text = await answer.text()
@@ -22,7 +22,7 @@ export function failureCases(createDriver: () => WebDriver): void {
     expect(errors.map(({ message }) => message)).toEqual(['secret of the house'])
   })
 
-  test('a fetch that throws is no different', async () => {
+  test('a fetch that throws gives the same', async () => {
     const { url, errors } = await open(() => {
       throw new Error('at once')
     })
@@ -30,7 +30,7 @@ export function failureCases(createDriver: () => WebDriver): void {
     expect(errors).toHaveLength(1)
   })
 
-  test('an answer whose body fails is cut off, told, and the server goes on', async () => {
+  test('an answer whose body fails is cut off and reported, and the server continues', async () => {
     const { socket, url, errors } = await open(async (request) => {
       if (request.url.endsWith('/well')) return new Response('well')
       let pieces = 0

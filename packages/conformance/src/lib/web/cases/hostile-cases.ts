@@ -69,7 +69,7 @@ export function hostileCases(createDriver: () => WebDriver): void {
   })
 
   test.each(['/a/../b', '/a/%2e%2e/b', '/a/.%2E/b?c', '/./', '/a/..', 'http://a/b/%2e/'])(
-    'a path with steps in it, which a guard before the server may read otherwise, is none: %s',
+    'a path with dot segments, which a guard before the server may read differently, is refused: %s',
     async (target) => {
       const opened = await open()
       const client = await opened.socket()
@@ -104,7 +104,7 @@ export function hostileCases(createDriver: () => WebDriver): void {
     expect(seen.map((url) => new URL(url).href)).toEqual(['http://a:1/x', 'http://a/x'])
   })
 
-  test('for one connection too many the one is ended that has been unused for longest', async () => {
+  test('one connection too many closes the longest idle one', async () => {
     const opened = await open({ connections: 3 })
     const [first, second, third] = [await opened.socket(), await opened.socket(), await opened.socket()]
     first.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
@@ -121,7 +121,7 @@ export function hostileCases(createDriver: () => WebDriver): void {
     }
   })
 
-  test('where all connections have a request in flight the new one is ended, and they are answered', async () => {
+  test('if all connections have a request in flight the new one is closed, and they are answered', async () => {
     const go = deferred<void>()
     const opened = await open({
       connections: 2,
@@ -139,7 +139,7 @@ export function hostileCases(createDriver: () => WebDriver): void {
     for (const client of busy) await client.until(/well/)
   })
 
-  test('a client that does not take its answer gives way to a new one', async () => {
+  test('a client that does not read its answer gives way to a new one', async () => {
     const piece = new Uint8Array(1_000_000)
     const cancelled = deferred<void>()
     const opened = await open({
@@ -170,14 +170,14 @@ export function hostileCases(createDriver: () => WebDriver): void {
     await within(cancelled.promise, { what: 'the end of a long answer' })
   })
 
-  test('a target of 10 kB is taken', async () => {
+  test('a target of 10 kB is accepted', async () => {
     const { url } = await open()
     const path = `/${'k'.repeat(10_000)}`
     expect((await fetch(url + path)).status).toBe(200)
     expect(seen).toEqual([url + path])
   })
 
-  test('chunks that are none end the connection', async () => {
+  test('invalid chunks end the connection', async () => {
     const opened = await open({ fetch: async (request) => new Response(await request.text().catch(() => 'no body')) })
     const client = await opened.socket()
     client.write('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nbody\r\n')
@@ -219,7 +219,7 @@ export function hostileCases(createDriver: () => WebDriver): void {
     await lives(opened)
   })
 
-  test('a client that says nothing is cut off', async () => {
+  test('a silent client is cut off', async () => {
     const { socket } = await open({ idleMs: IDLE_MS })
     expect(await (await socket()).ended()).not.toContain('200')
   })
@@ -237,7 +237,7 @@ export function hostileCases(createDriver: () => WebDriver): void {
     await lives(opened)
   })
 
-  test('a client that does not take its answer is cut off', async () => {
+  test('a client that does not read its answer is cut off', async () => {
     const cancelled = deferred<void>()
     const piece = new Uint8Array(1_000_000)
     const opened = await open({
@@ -272,7 +272,7 @@ export function hostileCases(createDriver: () => WebDriver): void {
     expect(await answer.text()).toBe('slow')
   })
 
-  test('a connection that is not used any more is ended', async () => {
+  test('an unused connection is closed', async () => {
     const { socket } = await open({ idleMs: IDLE_MS })
     const client = await socket()
     client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')

@@ -52,16 +52,19 @@ export function smugglingCases(createDriver: () => WebDriver): void {
   afterAll(() => world.close())
   beforeEach(() => void (seen = []))
 
-  test.each(AMBIGUOUS)('%s: 4xx, the connection ends, and what follows is no request', async (_what, headers, body) => {
-    const client = await world.socket()
-    client.write(`POST /first HTTP/1.1\r\nHost: a\r\n${headers}\r\n\r\n${body}${HIDDEN}`)
-    const text = await client.ended()
-    // If only the body is wrong, its request has begun: there may be an answer already, or none.
-    expect(text).toMatch(/^(HTTP\/1\.1 (4\d\d|200) |$)/)
-    expect(text.match(/HTTP\/1\.1 /g)?.length ?? 0).toBeLessThan(3)
-    expect(seen.filter((each) => each !== 'POST /first')).toEqual([])
-    if (!headers.endsWith('chunked') || headers.includes('Content-Length')) expect(seen).toEqual([])
-  })
+  test.each(AMBIGUOUS)(
+    '%s: 4xx, the connection ends, and the following bytes are no request',
+    async (_what, headers, body) => {
+      const client = await world.socket()
+      client.write(`POST /first HTTP/1.1\r\nHost: a\r\n${headers}\r\n\r\n${body}${HIDDEN}`)
+      const text = await client.ended()
+      // If only the body is wrong, its request has begun: there may be an answer already, or none.
+      expect(text).toMatch(/^(HTTP\/1\.1 (4\d\d|200) |$)/)
+      expect(text.match(/HTTP\/1\.1 /g)?.length ?? 0).toBeLessThan(3)
+      expect(seen.filter((each) => each !== 'POST /first')).toEqual([])
+      if (!headers.endsWith('chunked') || headers.includes('Content-Length')) expect(seen).toEqual([])
+    },
+  )
 
   test.each([
     ['GET', 'Content-Length'],
@@ -69,7 +72,7 @@ export function smugglingCases(createDriver: () => WebDriver): void {
     ['DELETE', 'Content-Length'],
     ['GET', 'Transfer-Encoding'],
     ['OPTIONS', 'Transfer-Encoding'],
-  ])('the body of %s with %s is no request, whoever reads it', async (method, header) => {
+  ])('the body of %s with %s is never taken for a request', async (method, header) => {
     const client = await world.socket()
     const [field, body] =
       header === 'Content-Length'
@@ -82,7 +85,7 @@ export function smugglingCases(createDriver: () => WebDriver): void {
     expect(seen.filter((each) => each.endsWith('/hidden'))).toEqual([])
   })
 
-  test('what is sent before an upgrade is granted, or a tunnel, is no request', async () => {
+  test('bytes sent before an upgrade or a tunnel is granted are no request', async () => {
     for (const start of [
       'GET /first HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n',
       'CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n',

@@ -22,13 +22,13 @@ export function tlsCases(createDriver: () => WebDriver): void {
   const ask = (client: { readonly cert?: string; readonly key?: string } = {}): Promise<string> =>
     get(world?.server.port ?? 0, { ca: known.ca, ...client })
 
-  test('requests say https and from where they come', async () => {
+  test('requests have https and the address of their client', async () => {
     const { server } = await open()
     expect(server.scheme).toBe('https')
     expect(JSON.parse(await ask())).toEqual({ url: `https://127.0.0.1:${server.port}/`, peer: '127.0.0.1' })
   })
 
-  test('without TLS nothing is answered, and others are', async () => {
+  test('requests without TLS get no answer, and others do', async () => {
     const { socket } = await open()
     const client = await socket()
     client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
@@ -36,7 +36,7 @@ export function tlsCases(createDriver: () => WebDriver): void {
     await ask()
   })
 
-  test('clients that begin no handshake are cut off, and keep nobody out before', async () => {
+  test('clients that begin no handshake are cut off, and keep nobody out until then', async () => {
     const { socket } = await open({ connections: 2 })
     const silent = [await socket(), await socket()]
     await ask()
@@ -46,7 +46,7 @@ export function tlsCases(createDriver: () => WebDriver): void {
     expect(await impatient.ended()).toBe('')
   })
 
-  test('with an authority for clients only those are let in that it has signed', async () => {
+  test('with an authority for clients only clients with its certificates are accepted', async () => {
     await open({ tls: { ...serverTls(known), clientCa: known.ca } })
     await expect(ask()).rejects.toThrow(/certificate|reset|hang up/i)
     const others = await testCertificates()
@@ -54,7 +54,7 @@ export function tlsCases(createDriver: () => WebDriver): void {
     expect(await ask(pairOf(known))).toContain('https://')
   })
 
-  test('a certificate that is renewed is shown from then on, and no request is cut', async () => {
+  test('a renewed certificate is used from then on, and no request is cut off', async () => {
     const go = deferred<void>()
     const asked = deferred<void>()
     const { server } = await open({
