@@ -17,6 +17,7 @@ import { refusedSends } from './scenarios/refused-sends.fixture.ts'
 import { type Entry, KEYS, type Scenario, type ScenarioOutcome, type SentEntry } from './scenarios/scenario.fixture.ts'
 import { spilling } from './scenarios/spilling.fixture.ts'
 import { hasTimers, timers } from './scenarios/timers.fixture.ts'
+import { hasOpenWindows, windows } from './scenarios/windows.fixture.ts'
 import type { SimulatedInput, SimulatedRun, SimulatedWorld, SimulationOptions } from './simulation-options.ts'
 
 export type Guarantee = 'at-least-once' | 'exactly-once'
@@ -37,6 +38,7 @@ const SCENARIOS: Readonly<Record<ScenarioName, Scenario>> = Object.freeze({
   refusedSends,
   spilling,
   timers,
+  windows,
 })
 
 export type ScenarioName =
@@ -54,6 +56,7 @@ export type ScenarioName =
   | 'refusedSends'
   | 'spilling'
   | 'timers'
+  | 'windows'
 
 const ALL_SCENARIOS: readonly ScenarioName[] = Object.freeze([
   'batches',
@@ -113,7 +116,7 @@ function declare(world: SimulatedWorld, guarantee: Guarantee, { scenarios, maxUn
     // A few of `largeSends`.
     ...(scenarios.includes(largeSends) ? { maxPendingSendBytes: 1024 } : {}),
     // A copy that is made late, because its agent stands still, is not late by event time.
-    ...(scenarios.includes(joining) ? { idleAfter: false } : {}),
+    ...(scenarios.includes(joining) || scenarios.includes(windows) ? { idleAfter: false } : {}),
     // Less than the events of `longSpills` take.
     ...(scenarios.includes(longSpills) ? { drainTimeout: '2s' } : {}),
     // Less than two pieces of `spilling`, more than all else sends.
@@ -157,7 +160,7 @@ export function ledgerCase(
       const value = (key: string, number: number): Entry => ({ key, number })
       return numberedRecords(current().entries, { records: RECORDS, keys: KEYS.length, value })()
     },
-    isPending: hasTimers,
+    isPending: (log, nowMs) => hasTimers(log, nowMs) || hasOpenWindows(log),
     check: (run) => {
       const { entries, checks } = current()
       const input = run.input.map((record): SentEntry => {

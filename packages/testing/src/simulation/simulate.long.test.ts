@@ -145,6 +145,11 @@ test.each(GUARANTEES)('each entry meets its copy in a join, %s', async (guarante
   ).toBeUndefined()
 })
 
+test.each(GUARANTEES)('windows and sessions close, and each once if nothing counts twice, %s', async (guarantee) => {
+  const to = Number(process.env['WINDOW_SEEDS'] ?? 3)
+  expect((await firstFailure(guarantee, { to, scenarios: ['windows'], always: true }, {}))?.message).toBeUndefined()
+})
+
 test.each(GUARANTEES)('timers fire, and no crash loses one, %s', async (guarantee) => {
   const { make, input, check, isPending } = ledgerCase(guarantee, { scenarios: ['timers'], always: true })
   for (let seed = 1; seed <= Number(process.env['TIMER_SEEDS'] ?? 2); seed++)

@@ -106,6 +106,15 @@ test('sessions are gone after their retention, and a restart closes none again',
   expect(visits.stats().rows).toBe(2)
 })
 
+test('a time between two milliseconds belongs to the first of them, and its session closes', async () => {
+  const { app, clicks, closed } = visitsApp()
+  await using t = await testApp(app)
+  await t.send(clicks, { key: 'a', value: 'x', timestamp: 1000.75 })
+  await t.send(clicks, { key: 'a', value: 'x', timestamp: 60 * MINUTE })
+  await t.settle()
+  expect(closed).toEqual([`a ${1000 / MINUTE}-${1000 / MINUTE} 1 at ${1000 / MINUTE}`])
+})
+
 interface Click {
   readonly key: string
   readonly at: number

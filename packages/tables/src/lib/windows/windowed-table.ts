@@ -158,7 +158,8 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
         `A write to ${this.keyShape.where} in a batch of events with different times, beginning with ${event.topic}/${event.partition}@${event.offset}.`,
       )
     this.uses.addWrite(event.agent)
-    const eventTime = at ?? event.timestamp
+    // Rows are ordered by whole milliseconds.
+    const eventTime = Math.floor(at ?? event.timestamp)
     if (!(eventTime >= 0))
       throw new MillraceError(
         'TIMESTAMP_INVALID',
