@@ -102,7 +102,7 @@ export function quietOf({ status, worker, member }: WorkerView): Quiet {
   if (budget.bytes > 0) inFlight.push(`sends of ${budget.bytes} bytes`)
   for (const delay of delays.stats) inFlight.push(`sends to ${partitionKey(delay)}, which accepts none at present`)
   inFlight.push(...(member?.tasks.describeInFlight() ?? []))
-  if (member?.tasks.running.some(({ isAligning }) => isAligning) === true) inFlight.push('a look for earlier events')
+  if (member?.tasks.running.some(({ isAligning }) => isAligning) === true) inFlight.push('a search for earlier events')
   for (const { spec, queues } of worker.subscriptions)
     if (queues.some((queue) => queue.hasNext)) inFlight.push(`events that wait for agent ${spec.agent}`)
   const positions = sources.map(({ source: { topic, partition, position } }) => ({ topic, partition, position }))
@@ -155,7 +155,7 @@ function agentStats(subscriptions: readonly Subscription[]): Readonly<Record<str
       lag: cursors.reduce((total, cursor) => total + lagOf(cursor), sum.lag),
     })
   }
-  // Agents may be called as what every object has, such as `constructor`.
+  // A plain object would confuse an agent's name with a property of every object, such as `constructor`.
   return Object.fromEntries(agents)
 }
 

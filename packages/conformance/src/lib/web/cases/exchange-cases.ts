@@ -33,7 +33,7 @@ export function exchangeCases(createDriver: () => WebDriver): void {
     })
   })
 
-  test.each(['GET', 'POST', 'PATCH', 'DELETE', 'OPTIONS'])('%s is told from other methods', async (method) => {
+  test.each(['GET', 'POST', 'PATCH', 'DELETE', 'OPTIONS'])('%s is distinguished from other methods', async (method) => {
     const { url } = await open(async (request) => new Response(request.method))
     expect(await (await fetch(url, { method })).text()).toBe(method)
   })
