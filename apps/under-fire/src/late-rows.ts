@@ -28,7 +28,7 @@ export function lateRowsTests(
         limitMs: 20_000,
       })
       expect(successor.log.map(({ message }) => message)).toContainEqual(
-        expect.stringMatching(new RegExp(`^Older rows of ${KEYS - 1} keys came into ${run.changelog}/0 `)),
+        expect.stringMatching(new RegExp(`^Older rows of ${KEYS - 1} keys in ${run.changelog}/0 overwrote newer ones`)),
       )
       await end(run, asleep)
       const verdict = await run.verdict()
