@@ -145,7 +145,7 @@ class DelayedTask {
   }
 }
 
-function make(): {
+function make(broken: (collector: RecordCollector) => void = () => {}): {
   producer: HandProducer
   collector: RecordCollector
   budget: SendBudget
@@ -164,9 +164,9 @@ function make(): {
     delays: new Delays({ clock: systemClock(), log: silentLog, deliveryTimeoutMs: 60_000 }),
     transactions: { aborted: 0 },
   }
-  const collector = new RecordCollector(producer, sending, {
+  const collector: RecordCollector = new RecordCollector(producer, sending, {
     refused: (record) => void refused.push(record),
-    broken: () => {},
+    broken: () => broken(collector),
   })
   return { producer, collector, budget, lease, refused }
 }
@@ -451,6 +451,23 @@ test('a partition that accepts nothing leaves queue and budget to others and del
   expect([owner.delays, producer.requests[2]?.records.map(({ value }) => String(value))]).toEqual([0, ['3', '4']])
   producer.acknowledge(producer.requests[2])
   await epoch.seal()
+  expect([budget.bytes, collector.pending]).toEqual([0, 0])
+})
+
+test('an owner that closes the collector when a delayed partition fails leaves no record behind, nor its bytes', async () => {
+  // As a task does that is reopened because its transaction has timed out.
+  const { producer, collector, budget } = make((broken) => broken.close())
+  producer.topic('t').resolve(1)
+  await collector.partitions('t')
+  add(collector, 0, 'sent')
+  await turns()
+  producer.delay(producer.requests[0], [0])
+  await turns()
+  const waiting = add(collector, 0, 'waits behind it')
+  const [delay] = producer.delays
+  delay?.answer.reject(new MillraceError('PRODUCER_FENCED', 'Timed out.'))
+  await turns()
+  expect(waiting.settled).toBe(true)
   expect([budget.bytes, collector.pending]).toEqual([0, 0])
 })
 

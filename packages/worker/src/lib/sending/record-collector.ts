@@ -218,9 +218,10 @@ export class RecordCollector {
     this.#delayed.delete(delay)
     for (const { size } of [...sent, ...delay.waiting]) budget.count(size)
     const queue = (end.queue = this.#queueNow(partition))
+    // First of all: if the producer cannot continue, its owner may close this collector at once, with what it holds.
+    for (const record of delay.waiting.splice(0)) queue.push(record)
     if (outcomes instanceof Error) this.#interrupted(queue, sent, outcomes)
     else this.#settleAll(sent, outcomes, startMs)
-    for (const record of delay.waiting.splice(0)) queue.push(record)
     delays.ended(delay, !(outcomes instanceof Error))
     this.#sendNext(queue)
   }
