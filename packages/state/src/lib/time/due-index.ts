@@ -26,6 +26,13 @@ export class DueIndex implements EntrySource {
   #changed = new Map<DueEntry, boolean>()
   /** In the commit under way: rows that change the store. */
   #taken = new Map<DueEntry, boolean>()
+  /**
+   * Written by commits that failed: the changelog may have these rows although the store does not, so they are written
+   * until a commit is made, whatever the store has.
+   */
+  #unsure = new Set<DueEntry>()
+  /** In the commit under way: rows that the store has already. */
+  #again = new Map<DueEntry, boolean>()
   #stored: number
   #bytes = 0
   #takenBytes = 0
@@ -65,8 +72,10 @@ export class DueIndex implements EntrySource {
     const deleted: Row[] = []
     for (const [entry, isNew] of this.#changed) {
       const key = keyOf(entry)
-      if ((this.#store.get(key) !== undefined) === isNew) continue
-      this.#taken.set(entry, isNew)
+      const isStored = (this.#store.get(key) !== undefined) === isNew
+      if (isStored && !this.#unsure.has(entry)) continue
+      const written = isStored ? this.#again : this.#taken
+      written.set(entry, isNew)
       if (isNew) added.push({ key, value: ENTRY_VALUE })
       else deleted.push({ key, value: null })
     }
@@ -78,18 +87,24 @@ export class DueIndex implements EntrySource {
 
   rowsStored(): void {
     this.#stored = this.storedEntries
+    // Each of them was in this commit.
+    this.#unsure = new Set()
     this.#endCommit()
   }
 
   rowsReturned(): void {
-    const taken = this.#taken
+    const written = [...this.#taken, ...this.#again]
     this.#endCommit()
-    for (const [entry, isNew] of taken) if (!this.#changed.has(entry)) this.#change(entry, isNew)
+    for (const [entry, isNew] of written) {
+      this.#unsure.add(entry)
+      if (!this.#changed.has(entry)) this.#change(entry, isNew)
+    }
   }
 
   close(): void {
     this.#changed.clear()
     this.#taken.clear()
+    this.#again.clear()
     this.#countChanged(-this.#bytes - this.#takenBytes)
     this.#bytes = this.#takenBytes = 0
   }
@@ -118,6 +133,7 @@ export class DueIndex implements EntrySource {
 
   #endCommit(): void {
     this.#taken = new Map()
+    this.#again = new Map()
     this.#countChanged(-this.#takenBytes)
     this.#takenBytes = 0
   }

@@ -42,7 +42,9 @@ type Step =
   | { readonly type: 'set'; readonly key: string; readonly inMs: number }
   | { readonly type: 'cancel'; readonly key: string }
   | { readonly type: 'pass'; readonly ms: number }
-  | { readonly type: 'give' | 'finish' | 'commit' | 'commitFails' }
+  | { readonly type: 'give' | 'finish' | 'commit' }
+  /** `part`: how much of the commit is on the broker. */
+  | { readonly type: 'commitFails'; readonly part: number }
   /** `part`: how much of the commit under way is on the broker. */
   | { readonly type: 'crash'; readonly part: number; readonly isCommitted: boolean }
 
@@ -63,7 +65,13 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       type: fc.constantFrom('give' as const, 'give' as const, 'finish' as const, 'finish' as const, 'commit' as const),
     }),
   },
-  { weight: 1, arbitrary: fc.record({ type: fc.constant('commitFails' as const) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      type: fc.constant('commitFails' as const),
+      part: fc.nat({ max: 100 }).map((n) => 1 - n / 100),
+    }),
+  },
   {
     weight: 3,
     arbitrary: fc.record({
@@ -144,8 +152,7 @@ class World {
       case 'commit':
         return await this.commit()
       case 'commitFails':
-        this.state.takeRows()
-        return this.state.rowsReturned()
+        return this.failCommit(step)
       case 'crash':
         return await this.crash(step)
     }
@@ -195,6 +202,15 @@ class World {
     if (this.#stored !== undefined) await this.#store.commit([{ partition: this.#stored, rows, checkpoint: undefined }])
     this.#madeCommit(note)
     this.state.rowsStored()
+    // Another owner, who has the changelog alone, must find what this one has.
+    const stored = (this.#stored?.range() ?? []).map(([key, value]) => [key.toString('latin1'), value] as const)
+    expect(new Map([...this.changelog].map(([name, { value }]) => [name, value]))).toEqual(new Map(stored))
+  }
+
+  failCommit({ part }: { readonly part: number }): void {
+    const rows = this.state.takeRows()
+    this.#write(rows.slice(0, Math.floor(part * (rows.length + 1))))
+    this.state.rowsReturned()
   }
 
   async crash({ part, isCommitted }: { readonly part: number; readonly isCommitted: boolean }): Promise<void> {
@@ -264,7 +280,7 @@ test.each([
       const world = new World()
       await world.open()
       for (const step of steps) {
-        const next = isAtomic && step.type === 'crash' ? { ...step, part: 0 } : step
+        const next = isAtomic && 'part' in step ? { ...step, part: 0 } : step
         await world.run(next)
         const pending = [...world.model.values()].filter(({ expires }) => !expires)
         expect(world.state.rows).toBeGreaterThanOrEqual(pending.length)

@@ -34,7 +34,7 @@ export class DuePartition<V> extends KeyedPartition<V> implements OpenState, Due
   #takenFired: ReadonlyMap<string, Buffer> = this.#fired
   /** Rows that were restored when the state was opened, as they were, until a commit has them. */
   readonly #restored = new Map<string, Row>()
-  /** Rows of earlier values that the store has. */
+  /** Rows of earlier values that the store or the changelog may have. */
   #undoRows: number
   #takenUndoRows: number
 
@@ -128,7 +128,8 @@ export class DuePartition<V> extends KeyedPartition<V> implements OpenState, Due
     super.rowsReturned()
     this.#index.rowsReturned()
     this.#numbers.returned()
-    this.#takenUndoRows = this.#undoRows
+    // The commit that failed may have left all of them in the changelog.
+    this.#undoRows = this.#takenUndoRows = Math.max(this.#undoRows, this.#takenUndoRows)
     for (const [name, row] of this.#takenFired) this.#fired.set(name, row)
     this.#takenFired = new Map()
   }
