@@ -29,7 +29,7 @@ export function completionsOf(grammar: Grammar, names: CompletedNames, words: re
   return all.filter((word) => word.startsWith(last))
 }
 
-interface Place {
+interface WordPosition {
   /** `null` for a word that is no command: nothing is known of what follows. */
   readonly command: CommandGrammar | undefined | null
   /** Positional arguments before. */
@@ -38,7 +38,7 @@ interface Place {
   readonly awaiting: OptionGrammar | undefined
 }
 
-function placeAfter(grammar: Grammar, words: readonly string[]): Place {
+function placeAfter(grammar: Grammar, words: readonly string[]): WordPosition {
   let command: CommandGrammar | undefined | null
   let position = 0
   let awaiting: OptionGrammar | undefined
@@ -52,14 +52,14 @@ function placeAfter(grammar: Grammar, words: readonly string[]): Place {
 }
 
 /** The option that `word` is, when its value is the next word. */
-function valueOptionOf(word: string, grammar: Grammar, command: Place['command']): OptionGrammar | undefined {
+function valueOptionOf(word: string, grammar: Grammar, command: WordPosition['command']): OptionGrammar | undefined {
   const typed = word.replace(/^-+/, '')
   const known = [...grammar.globals, ...(command?.options ?? []), ...grammar.settings]
   const found = known.find(({ name, aliases }) => name === typed || aliases.includes(typed))
   return found?.type === 'boolean' ? undefined : found
 }
 
-function optionWords(grammar: Grammar, command: Place['command']): readonly string[] {
+function optionWords(grammar: Grammar, command: WordPosition['command']): readonly string[] {
   const own = command ? [...command.options, ...(command.showsSettings ? settingsOf(grammar, command) : [])] : []
   return [...own, ...grammar.globals].map((option) =>
     option.type === 'boolean' && isOn(option) ? `--no-${option.name}` : `--${option.name}`,
@@ -70,7 +70,11 @@ function isOn({ default: standard, shownDefault }: ParameterGrammar): boolean {
   return standard === true || shownDefault === 'true'
 }
 
-function wordsAt(grammar: Grammar, names: CompletedNames, { command, position, awaiting }: Place): readonly string[] {
+function wordsAt(
+  grammar: Grammar,
+  names: CompletedNames,
+  { command, position, awaiting }: WordPosition,
+): readonly string[] {
   if (awaiting !== undefined) return valuesOf(awaiting, names)
   if (command === undefined) return grammar.commands.map(({ name }) => name)
   const argument = command?.positionals[position]

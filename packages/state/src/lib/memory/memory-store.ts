@@ -65,7 +65,7 @@ class MemoryStore implements StoreDriver {
  */
 const LONGEST_AS_TEXT = 256
 
-type KeptValue = string | Buffer
+type StoredValue = string | Buffer
 
 interface MemoryRowsOptions {
   readonly table: string
@@ -78,7 +78,7 @@ class MemoryRows implements StorePartition {
   readonly table: string
   readonly partition: number
   readonly #onClose: () => void
-  readonly #rows = new Map<string, KeptValue>()
+  readonly #rows = new Map<string, StoredValue>()
   #checkpoint: Checkpoint | undefined
   /** Built for the first range and kept up to date from then on: tables that are never scanned pay nothing. */
   #order: SortedKeys | undefined
@@ -158,6 +158,6 @@ class MemoryRows implements StorePartition {
   }
 }
 
-function given(kept: KeptValue): Buffer {
+function given(kept: StoredValue): Buffer {
   return typeof kept === 'string' ? Buffer.from(kept, 'latin1') : kept
 }

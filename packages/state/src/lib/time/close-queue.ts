@@ -12,7 +12,7 @@ const ROWS_PER_CHUNK = 500
 const MOST_BEYOND = 64 * 1024
 const ZERO = Buffer.alloc(1)
 
-interface GivenRow {
+interface GivenKey {
   readonly key: Buffer
   isClosed: boolean
 }
@@ -65,8 +65,8 @@ export class CloseQueue implements DueQueue {
   /** Rows beyond the position that an earlier owner closed; reading reaches them again. */
   readonly #before: Set<string>
   /** Rows that were given out and that the position has not passed, in order. */
-  #given: GivenRow[] = []
-  readonly #byRecord = new Map<RawRecord, GivenRow>()
+  #given: GivenKey[] = []
+  readonly #byRecord = new Map<RawRecord, GivenKey>()
   #position: string
   #beyond = 0
   #from: Buffer
@@ -112,7 +112,7 @@ export class CloseQueue implements DueQueue {
       if (row === undefined) return undefined
       const [key, value] = row
       const due = this.#before.delete(key.toString('latin1')) ? undefined : this.#rows.dueBy(key, value)
-      const given: GivenRow = { key, isClosed: due === undefined }
+      const given: GivenKey = { key, isClosed: due === undefined }
       this.#given.push(given)
       if (due === undefined) {
         this.#pass()

@@ -4,7 +4,7 @@ import type { JoinedPartitions, JoinedTable, TableJoinKind, TableJoinOptions } f
 import type { HandlerRun } from './handler-run.ts'
 import { type Branch, isPromiseLike, type StreamStep, type StepResult } from './stream-step.ts'
 
-type AnyTable = JoinedTable<unknown, unknown>
+type AnyJoinedTable = JoinedTable<unknown, unknown>
 type Options = TableJoinOptions<never, unknown, TableJoinKind>
 type Join = (value: never, row: never) => unknown
 
@@ -16,7 +16,7 @@ const OPTIONS: OptionNames<TableJoinOptions<never, unknown, TableJoinKind>> = {
 }
 
 export interface TableJoinSpec {
-  readonly table: AnyTable
+  readonly table: AnyJoinedTable
   readonly options: Options
   readonly join: Join
 }
@@ -82,7 +82,7 @@ function moveTo(
 }
 
 interface JoinStepOptions {
-  readonly table: AnyTable
+  readonly table: AnyJoinedTable
   readonly kind: TableJoinKind
   readonly join: Join
   readonly on: ((value: unknown) => unknown) | undefined
@@ -124,11 +124,11 @@ function withStep(branches: readonly Branch[], step: StreamStep): readonly Branc
   return branches.map(({ source, steps }) => ({ source, steps: [...steps, step] }))
 }
 
-function isPartitioned(table: AnyTable): table is JoinedPartitions<unknown, unknown> {
+function isPartitioned(table: AnyJoinedTable): table is JoinedPartitions<unknown, unknown> {
   return !table.isGlobal
 }
 
-function assertSameKeys(spec: CodecSpec | undefined, table: AnyTable, where: string): void {
+function assertSameKeys(spec: CodecSpec | undefined, table: AnyJoinedTable, where: string): void {
   if (spec === undefined) return
   const { name } = resolveCodec(spec, 'key', where)
   if (name === table.keyCodec) return

@@ -18,7 +18,7 @@ interface Reference {
 }
 
 /** From the left to the right: a row refers to this key, or does no more. */
-interface Subscription {
+interface KeySubscription {
   readonly key: string
   readonly version: string
   readonly isOver: boolean
@@ -27,7 +27,7 @@ interface Subscription {
 }
 
 /** From the right to the left: the row of the key that was referred to. */
-interface Answer {
+interface SubscriptionResponse {
   readonly to: string
   readonly version: string
   /** Its value in base64; `null` when there is none. */
@@ -90,10 +90,10 @@ export class TableByForeignKey<K, RK, L, R, V> extends KeptUpTable<K, V> {
     )
     this.subscribers = new Subscribers(context, subscriberRows(name, right), right)
     this.#subscribe = views.consume(`${name}-subscribe`, right.name, (key, value) =>
-      this.#subscribed(key, parsed<Subscription>(value)),
+      this.#subscribed(key, parsed<KeySubscription>(value)),
     )
     this.#respond = views.consume(`${name}-respond`, left.name, (key, value) =>
-      this.#answered(key, parsed<Answer>(value)),
+      this.#answered(key, parsed<SubscriptionResponse>(value)),
     )
     left.watch((key) => this.#leftChanged(key))
     right.watch((key) => this.#rightChanged(key))
@@ -131,7 +131,7 @@ export class TableByForeignKey<K, RK, L, R, V> extends KeptUpTable<K, V> {
   }
 
   /** At the right table: somebody refers to a row, or does no more. */
-  #subscribed(bytes: Buffer, { key, version, isOver, before }: Subscription): void {
+  #subscribed(bytes: Buffer, { key, version, isOver, before }: KeySubscription): void {
     const to = this.#join.right.codecOfKeys.decode(bytes)
     const subscriber = `${version} ${key}`
     if (before !== undefined) this.subscribers.delete(to, `${before} ${key}`)
@@ -147,12 +147,12 @@ export class TableByForeignKey<K, RK, L, R, V> extends KeptUpTable<K, V> {
     const [version = '', key = ''] = subscriber.split(' ')
     const row = right.find(to)
     const value = row === undefined ? null : right.encodeRow(to, row).value.toString('base64')
-    const answer: Answer = { to: right.codecOfKeys.encode(to).toString('base64'), version, value }
+    const answer: SubscriptionResponse = { to: right.codecOfKeys.encode(to).toString('base64'), version, value }
     send(event, this.#respond, Buffer.from(key, 'base64'), answer)
   }
 
   /** At the left table: the row to which one of its rows refers is this. */
-  #answered(bytes: Buffer, { to, version, value }: Answer): void {
+  #answered(bytes: Buffer, { to, version, value }: SubscriptionResponse): void {
     const { left, right, kind, join } = this.#join
     const key = this.codecOfKeys.decode(bytes)
     const reference = this.references.find(key)
@@ -164,7 +164,7 @@ export class TableByForeignKey<K, RK, L, R, V> extends KeptUpTable<K, V> {
     this.put(key, referred === undefined && kind === 'inner' ? undefined : this.made(join(row, referred)))
   }
 
-  #tell(event: CurrentEvent, to: Buffer, subscription: Subscription): void {
+  #tell(event: CurrentEvent, to: Buffer, subscription: KeySubscription): void {
     send(event, this.#subscribe, to, subscription)
   }
 }
@@ -211,7 +211,7 @@ function subscriberRows<K>(
   }
 }
 
-function subscriptionOf<K>(codec: Codec<K>, key: K, version: string): Subscription {
+function subscriptionOf<K>(codec: Codec<K>, key: K, version: string): KeySubscription {
   return { key: codec.encode(key).toString('base64'), version, isOver: false, before: undefined }
 }
 
