@@ -5,9 +5,10 @@ import type { CommitGroup } from '../sending/task-output.ts'
 import type { RepartitionPurge } from '../topics/repartition-purge.ts'
 import type { LateRows } from './late-rows.ts'
 import type { ProgressTopic } from './progress-topic.ts'
-import { storeChange, type TaskCommit } from './task-state.ts'
-import type { Tasks } from './tasks.ts'
 import type { Task } from './task.ts'
+import { changedOffsetsOf, commitDone, prepareCommit, type TaskCommit } from './task-commit.ts'
+import { storeChange } from './task-state.ts'
+import type { Tasks } from './tasks.ts'
 
 /** Commits that are made together, and whose sends and rows are all on the broker. */
 interface Batch {
@@ -76,10 +77,11 @@ export class Commits {
 
   /** `undefined` if there is nothing to commit, or nothing can be committed yet. */
   async #prepare(task: Task): Promise<TaskCommit | undefined> {
+    const { appId, clock } = this.#tasks.environment
     while (!task.closed && task.committable.now) {
-      const changed = task.changedOffsets()
+      const changed = changedOffsetsOf(task, appId)
       if (this.#progress.isThere || changed.every(({ overflow }) => overflow === undefined))
-        return task.prepareCommit(this.#tasks.environment.clock, changed, this.#progress)
+        return prepareCommit(task, changed, { clock, progress: this.#progress })
       if (!(await this.#progress.provide())) break
     }
     task.notCommitted()
@@ -145,7 +147,7 @@ export class Commits {
     const states = here.flatMap(([, commit]) => commit.states)
     await stores.commit(states.flatMap((rows) => storeChange(rows, clock.now())))
     for (const [task, commit] of here) {
-      task.committed(commit, clock.monotonic())
+      commitDone(task, commit, clock.monotonic())
       this.#lateRows.committed(task, commit)
     }
     this.#count++

@@ -2,7 +2,8 @@ import { partitionKey, toError } from '@millrace/core'
 import { type Reader, readStretches, type Row } from '@millrace/core/driver'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
 import type { OffsetRange } from '../records/positions.ts'
-import type { TaskCommit, TaskState } from './task-state.ts'
+import type { TaskCommit } from './task-commit.ts'
+import type { TaskState } from './task-state.ts'
 import type { Task } from './task.ts'
 
 /**

@@ -44,7 +44,7 @@ export async function openTask(task: Task, tasks: Tasks, heardSinceMs: number): 
   const own = task.assigned.flatMap((partition) => asked.committed.get(partitionKey(partition)) ?? [])
   const facts = { ...asked, committed: byPartition(await tasks.progress.read(own, task.signal)) }
   if (task.closed) return
-  await Promise.all(tasks.waits.map((wait) => wait(task, task.signal)))
+  await Promise.all(tasks.topology.waits.map((wait) => wait(task, task.signal)))
   const opening = { tasks, facts, times: timesIn(task, facts) }
   const starts = task.assigned.map((partition) => startOf(task, partition, opening))
   const states = await openStates(task, starts, opening)
@@ -152,37 +152,37 @@ function sourceOf(
   partition: TopicPartition,
   { tasks, facts, times, start }: Opening & { readonly start: StartPosition | undefined },
 ): TaskSource {
-  const { environment, flow, subscriptions, refusedEvents } = tasks
+  const { environment, flow, subscriptions, refusedEvents, topology } = tasks
   const offset = start?.offset ?? 0
   const source = new SourcePartition(partition, offset, flow)
   source.startedAtEnd = offset >= (facts.bounds.get(partitionKey(partition))?.end ?? Infinity)
   source.committed = start?.origin === 'committed' ? offset : undefined
   source.sends = committedSends(metadataOf(partition, facts))
   const finished = times.get(partitionKey(partition))?.finished
-  const stamp = tasks.stampOf(partition.topic)
+  const { keyCodec, stamp, timeOf } = topology.topics.get(partition.topic) ?? {}
   const cursors = subscriptions
     .filter(({ spec }) => spec.topics.includes(partition.topic))
     .map((subscription) => {
       const { id } = subscription.spec
       const atStart = { position: offset, finished: [] }
       const progress = start?.progress.get(id) ?? start?.progress.get(ANY_SUBSCRIPTION) ?? atStart
-      const keyCodec = tasks.keyCodecOf(partition.topic)
       const refusals = refusedEvents.from(id, partition, offset)
       const { clock, settings } = environment
       const known = task.time === undefined ? undefined : (finished?.get(id) ?? -Infinity)
       // Watermarks are for nobody, whether they count here or not.
-      const upstream = tasks.hasWatermarks(partition.topic)
-        ? new UpstreamTimes(
-            tasks.topics.carriers.find(({ topic }) => topic === partition.topic)?.tasks ?? [],
-            known ?? -Infinity,
-          )
-        : undefined
+      const upstream =
+        timeOf !== undefined
+          ? new UpstreamTimes(
+              tasks.topics.carriers.find(({ topic }) => topic === partition.topic)?.tasks ?? [],
+              known ?? -Infinity,
+            )
+          : undefined
       const isTimed = stamp !== undefined || known !== undefined || upstream !== undefined
       const time = isTimed
         ? { stamp, finished: known, upstream, clock, maxFutureSkewMs: settings.maxFutureSkewMs }
         : undefined
       const options = { task, source, subscription, keyCodec, flow, limits: settings, refusals, time }
-      const place = tasks.placeOf(id)
+      const place = topology.orders.placeOf(id)
       if (place === undefined) return new PartitionCursor(options, progress)
       return new OrderedCursor({ ...options, order: task.orderOf(place.group), rank: place.rank }, progress)
     })

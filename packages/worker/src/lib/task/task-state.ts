@@ -11,9 +11,6 @@ import type { OpenState, StateDefinition } from '../contracts/task.ts'
 import type { OffsetRange } from '../records/positions.ts'
 import { Outgoing, type SendOrigin } from '../sending/outgoing.ts'
 import type { TaskOutput } from '../sending/task-output.ts'
-import type { EventOrigin } from './event-origin.ts'
-import type { SentPages } from './progress-topic.ts'
-import type { SourceOffset } from './source-offset.ts'
 
 /** A table or stateful operator in one task. */
 export interface TaskState {
@@ -32,19 +29,6 @@ export interface PreparedRows {
   readonly rows: readonly Row[]
   /** The last record: its offset becomes the checkpoint of the store. */
   readonly last: Outgoing | undefined
-}
-
-/** One commit of one task: a moment between two events that covers everything the task has. */
-export interface TaskCommit {
-  /** When it was prepared, on the monotonic clock. */
-  readonly preparedMs: number
-  /** The offsets that changed since the last commit. */
-  readonly offsets: readonly (SourceOffset & { readonly pages: SentPages | undefined })[]
-  /** How many handed-out events of each origin the commit covers. */
-  readonly passed: readonly { readonly origin: EventOrigin; readonly passed: number }[]
-  readonly states: readonly PreparedRows[]
-  /** Resolves when the broker has all rows and all sends of finished events; rejects if it never will. */
-  readonly acknowledged: Promise<void>
 }
 
 /**

@@ -9,18 +9,12 @@ import { CarriedTime } from './carried-time.ts'
 import type { PartitionCursor } from './cursor.ts'
 import type { EventOrigin } from './event-origin.ts'
 import { StateTime, type StateTimeOwner } from './state-time.ts'
+import type { Task } from './task.ts'
 import type { TaskState } from './task-state.ts'
+import type { Tasks } from './tasks.ts'
 
 /** The shortest wait before idle partitions are checked again. */
 const LEAST_WAIT_MS = 1000
-
-/** The task, as its time sees it. */
-export interface TimedTask {
-  readonly id: string
-  readonly closed: boolean
-  touch(): void
-  commitSoon(): void
-}
 
 /**
  * Event time in one task, for those of its states that keep event time. A partition is idle if its broker reports that
@@ -29,7 +23,7 @@ export interface TimedTask {
  */
 export class TaskTime implements StateTimeOwner {
   origins: readonly EventOrigin[] = []
-  readonly #task: TimedTask
+  readonly #task: Task
   readonly #environment: WorkerEnvironment
   readonly #admin: Pick<Admin, 'offsets'>
   readonly #states = new Map<StateDefinition, StateTime>()
@@ -43,15 +37,18 @@ export class TaskTime implements StateTimeOwner {
   #isAsking = false
 
   /** `carriers`: the repartition topics into which the task writes its event time. */
-  constructor(
-    task: TimedTask,
-    environment: WorkerEnvironment,
-    { admin, carriers = [] }: { readonly admin: Pick<Admin, 'offsets'>; readonly carriers?: readonly TimeCarrier[] },
-  ) {
+  private constructor(task: Task, { environment, admin }: Tasks, carriers: readonly TimeCarrier[]) {
     this.#task = task
     this.#carried = carriers.map((carrier) => new CarriedTime(this, task.id, carrier))
     this.#environment = environment
     this.#admin = admin
+  }
+
+  /** `undefined` if no state of the task keeps event time, and it writes it into no repartition topic. */
+  static of(task: Task, tasks: Tasks): TaskTime | undefined {
+    const carriers = tasks.topics.carriers.filter(({ tasks: upstream }) => upstream.includes(task.id))
+    const isTimed = tasks.topics.statesWith(task.partitions).some(({ eventTime }) => eventTime === true)
+    return isTimed || carriers.length > 0 ? new TaskTime(task, tasks, carriers) : undefined
   }
 
   /** Adds a state of the task that keeps event time. `known`: the times committed with its partitions. */

@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events'
-import { type Clock, type Deferred, deferred, MillraceError, type TopicPartition } from '@millrace/core'
+import { type Deferred, deferred, MillraceError, type TopicPartition } from '@millrace/core'
 import type { HandedOutEvent } from '../contracts/event.ts'
 import type { OpenState, OwnedTask, StateDefinition } from '../contracts/task.ts'
 import type { HandOut } from '../environment/hand-out.ts'
@@ -11,10 +11,10 @@ import type { AssignedTask, FormerTask } from './assigned-task.ts'
 import { Committable } from './committable.ts'
 import type { DueEvents } from './due-events.ts'
 import type { EventOrigin } from './event-origin.ts'
-import type { ProgressTopic } from './progress-topic.ts'
 import { ReadLog } from './read-log.ts'
-import { changedOffsets, type SourceOffset, type TaskSource } from './source-offset.ts'
-import { sendRows, type TaskCommit, type TaskState } from './task-state.ts'
+import type { TaskSource } from './source-offset.ts'
+import type { TaskCommit } from './task-commit.ts'
+import type { TaskState } from './task-state.ts'
 import { TaskTime } from './task-time.ts'
 import { TimeOrder } from './time-order.ts'
 import type { Tasks } from './tasks.ts'
@@ -35,7 +35,7 @@ export class Task implements OwnedTask, TransactionTask {
   /** What its events in flight have read of the task's tables. */
   readonly reads: ReadLog = new ReadLog()
   readonly committable: Committable = new Committable()
-  /** Present if a state of the task keeps event time. */
+  /** Present if the task keeps event time, for a state or for a repartition topic. */
   readonly time: TaskTime | undefined
   /**
    * Log ends that were found before a position. Without them a log that has grown past the position since would hide
@@ -70,12 +70,7 @@ export class Task implements OwnedTask, TransactionTask {
     // Without a limit of listeners, because each event in flight may add one.
     setMaxListeners(0, this.#abort.signal)
     this.output = tasks.outputOf(this, failures)
-    const carriers = tasks.topics.carriers.filter(({ tasks: upstream }) => upstream.includes(id))
-    const isTimed = tasks.topics.statesWith(partitions).some(({ eventTime }) => eventTime === true)
-    this.time =
-      isTimed || carriers.length > 0
-        ? new TaskTime(this, tasks.environment, { admin: tasks.admin, carriers })
-        : undefined
+    this.time = TaskTime.of(this, tasks)
   }
 
   /** Whether the task is lost. Nothing that it does counts any more. */
@@ -95,6 +90,11 @@ export class Task implements OwnedTask, TransactionTask {
 
   get sources(): readonly TaskSource[] {
     return this.#sources
+  }
+
+  /** What its events come from: its partitions, and states that have something due. */
+  get origins(): readonly EventOrigin[] {
+    return this.#origins
   }
 
   get states(): readonly TaskState[] {
@@ -207,51 +207,9 @@ export class Task implements OwnedTask, TransactionTask {
     if (!on && !this.closed && this.blocked !== before) this.handOut.wake()
   }
 
-  /** Snapshots the positions that have changed since the last commit, synchronously. */
-  changedOffsets(): readonly SourceOffset[] {
-    const { appId } = this.#tasks.environment
-    const { time } = this
-    const stateTexts = time === undefined ? [] : time.stateTexts(this.states)
-    return changedOffsets(this.#sources, { appId, complete: this.output.transactional, time, stateTexts })
-  }
-
-  /**
-   * Takes exactly what is finished, in the same turn as `changed`, and sends its rows. `undefined` if there is nothing
-   * to commit.
-   */
-  prepareCommit(
-    clock: Clock,
-    changed: readonly SourceOffset[],
-    progress: Pick<ProgressTopic, 'send'>,
-  ): TaskCommit | undefined {
+  /** Called when a commit takes what is finished: what finishes from now on is for the next one. */
+  prepared(): void {
     this.#touched = false
-    const passed = this.#origins.map((origin) => ({ origin, passed: origin.tracker.passed }))
-    const states = this.states.map((state) => sendRows(state, this.output, clock.now()))
-    if (this.output.transactional) this.time?.sendWatermarks(this.output)
-    if (changed.length === 0 && this.output.pending === 0 && states.every(({ rows }) => rows.length === 0)) {
-      for (const { state } of states) state.open.rowsStored()
-      this.time?.nothingToCommit()
-      if (!this.output.transactional) this.time?.sendWatermarks(this.output)
-      return undefined
-    }
-    const offsets = changed.map((one) => ({
-      ...one,
-      pages: one.overflow === undefined ? undefined : progress.send(one.overflow, one.source, this.output),
-    }))
-    return { preparedMs: clock.monotonic(), offsets, passed, states, acknowledged: this.output.seal() }
-  }
-
-  /** Called when its offsets are committed and its rows stored. */
-  committed({ offsets, passed, states }: TaskCommit, nowMs: number): void {
-    for (const { source, offset, metadata, overflow } of offsets) {
-      if (source.committed !== offset) source.movedAtMs = nowMs
-      source.committed = offset
-      source.committedMetadata = overflow ?? metadata
-    }
-    for (const { origin, passed: count } of passed) origin.committed(count)
-    this.time?.committed()
-    if (!this.output.transactional) this.time?.sendWatermarks(this.output)
-    for (const { state } of states) state.open.rowsStored()
   }
 
   /** Called if the commit was given up, or could not be prepared: the next one has everything that was in it. */

@@ -2,7 +2,6 @@ import { isMillraceError, partitionKey, toError, type TopicPartition } from '@mi
 import type { Admin, Consumer, LostPosition, Producer } from '@millrace/core/driver'
 import type { HandedOutEvent } from '../contracts/event.ts'
 import type { TaskRef } from '../contracts/task.ts'
-import type { TopicDeclaration, WaitForTask } from '../contracts/worker-context.ts'
 import type { HandOut } from '../environment/hand-out.ts'
 import type { Lease } from '../environment/lease.ts'
 import { NOT_NOW } from '../environment/not-now.ts'
@@ -30,8 +29,8 @@ import { RowBudget } from './row-budget.ts'
 import type { TaskSource } from './source-offset.ts'
 import { Task } from './task.ts'
 import type { TasksOptions, TasksOwner } from './tasks-owner.ts'
+import type { DeclaredTopology } from '../topics/declared-topology.ts'
 import { RepartitionPurge } from '../topics/repartition-purge.ts'
-import type { OrderedPlace } from '../topics/subscription-orders.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
 
 /** The longest delay before a task is opened that has a blocking event. */
@@ -45,6 +44,7 @@ export class Tasks implements CollectorOwner {
   readonly stores: TaskStores
   /** Readers of agents, which get the origins of each task that is opened. */
   readonly subscriptions: readonly OpenedReader[]
+  readonly topology: DeclaredTopology
   readonly topics: TopicDirectory
   readonly admin: Admin
   readonly consumer: Consumer
@@ -78,6 +78,7 @@ export class Tasks implements CollectorOwner {
     this.handOut = handOut
     this.stores = stores
     this.subscriptions = owner.subscriptions
+    this.topology = owner.topology
     this.topics = topics
     this.admin = admin
     this.consumer = consumer
@@ -104,31 +105,6 @@ export class Tasks implements CollectorOwner {
   /** Tasks that are recovered and not lost. */
   get running(): readonly Task[] {
     return [...this.#tasks.values()].filter((task) => task.running)
-  }
-
-  /** What must have happened before events of a task are handed out. */
-  get waits(): readonly WaitForTask[] {
-    return this.#owner.topology.waits
-  }
-
-  /** `Codec.name` of a topic's keys, as declared. */
-  keyCodecOf(topic: string): string | undefined {
-    return this.#owner.topology.topics.get(topic)?.keyCodec
-  }
-
-  /** The source of the record times of a topic, as declared. */
-  stampOf(topic: string): TopicDeclaration['stamp'] {
-    return this.#owner.topology.topics.get(topic)?.stamp
-  }
-
-  /** Whether tasks may say in a topic how far their event time has come. */
-  hasWatermarks(topic: string): boolean {
-    return this.#owner.topology.topics.get(topic)?.timeOf !== undefined
-  }
-
-  /** Where a subscription stands among those whose events go out by time; `undefined` for all others. */
-  placeOf(subscription: string): OrderedPlace | undefined {
-    return this.#owner.topology.orders.placeOf(subscription)
   }
 
   /**
