@@ -1,6 +1,5 @@
 import {
   byPartition,
-  deferred,
   grouped,
   MillraceError,
   type OutgoingRecord,
@@ -19,6 +18,7 @@ import { produceRequest, type ProducedBatch } from '../wire/requests/producers.t
 import { IdempotentSends } from './idempotent-sends.ts'
 import { InterruptedSends } from './interrupted-sends.ts'
 import { partitionCount } from './partition-count.ts'
+import { PartitionTurns } from './partition-turns.ts'
 import { DelayedQueue, isOpen, PendingBatches, type PartitionQueue } from './pending-batches.ts'
 import type { SendIdentity } from './send-identity.ts'
 
@@ -58,7 +58,7 @@ export class KafkaProducer implements Producer {
   readonly #context: KafkaClientContext
   readonly #closing = new AbortController()
   #closed: Promise<void> | undefined
-  readonly #tails = new Map<string, Promise<void>>()
+  readonly #turns = new PartitionTurns()
   /**
    * Delayed partitions have their own connections, because Kafka answers a connection in order and a request may wait
    * long for replicas.
@@ -93,12 +93,11 @@ export class KafkaProducer implements Producer {
     this.#requireOpen()
     const pending = new PendingBatches(records, { ...settings, maxBatchRecords: MAX_BATCH_RECORDS })
     const sending = { pending, guard }
-    const done = deferred<void>()
-    const earlier = this.#queueBehind([...pending.queues.keys()], done.promise)
+    const turn = this.#turns.take([...pending.queues.keys()])
     const delayed: DelayedQueue[] = []
     const goingOn: Promise<void>[] = []
     try {
-      if (earlier.length > 0) await Promise.all(earlier)
+      if (turn.earlier.length > 0) await Promise.all(turn.earlier)
       this.#interrupted.resume(pending)
       const topics = [...new Set([...pending.queues.values()].map(({ topic }) => topic))]
       await retrying(reconnects, 'topics could not be looked up', signal, () => view.ensure(topics))
@@ -124,17 +123,12 @@ export class KafkaProducer implements Producer {
       this.#interrupted.add(pending)
       throw error
     } finally {
-      const late = new Set(delayed.map(({ queue }) => queue.key))
-      this.#leave(
-        [...pending.queues.keys()].filter((key) => !late.has(key)),
-        done.promise,
-      )
-      if (late.size === 0) done.resolve()
-      else
-        void Promise.all(goingOn).then(() => {
-          this.#leave([...late], done.promise)
-          done.resolve()
-        })
+      if (delayed.length === 0) turn.end()
+      else {
+        const late = new Set(delayed.map(({ queue }) => queue.key))
+        turn.leave([...pending.queues.keys()].filter((key) => !late.has(key)))
+        void Promise.all(goingOn).then(() => turn.end())
+      }
     }
   }
 
@@ -147,7 +141,7 @@ export class KafkaProducer implements Producer {
    * Waits for sends under way, within a limit, and then closes the connections: what still waits rejects with `CLOSED`.
    */
   async #close(): Promise<void> {
-    await withinLimit(this.#context.clock, CLOSE_LIMIT_MS, this.#idle())
+    await withinLimit(this.#context.clock, CLOSE_LIMIT_MS, this.#turns.over())
     this.#closing.abort(new MillraceError('CLOSED', 'The producer is closed.'))
     this.links.close()
     this.#delayedLinks?.close()
@@ -156,25 +150,6 @@ export class KafkaProducer implements Producer {
 
   #requireOpen(): void {
     if (this.#closed !== undefined) throw new MillraceError('CLOSED', 'The producer is closed.')
-  }
-
-  /** Resolves when no send is under way. */
-  async #idle(): Promise<void> {
-    while (this.#tails.size > 0) await Promise.all(this.#tails.values())
-  }
-
-  #queueBehind(keys: readonly string[], tail: Promise<void>): Promise<void>[] {
-    const earlier: Promise<void>[] = []
-    for (const key of keys) {
-      const before = this.#tails.get(key)
-      if (before !== undefined) earlier.push(before)
-      this.#tails.set(key, tail)
-    }
-    return earlier
-  }
-
-  #leave(keys: readonly string[], tail: Promise<void>): void {
-    for (const key of keys) if (this.#tails.get(key) === tail) this.#tails.delete(key)
   }
 
   /** Continues a partition that has left its send until everything is stored or refused. */

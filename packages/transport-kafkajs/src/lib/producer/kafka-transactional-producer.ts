@@ -7,10 +7,9 @@ import {
   type TopicPartition,
 } from '@millrace/core'
 import { checkOffset, type SendOptions, type SendOutcome, type TransactionalProducer } from '@millrace/core/driver'
-import { CoordinatorLink } from '../cluster/coordinator.ts'
 import type { KafkaClientContext } from '../cluster/client-context.ts'
-import { PassingError, retrying } from '../cluster/retrying.ts'
-import { endsTransactions, kafkaError, KafkaCode, type Right } from '../errors/kafka-errors.ts'
+import { PassingError } from '../cluster/retrying.ts'
+import { KafkaCode } from '../errors/kafka-errors.ts'
 import {
   initProducerIdRequest,
   addOffsetsRequest,
@@ -19,15 +18,10 @@ import {
   txnOffsetCommitRequest,
   type TransactionalIdentity,
 } from '../wire/requests/producers.ts'
-import type { WireRequest } from '../wire/wire-request.ts'
 import { BatchSequences, type BatchOwner } from './batch-sequences.ts'
 import { KafkaProducer } from './kafka-producer.ts'
 import type { SendIdentity } from './send-identity.ts'
-
-/** The wait while the coordinator still writes the markers of the previous transaction. */
-const CONCURRENT_WAIT_MS = 5
-/** After this many of those waits a warning is logged. */
-const QUIET_TRIES = 400
+import { byCode, isMissing, isRefused, TransactionRequests } from './transaction-requests.ts'
 
 export interface TransactionalOptions {
   readonly id: string
@@ -41,8 +35,7 @@ export interface TransactionalOptions {
 export class KafkaTransactionalProducer implements TransactionalProducer {
   readonly #options: TransactionalOptions
   readonly #context: KafkaClientContext
-  readonly #coordinator: CoordinatorLink
-  readonly #groups = new Map<string, CoordinatorLink>()
+  readonly #requests: TransactionRequests
   readonly #producer: KafkaProducer
   readonly #added = new Set<string>()
   #owner: TransactionalIdentity | undefined
@@ -56,8 +49,7 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
     this.#options = options
     this.#context = context
     this.#producer = new KafkaProducer(context, this.#identity())
-    const { links } = this.#producer
-    this.#coordinator = new CoordinatorLink('transaction', options.id, { view: context.view, links })
+    this.#requests = new TransactionRequests(options.id, context, this.#producer)
   }
 
   async init(): Promise<void> {
@@ -65,7 +57,7 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
     if (this.#state !== 'new') throw this.#outOfOrder('init')
     const { id, timeoutMs } = this.#options
     const identity = await this.#guarded(() =>
-      this.#ask(
+      this.#requests.ask(
         'the transactional id could not be taken over',
         initProducerIdRequest(id, timeoutMs),
         (answer) => answer,
@@ -116,14 +108,21 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
     await this.#guarded(async () => {
       if (!this.#groupsAdded.has(groupId)) {
         const request = addOffsetsRequest(owner, groupId)
-        await this.#ask(`group "${groupId}" could not be added to the transaction`, request, byCode, { right: 'Read' })
+        await this.#requests.ask(`group "${groupId}" could not be added to the transaction`, request, byCode, {
+          right: 'Read',
+        })
         this.#groupsAdded.add(groupId)
       }
       const request = txnOffsetCommitRequest(owner, groupId, offsets)
-      await this.#ask('offsets could not be added to the transaction', request, (answer) => answer.find(isRefused), {
-        coordinator: this.#group(groupId),
-        right: 'Read',
-      })
+      await this.#requests.ask(
+        'offsets could not be added to the transaction',
+        request,
+        (answer) => answer.find(isRefused),
+        {
+          coordinator: this.#requests.group(groupId),
+          right: 'Read',
+        },
+      )
     })
   }
 
@@ -146,7 +145,7 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
     // The coordinator refuses to end a transaction that it does not know.
     if (this.#added.size > 0 || this.#groupsAdded.size > 0) {
       await this.#guarded(() =>
-        this.#ask(`the transaction could not be ended (${end})`, endTransactionRequest(owner, end), byCode),
+        this.#requests.ask(`the transaction could not be ended (${end})`, endTransactionRequest(owner, end), byCode),
       )
     }
     this.#state = 'ready'
@@ -169,7 +168,7 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
       transactionalId: id,
       sequences: new BatchSequences(current, following),
       prepare: (partitions) => this.#addPartitions(partitions),
-      fatal: (code) => this.#fatal(code),
+      fatal: (code) => this.#requests.fatal(code),
     }
   }
 
@@ -178,7 +177,7 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
     if (added.length === 0) return
     const owner = this.#requireInit()
     const request = addPartitionsRequest(owner, added)
-    const answer = await this.#ask('partitions could not be added to the transaction', request, (answers) =>
+    const answer = await this.#requests.ask('partitions could not be added to the transaction', request, (answers) =>
       answers.find((one) => isRefused(one) && !isMissing(one) && one.errorCode !== KafkaCode.operationNotAttempted),
     )
     // The sender checks whether the topic still exists, and refuses its records if it does not.
@@ -186,36 +185,6 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
     if (missing !== undefined)
       throw new PassingError(`Kafka answered UNKNOWN_TOPIC_OR_PARTITION for ${partitionKey(missing)}.`)
     for (const partition of added) this.#added.add(partitionKey(partition))
-  }
-
-  /**
-   * Repeats a request until it succeeds, because the coordinator may move, load, or still be busy with the previous
-   * transaction.
-   */
-  #ask<T>(
-    what: string,
-    request: WireRequest<T>,
-    refusalIn: (answer: T) => ErrorAnswer | undefined,
-    { coordinator = this.#coordinator, right = 'Write' }: Asking = {},
-  ): Promise<T> {
-    const { signal } = this.#producer
-    return retrying(this.#context.reconnects, `${what} ("${this.#options.id}")`, signal, async () => {
-      for (let tries = 1; ; tries++) {
-        const answer = await coordinator.send(request)
-        const refusal = refusalIn(answer)
-        if (refusal === undefined || !isRefused(refusal)) return answer
-        const { errorCode, topic, partition = 0 } = refusal
-        if (errorCode === KafkaCode.concurrentTransactions && tries < QUIET_TRIES) {
-          await this.#context.clock.sleep(CONCURRENT_WAIT_MS, signal)
-          continue
-        }
-        const fatal = this.#fatal(errorCode)
-        if (fatal !== undefined) throw fatal
-        const said = topic === undefined ? what : `${what} (${partitionKey({ topic, partition })})`
-        const advice = ADVICE.get(errorCode) ?? ''
-        coordinator.check(errorCode, `Transactional id "${this.#options.id}": ${said}.${advice}`, right)
-      }
-    })
   }
 
   /** After any failure the producer is finished, because the state of the transaction on the broker is unknown. */
@@ -227,21 +196,6 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
       this.#failure ??= error
       throw error
     }
-  }
-
-  #fatal(code: number): Error | undefined {
-    return endsTransactions(code)
-      ? kafkaError(code, `Transactional id "${this.#options.id}" cannot go on.`, 'TRANSACTION_STATE')
-      : undefined
-  }
-
-  #group(groupId: string): CoordinatorLink {
-    let group = this.#groups.get(groupId)
-    if (group === undefined) {
-      group = new CoordinatorLink('group', groupId, { view: this.#context.view, links: this.#producer.links })
-      this.#groups.set(groupId, group)
-    }
-    return group
   }
 
   #requireOpen(): void {
@@ -265,38 +219,5 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
   }
 }
 
-/** An error in an answer, and the partition that it concerns. */
-interface ErrorAnswer extends Partial<TopicPartition> {
-  readonly errorCode: number
-}
-
-function byCode(errorCode: number): ErrorAnswer {
-  return { errorCode }
-}
-
-function isRefused({ errorCode }: ErrorAnswer): boolean {
-  return errorCode !== KafkaCode.ok
-}
-
-function isMissing({ errorCode }: ErrorAnswer): boolean {
-  return errorCode === KafkaCode.unknownTopicOrPartition
-}
-
-/**
- * The receiver of a request, if it is not the coordinator of the transaction, and the right on a topic or group that it
- * needs.
- */
-interface Asking {
-  readonly coordinator?: CoordinatorLink
-  readonly right?: Right
-}
-
 /** Failures of the producer itself, and not of a record: every later call fails with the same error. */
 const OF_THE_PRODUCER = ['NOT_AUTHORIZED', 'PRODUCER_FENCED', 'TRANSACTION_STATE'] as const
-/** Advice about permanent error codes, appended to a message. */
-const ADVICE: ReadonlyMap<number, string> = new Map([
-  [12, ' The setting offset.metadata.max.bytes of the broker must be 4096 or more.'],
-  [28, ' The offsets of one commit do not fit into a record of __consumer_offsets (message.max.bytes of the broker).'],
-  [31, ' The user of the app needs the right IdempotentWrite on the cluster.'],
-  [50, ' Setting transactionTimeout is longer than transaction.max.timeout.ms of the broker.'],
-])
