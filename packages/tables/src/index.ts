@@ -15,6 +15,8 @@ export {
 export type { EncodedRow } from './lib/keyed-table.ts'
 export type { RangeOptions } from './lib/row-ranges.ts'
 export type { ReadOptions } from './lib/keyed-map.ts'
+export type { WatchOptions } from './lib/watch/watch-key.ts'
+export type { ReadyChange, TableChange } from './lib/watch/watch-rows.ts'
 export type { Fallback, GivenOf, KeyOf, RoundTrip, TableOptions, TableTopic, ValueOf } from './lib/options.ts'
 export { createSetTable, GlobalSetTable, SetTable, type SetTableOptions } from './lib/set-table.ts'
 export { createKeyTimers, type FiredTimer, KeyTimers, type KeyTimersOptions } from './lib/timers/key-timers.ts'

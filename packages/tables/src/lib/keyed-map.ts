@@ -11,8 +11,19 @@ import {
 } from '@millrace/state'
 import { KeyedTable, type EncodedRow } from './keyed-table.ts'
 import type { KeyedDefinition } from './options.ts'
-import { atMost, prefixSpan, type RangeOptions, spanOf, textKeys, type TextRange, textSpan } from './row-ranges.ts'
+import {
+  atMost,
+  type LimitedSpan,
+  prefixSpan,
+  type RangeOptions,
+  spanOf,
+  textKeys,
+  type TextRange,
+  textSpan,
+} from './row-ranges.ts'
 import { TableValues } from './table-values.ts'
+import { watchKey, type WatchOptions } from './watch/watch-key.ts'
+import { type TableChange, watchRows, withKeys } from './watch/watch-rows.ts'
 
 /** How to read a key. */
 export interface ReadOptions {
@@ -123,7 +134,7 @@ export abstract class KeyedMap<K, V, G extends V | undefined> extends KeyedTable
   }
 
   /** Calls `fn` in the event that has written a key, after each write: for tables that are kept up from this one. */
-  watch(fn: (key: K) => void): void {
+  onWrite(fn: (key: K) => void): void {
     const before = this.#onWrite
     this.#onWrite =
       before === undefined
@@ -161,6 +172,36 @@ export abstract class KeyedMap<K, V, G extends V | undefined> extends KeyedTable
   }
 
   /**
+   * The committed value of a key, and its value after each commit that writes it; `undefined` where it has none. A reader that is
+   * slow gets the newest value and misses those between. The key's partition has to be in this process.
+   *
+   * @throws `PARTITION_NOT_LOCAL`, now or when the partition leaves this worker; the signal's reason
+   * @example
+   * for await (const count of counts.watch('milk', { signal })) screen.show(count)
+   */
+  watch(key: K, { signal }: WatchOptions = {}): AsyncGenerator<V | undefined> {
+    const rows = this.rows.rowsOf(key, undefined)
+    const bytes = this.keyShape.encode(key)
+    return watchKey({ watchers: this.watchers, rows, key: bytes, read: () => rows.committed(bytes), signal })
+  }
+
+  /**
+   * The committed rows of the partitions that are here whose keys are in a range, and then what commits change of them. With
+   * `{ type: 'state' }` all rows follow until `{ type: 'ready' }`; this comes again if the reader was so slow that too many
+   * changes have gathered. Throws as `range` does, and as `watch`.
+   *
+   * @example
+   * for await (const change of counts.watchRange({ prefix: 'm' }, { signal })) if (change.type === 'value') show(change.key, change.value)
+   */
+  watchRange(
+    { prefix, ...range }: Pick<RangeOptions<K>, 'from' | 'to'> & { readonly prefix?: string },
+    { signal }: WatchOptions = {},
+  ): AsyncGenerator<TableChange<K, V>> {
+    const span = prefix === undefined ? spanOf(this.keyShape, range) : prefixSpan(this.keyShape, prefix, {})
+    return this.changes({ span, signal })
+  }
+
+  /**
    * The rows whose keys begin with this text. Throws as `range` does.
    *
    * @example
@@ -178,11 +219,23 @@ export abstract class KeyedMap<K, V, G extends V | undefined> extends KeyedTable
     return textKeys(this.inOrder(textSpan(this.keyShape, range)))
   }
 
-  protected inOrder(span: RowSpan & { readonly limit: number }): AsyncIterableIterator<readonly [key: K, value: V]> {
+  protected inOrder({
+    limit,
+    committed = false,
+    ...span
+  }: LimitedSpan): AsyncIterableIterator<readonly [key: K, value: V]> {
     const keys = this.keyShape
     const event = readingEvent(this.storage)
-    const rows = readInOrder(this.rows.local(), { event, span }, (key, value) => [keys.decode(key), value] as const)
-    return atMost(span.limit, rows)
+    const read = { event, span, committed }
+    return atMost(
+      limit,
+      readInOrder(this.rows.local(), read, (key, value) => [keys.decode(key), value] as const),
+    )
+  }
+
+  protected changes({ span, signal }: WatchOptions & { readonly span: RowSpan }): AsyncGenerator<TableChange<K, V>> {
+    const changes = watchRows({ watchers: this.watchers, partitions: this.rows.local(), span, signal })
+    return withKeys(changes, (key) => this.keyShape.decode(key))
   }
 
   /** The keys of `entries`. */
@@ -201,8 +254,22 @@ export abstract class KeyedMap<K, V, G extends V | undefined> extends KeyedTable
   }
 
   /** The value of a key typed as text, for pages and commands. Throws as `get` does, and `KEY_INVALID`. */
-  lookup(text: string): G {
-    return this.get(this.keyOf(text))
+  lookup(text: string, options?: ReadOptions): G {
+    return this.get(this.keyOf(text), options)
+  }
+
+  /** As `watch`, of a key typed as text. */
+  watchText(text: string, options?: WatchOptions): AsyncGenerator<V | undefined> {
+    return this.watch(this.keyOf(text), options)
+  }
+
+  /** As `watchRange`, of keys of text. Throws `RANGE_UNORDERED` if keys are not text. */
+  watchTextRange(
+    range: Pick<TextRange, 'prefix' | 'from' | 'to'>,
+    options: WatchOptions = {},
+  ): AsyncGenerator<TableChange<string, V>> {
+    const span = textSpan(this.keyShape, { ...range, limit: Infinity })
+    return withKeys(this.changes({ ...options, span }), String)
   }
 
   /** Whether a key typed as text has a value of its own. Throws as `lookup` does. */

@@ -1,7 +1,9 @@
-import { readingEvent, writingEvent, type RowLocator, type StateContext } from '@millrace/state'
+import { type KeyedRows, readingEvent, writingEvent, type RowLocator, type StateContext } from '@millrace/state'
+import type { ReadOptions } from './keyed-map.ts'
 import { KeyedTable, type EncodedRow } from './keyed-table.ts'
 import type { KeyedDefinition } from './options.ts'
-import { groupRange, PRESENT, type SetMember, type SetShape } from './set-shape.ts'
+import { groupRange, keyBytes, PRESENT, type SetMember, type SetShape } from './set-shape.ts'
+import { watchKey, type WatchOptions } from './watch/watch-key.ts'
 
 /** A set of elements for each key, one row per element: what set tables and global set tables have in common. */
 export abstract class KeyedSet<K, E> extends KeyedTable<K, SetMember<K, E>, true> {
@@ -53,13 +55,21 @@ export abstract class KeyedSet<K, E> extends KeyedTable<K, SetMember<K, E>, true
   }
 
   /** The elements of a key, in byte order of their encoding; none for a key that has no set. Throws as `Table.get` does. */
-  values(key: K): readonly E[] {
+  values(key: K, { committed }: ReadOptions = {}): readonly E[] {
     this.uses.reads++
     const event = readingEvent(this.storage)
     const rows = this.rows.rowsOf({ key }, event)
+    if (committed === true) return this.#committed(key, rows)
     return rows
       .group(groupRange(this.#members.encode({ key })), event)
       .map((row) => rows.guard(this.#members.decode(row).element))
+  }
+
+  /** The committed elements of a key, now and after each commit that changes them. As `Table.watch`. */
+  watch(key: K, { signal }: WatchOptions = {}): AsyncGenerator<readonly E[]> {
+    const rows = this.rows.rowsOf({ key }, undefined)
+    const bytes = this.keyShape.encode(key)
+    return watchKey({ watchers: this.watchers, rows, key: bytes, read: () => this.#committed(key, rows), signal })
   }
 
   /** Key and element of every row in the partitions that are here, as `Table.entries`. */
@@ -76,8 +86,13 @@ export abstract class KeyedSet<K, E> extends KeyedTable<K, SetMember<K, E>, true
   }
 
   /** The elements of a key typed as text, for pages and commands. Throws as `values` does, and `KEY_INVALID`. */
-  lookup(text: string): readonly E[] {
-    return this.values(this.keyOf(text))
+  lookup(text: string, options?: ReadOptions): readonly E[] {
+    return this.values(this.keyOf(text), options)
+  }
+
+  /** As `watch`, of a key typed as text. */
+  watchText(text: string, options?: WatchOptions): AsyncGenerator<readonly E[]> {
+    return this.watch(this.keyOf(text), options)
   }
 
   /** A row as bytes, as `Table.encodeRow`. */
@@ -85,5 +100,14 @@ export abstract class KeyedSet<K, E> extends KeyedTable<K, SetMember<K, E>, true
     const member = { key, element }
     const bytes = this.#members.encode(member)
     return { key: bytes, value: PRESENT, partitionedBy: this.#members.partitionedBy(member, bytes) }
+  }
+
+  protected override keyIn(row: Buffer): Buffer {
+    return keyBytes(row)
+  }
+
+  #committed(key: K, rows: KeyedRows<true>): readonly E[] {
+    const { from, to } = groupRange(this.#members.encode({ key }))
+    return [...rows.scanCommitted({ from, to })].flat().map(([row]) => rows.guard(this.#members.decode(row).element))
   }
 }

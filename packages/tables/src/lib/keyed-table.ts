@@ -2,6 +2,7 @@ import type { CodecSpec } from '@millrace/core'
 import type { ContextStorage, TableStats } from '@millrace/worker'
 import { readingEvent, readInTurns, type CodecKeys, type RowLocator, type StateContext } from '@millrace/state'
 import type { KeyedDefinition } from './options.ts'
+import { TableWatchers } from './watch/table-watchers.ts'
 
 /** The part of a table that listings, pages and commands use, without its types. */
 export interface ListedTable {
@@ -46,6 +47,7 @@ export abstract class KeyedTable<K, R, V> {
   protected readonly keyShape: CodecKeys<K>
   protected readonly storage: ContextStorage
   protected readonly uses: UseCounts = new UseCounts()
+  protected readonly watchers: TableWatchers = new TableWatchers((row) => this.keyIn(row))
 
   constructor({ contexts }: StateContext, keys: CodecKeys<K>, definition: KeyedDefinition<K, unknown>) {
     const { name, help, keyCodec, keySpec, valueCodec } = definition
@@ -93,6 +95,11 @@ export abstract class KeyedTable<K, R, V> {
       cachedBytes: opened.reduce((sum, { cachedBytes }) => sum + cachedBytes, 0),
       late: 0,
     }
+  }
+
+  /** The encoded key in the key of a row; `undefined` for a row without one. */
+  protected keyIn(row: Buffer): Buffer | undefined {
+    return row
   }
 
   protected scan<T>(pick: (key: Buffer, value: V) => T): AsyncIterableIterator<T> {

@@ -17,8 +17,15 @@ const RANGE_OPTIONS: OptionNames<RangeOptions<unknown>> = { from: true, to: true
 /** Codecs whose bytes sort as keys do. */
 const ORDERED: readonly string[] = ['string', 'bytes']
 
+/** Rows to read, and how many at most. */
+export interface LimitedSpan extends RowSpan {
+  readonly limit: number
+  /** As of the last commits. Default false. */
+  readonly committed?: boolean | undefined
+}
+
 /** Throws `RANGE_UNORDERED`, `DEFINITION_INVALID`. */
-export function spanOf<K>(keys: CodecKeys<K>, options: RangeOptions<K>): RowSpan & { readonly limit: number } {
+export function spanOf<K>(keys: CodecKeys<K>, options: RangeOptions<K>): LimitedSpan {
   assertOrdered(keys, 'range')
   checkOptions(`range() of ${keys.where}`, options, RANGE_OPTIONS)
   const { from, to, reverse } = options
@@ -35,7 +42,7 @@ export function prefixSpan<K>(
   keys: CodecKeys<K>,
   text: string,
   options: Pick<RangeOptions<K>, 'reverse' | 'limit'>,
-): RowSpan & { readonly limit: number } {
+): LimitedSpan {
   assertOrdered(keys, 'prefix')
   const from = Buffer.from(text)
   return { from, to: prefixEnd(from), reverse: options.reverse, limit: limitOf(keys, options) }
@@ -50,19 +57,21 @@ export interface TextRange {
   readonly after?: string | undefined
   readonly reverse?: boolean | undefined
   readonly limit: number
+  /** As of the last commits. Default false. */
+  readonly committed?: boolean | undefined
 }
 
 /** Throws `RANGE_UNORDERED` if keys are not text. */
 export function textSpan<K>(
   { codecName, where }: CodecKeys<K>,
-  { prefix, from, to, after, reverse = false, limit }: TextRange,
-): RowSpan & { readonly limit: number } {
+  { prefix, from, to, after, reverse = false, limit, committed }: TextRange,
+): LimitedSpan {
   if (codecName !== 'string')
     throw new MillraceError('RANGE_UNORDERED', `A range was asked of ${where}, whose keys are ${codecName}, not text.`)
   const begin = prefix === undefined ? undefined : Buffer.from(prefix)
   const starts = [begin, bytesOf(from), reverse ? undefined : bytesOf(after, '\0')]
   const ends = [begin === undefined ? undefined : prefixEnd(begin), bytesOf(to), reverse ? bytesOf(after) : undefined]
-  return { from: furthest(starts, 1), to: furthest(ends, -1), reverse, limit }
+  return { from: furthest(starts, 1), to: furthest(ends, -1), reverse, limit, committed }
 }
 
 function bytesOf(text: string | undefined, end = ''): Buffer | undefined {

@@ -90,7 +90,8 @@ function prefixLength(bytes: Buffer): number {
   return Math.min(length, bytes.length)
 }
 
-function keyBytes(bytes: Buffer): Buffer {
+/** The encoded key in the key of a row. */
+export function keyBytes(bytes: Buffer): Buffer {
   return bytes.subarray(LENGTH_BYTES, prefixLength(bytes))
 }
 

@@ -25,6 +25,19 @@ export interface AskedWindows {
   readonly to?: number | undefined
 }
 
+/** What of a key to look up. */
+export interface LookupOptions extends AskedWindows {
+  /** As of the last commit, rather than of the last finished event. */
+  readonly committed?: boolean | undefined
+}
+
+/** A change of a watched range; `TableChange` of `@millrace/tables` is one. */
+export type RangeChange =
+  | { readonly type: 'state' }
+  | { readonly type: 'value'; readonly key: string; readonly value: unknown }
+  | { readonly type: 'delete'; readonly key: string }
+  | { readonly type: 'ready'; readonly at: string }
+
 /** Rows whose keys are text. */
 export interface TextRange {
   readonly prefix?: string | undefined
@@ -36,6 +49,8 @@ export interface TextRange {
   readonly after?: string | undefined
   readonly reverse?: boolean | undefined
   readonly limit: number
+  /** As of the last commits. */
+  readonly committed?: boolean | undefined
 }
 
 /** What a site asks of a table, whatever the table's types. */
@@ -46,12 +61,29 @@ export interface SiteTable {
    * The value of a key typed as text; `undefined` if there is none. Of a windowed table: its windows, all or those asked
    * for. Throws `KEY_INVALID`, `PARTITION_NOT_LOCAL`.
    */
-  lookup(text: string, windows?: AskedWindows): unknown
+  lookup(text: string, options?: LookupOptions): unknown
   /**
    * The rows of the worker in whose context it is called, in the order of their keys. Left out by tables without ranges.
    * Throws `RANGE_UNORDERED` if keys are not text.
    */
   textRange?(range: TextRange): AsyncIterable<readonly [key: string, value: unknown]>
+  /**
+   * What `lookup` gives of the committed value of a key, without defaults, now and after each commit that writes it. Begins with the
+   * call, in whose context the key's worker is. Rejects with `PARTITION_NOT_LOCAL` when the partition leaves, and with the signal's
+   * reason.
+   */
+  watchText?(
+    text: string,
+    options: AskedWindows & { readonly signal?: AbortSignal | undefined },
+  ): AsyncIterable<unknown>
+  /**
+   * The committed rows of a range in the partitions of the worker in whose context it is called, and then what commits
+   * change of them. Rejects as `watchText` does, and with `RANGE_UNORDERED`.
+   */
+  watchTextRange?(
+    range: Pick<TextRange, 'prefix' | 'from' | 'to'>,
+    options: { readonly signal?: AbortSignal | undefined },
+  ): AsyncIterable<RangeChange>
 }
 
 /** A table whose rows are spread over the workers. */

@@ -50,17 +50,25 @@ export async function* readInTurns<V, T>(
   }
 }
 
+/** What `readInOrder` reads. */
+export interface OrderedRead {
+  readonly event: CurrentEvent | undefined
+  readonly span: RowSpan
+  /** As of the last commits, rather than as the event sees the rows. */
+  readonly committed: boolean
+}
+
 /**
  * The rows of some partitions in one order of their keys, a chunk of each partition at a time. Conflicts with other events as
  * a read of all rows.
  */
 export async function* readInOrder<V, T>(
   partitions: readonly KeyedRows<V>[],
-  { event, span }: { readonly event: CurrentEvent | undefined; readonly span: RowSpan },
+  { event, span, committed }: OrderedRead,
   pick: (key: Buffer, value: V) => T,
 ): AsyncGenerator<T, undefined, undefined> {
   const order = span.reverse === true ? -1 : 1
-  const heads = partitions.map((rows) => new RowHead(rows.scan(event, span)))
+  const heads = partitions.map((rows) => new RowHead(committed ? rows.scanCommitted(span) : rows.scan(event, span)))
   for (;;) {
     let first: RowHead<V> | undefined
     for (const head of heads) {

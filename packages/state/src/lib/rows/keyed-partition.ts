@@ -12,6 +12,8 @@ export function changelogOf(appId: string, name: string): StateDefinition['chang
 /** What rows need of the options with which a state is opened. */
 export type KeyedPartitionOptions = Omit<OpenStateOptions, 'clock' | 'touch' | 'commitSoon'>
 
+const NO_ROWS: readonly Row[] = Object.freeze([])
+
 /** Assumed size of a value that has not been encoded yet, until a commit has shown a better one. */
 const FIRST_GUESS = 32
 
@@ -101,7 +103,7 @@ export class KeyedPartition<V> extends KeyedRows<V> implements OpenState {
     return rows
   }
 
-  rowsStored(): void {
+  rowsStored(rows: readonly Row[] = NO_ROWS): void {
     const taken = this.#taken
     this.#taken = []
     this.#takenBytes = 0
@@ -111,6 +113,7 @@ export class KeyedPartition<V> extends KeyedRows<V> implements OpenState {
     }
     this.trim(2 * taken.length)
     this.#count()
+    this.stored(rows)
   }
 
   rowsReturned(): void {

@@ -1,15 +1,24 @@
 import { MillraceError } from '@millrace/core'
-import type { StorePartition } from '@millrace/core/driver'
+import type { Row, StorePartition } from '@millrace/core/driver'
 import type { CurrentEvent, Readable } from '@millrace/worker'
+import { deepFreeze } from './deep-freeze.ts'
 import { KeyEntry, type EntryOwner } from './key-entry.ts'
 import { GroupRead, RowGroup, RowRange } from './row-range.ts'
 import type { RowShape } from './row-shape.ts'
-import { type RowSpan, scanRows } from './scan-rows.ts'
+import { type RowSpan, type ScannedRows, scanRows } from './scan-rows.ts'
 
 /** Memory of a map entry, its object and its key buffer, without the bytes of key and value. */
 const ENTRY_OVERHEAD = 220
 /** Entries that eviction examines for each miss while the cache is full: bounds the cost of one miss. */
 const STEPS_PER_MISS = 64
+
+/** Follows the commits of one partition. */
+export interface CommitWatch {
+  /** These rows are in the store, and will not be taken back. */
+  stored(rows: readonly Pick<Row, 'key'>[]): void
+  /** The partition has left the worker. */
+  closed(): void
+}
 
 /** The rows of one group, as the store has them in order. */
 export interface RowGroupRange {
@@ -48,6 +57,7 @@ export abstract class KeyedRows<V> implements EntryOwner<V>, Readable {
   #hand: Iterator<KeyEntry<V>> = this.entries.values()
   #cleanBytes = 0
   #closed = false
+  #watch: CommitWatch | undefined
 
   constructor(options: KeyedRowsOptions<V>) {
     this.shape = options.shape
@@ -115,14 +125,34 @@ export abstract class KeyedRows<V> implements EntryOwner<V>, Readable {
 
   /** As of the last commit, bypassing the cache. */
   committed(key: Buffer): V | undefined {
-    const bytes = this.store.get(key)
-    return bytes === undefined ? undefined : this.decode(bytes, key)
+    return this.#decodeOwn(key, this.store.get(key))
+  }
+
+  /** Where the last commit ends, as text: the same text means the same committed rows. */
+  get committedTo(): string {
+    const { topicId, offset } = this.store.checkpoint() ?? { topicId: '', offset: 0 }
+    return `${topicId}/${this.partition}@${offset}`
+  }
+
+  /** Calls `watch` after each commit from now on, in place of the one before; `undefined` ends it. */
+  watchCommits(watch: CommitWatch | undefined): void {
+    this.#watch = watch
   }
 
   /** Rows in byte order of the keys, in chunks. Rows may change between two chunks; each key still comes once. */
   scan(event: CurrentEvent | undefined, span: RowSpan = {}): Generator<readonly (readonly [key: Buffer, value: V])[]> {
     if (event !== undefined && this.isOwnedBy(event)) this.#readAll(event)
     return scanRows(this, this.store, { event, span })
+  }
+
+  /** As `scan`, as of the last commit. */
+  scanCommitted(span: RowSpan = {}): Generator<readonly (readonly [key: Buffer, value: V])[]> {
+    const rows: ScannedRows<V> = {
+      assertOpen: () => this.assertOpen(),
+      unstoredKeys: () => [],
+      peek: (key, stored) => this.#decodeOwn(key, stored),
+    }
+    return scanRows(rows, this.store, { event: undefined, span })
   }
 
   /** Keys of a group that have a value for `event`, in byte order. Conflicts with other events as a read of each key would. */
@@ -141,6 +171,7 @@ export abstract class KeyedRows<V> implements EntryOwner<V>, Readable {
 
   /** The value that `event` sees for a row found in a scan, without bringing it into the cache. */
   peek(key: Buffer, stored: Buffer | undefined, event: CurrentEvent | undefined): V | undefined {
+    if (!this.isOwn(key)) return undefined
     const entry = this.entries.get(this.shape.identify(key))
     if (entry !== undefined) return entry.peek(event)
     const bytes = stored ?? this.store.get(key)
@@ -190,6 +221,17 @@ export abstract class KeyedRows<V> implements EntryOwner<V>, Readable {
     this.entries.clear()
     this.#groups.clear()
     this.#cleanBytes = 0
+    this.#watch?.closed()
+  }
+
+  /** Whether a stored row is one of the state's, rather than one that its bookkeeping needs. */
+  protected isOwn(_key: Buffer): boolean {
+    return true
+  }
+
+  /** A commit has brought these rows into the store. */
+  protected stored(rows: readonly Pick<Row, 'key'>[]): void {
+    if (this.#watch !== undefined && rows.length > 0) this.#watch.stored(rows)
   }
 
   protected *unstoredEntries(): Generator<KeyEntry<V>> {
@@ -247,6 +289,10 @@ export abstract class KeyedRows<V> implements EntryOwner<V>, Readable {
     entry.group?.remove(entry)
   }
 
+  #decodeOwn(key: Buffer, stored: Buffer | undefined): V | undefined {
+    return stored === undefined || !this.isOwn(key) ? undefined : this.decode(stored, key)
+  }
+
   #readAll(event: CurrentEvent): void {
     event.noteRead(this, this.version)
     if (!event.holdsReads) return
@@ -263,20 +309,4 @@ export abstract class KeyedRows<V> implements EntryOwner<V>, Readable {
     this.#groups.set(name, group)
     return group
   }
-}
-
-/**
- * Freezes a value with everything in it, so that a change in place throws instead of altering state behind the
- * changelog's back. Typed arrays cannot be frozen and are left as they are. Runs for every value written and every row
- * decoded: it allocates nothing.
- */
-function deepFreeze<V>(value: V): V {
-  if (typeof value === 'object' && value !== null && !Object.isFrozen(value) && !ArrayBuffer.isView(value)) {
-    Object.freeze(value)
-    for (const name in value) {
-      const member = value[name]
-      if (typeof member === 'object') deepFreeze(member)
-    }
-  }
-  return value
 }

@@ -77,7 +77,7 @@ export class DuePartition<V> extends KeyedPartition<V> implements OpenState, Due
   }
 
   finishedValue(row: Buffer): V | undefined {
-    return super.peek(row, undefined, undefined)
+    return this.peek(row, undefined, undefined)
   }
 
   firedNow(row: Buffer): void {
@@ -89,8 +89,8 @@ export class DuePartition<V> extends KeyedPartition<V> implements OpenState, Due
     if (!this.closed) this.due.changed(entry.key, before, entry.value)
   }
 
-  override peek(key: Buffer, stored: Buffer | undefined, event: CurrentEvent | undefined): V | undefined {
-    return isInternal(key) ? undefined : super.peek(key, stored, event)
+  protected override isOwn(key: Buffer): boolean {
+    return !isInternal(key)
   }
 
   /** Throws `KEY_INVALID` for a key whose bytes are those of an internal row: no text is. */
@@ -114,8 +114,8 @@ export class DuePartition<V> extends KeyedPartition<V> implements OpenState, Due
     return this.#counts.around(changed, { state: this.rows, internal })
   }
 
-  override rowsStored(): void {
-    super.rowsStored()
+  override rowsStored(rows?: readonly Row[]): void {
+    super.rowsStored(rows)
     this.#index.rowsStored()
     this.#numbers.stored()
     this.#undoRows = this.#takenUndoRows

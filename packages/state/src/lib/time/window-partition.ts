@@ -1,5 +1,5 @@
 import type { Row, StorePartition } from '@millrace/core/driver'
-import type { CurrentEvent, EventTime, OpenStateOptions } from '@millrace/worker'
+import type { EventTime, OpenStateOptions } from '@millrace/worker'
 import type { KeyEntry } from '../rows/key-entry.ts'
 import { KeyedPartition } from '../rows/keyed-partition.ts'
 import type { RowShape } from '../rows/row-shape.ts'
@@ -73,14 +73,14 @@ export class WindowPartition<V> extends KeyedPartition<V> {
     return this.#progress.note(this.#isProgressed)
   }
 
-  /** The starts of windows that have rows and that readers still see, ascending; `to` is excluded. */
-  startsBetween(from: number, to: number): readonly number[] {
-    return this.#layout.between(Math.max(from, this.#firstKept(this.time.watermark)), to)
+  /** The starts of windows that have rows and that readers still see at a time, ascending; `to` is excluded. */
+  startsBetween(from: number, to: number, at: number = this.time.watermark): readonly number[] {
+    return this.#layout.between(Math.max(from, this.#firstKept(at)), to)
   }
 
-  /** Whether readers still see the rows of a window. */
-  isKept(start: number): boolean {
-    return start >= this.#firstKept(this.time.watermark)
+  /** Whether readers still see the rows of a window at a time. */
+  isKept(start: number, at: number = this.time.watermark): boolean {
+    return start >= this.#firstKept(at)
   }
 
   /** When a window that starts then takes no events any more. */
@@ -131,8 +131,8 @@ export class WindowPartition<V> extends KeyedPartition<V> {
     return expired.length + progress.length === 0 ? rows : [...rows, ...expired, ...progress]
   }
 
-  override rowsStored(): void {
-    super.rowsStored()
+  override rowsStored(rows?: readonly Row[]): void {
+    super.rowsStored(rows)
     this.#progress.stored()
     this.removed(this.#expired.rows - this.#layout.rowsStored())
     this.#layout.dropBefore(this.#expired.before)
@@ -147,8 +147,8 @@ export class WindowPartition<V> extends KeyedPartition<V> {
     this.#expired = NOTHING_EXPIRED
   }
 
-  override peek(key: Buffer, stored: Buffer | undefined, event: CurrentEvent | undefined): V | undefined {
-    return key.equals(PROGRESS_KEY) || !this.#layout.isOwn(key) ? undefined : super.peek(key, stored, event)
+  protected override isOwn(key: Buffer): boolean {
+    return !key.equals(PROGRESS_KEY) && this.#layout.isOwn(key)
   }
 
   #firstOpen(time: number): number {

@@ -3,6 +3,9 @@ import { NO_HEADERS } from '@millrace/core'
 import type { OpenStateOptions, StateDefinition } from '@millrace/worker'
 import { KeyedMap } from '../keyed-map.ts'
 import type { TableDefinition } from '../options.ts'
+import type { LimitedSpan } from '../row-ranges.ts'
+import type { WatchOptions } from '../watch/watch-key.ts'
+import type { TableChange } from '../watch/watch-rows.ts'
 import { eventExpiry, type ExpiryClock, type ExpiringRow, expiringRows, NO_CLOCK, wallExpiry } from './expiring-row.ts'
 
 /** How long rows live after each write, and by which clock. */
@@ -54,10 +57,12 @@ export class ExpiringRows<K, V> extends KeyedMap<K, ExpiringRow<V>, ExpiringRow<
     })
   }
 
-  override inOrder(
-    span: RowSpan & { readonly limit: number },
-  ): AsyncIterableIterator<readonly [key: K, value: ExpiringRow<V>]> {
+  override inOrder(span: LimitedSpan): AsyncIterableIterator<readonly [key: K, value: ExpiringRow<V>]> {
     return super.inOrder(span)
+  }
+
+  override changes(watched: WatchOptions & { readonly span: RowSpan }): AsyncGenerator<TableChange<K, ExpiringRow<V>>> {
+    return super.changes(watched)
   }
 }
 

@@ -4,7 +4,10 @@ import type { CurrentEvent, OpenState, OpenStateOptions, TableStats } from '@mil
 import type { ReadOptions } from '../keyed-map.ts'
 import type { EncodedRow } from '../keyed-table.ts'
 import type { TableDefinition } from '../options.ts'
+import type { LimitedSpan } from '../row-ranges.ts'
 import { Table } from '../table.ts'
+import type { WatchOptions } from '../watch/watch-key.ts'
+import type { TableChange } from '../watch/watch-rows.ts'
 import type { ViewDeclarations } from '../windows/views.ts'
 import { ExpiringRow, NO_CLOCK } from './expiring-row.ts'
 import { type Expiry, ExpiringPartition, ExpiringRows } from './expiring-rows.ts'
@@ -34,7 +37,7 @@ export class ExpiringTable<K, V, G extends V | undefined> extends Table<K, V, G>
   }
 
   /** Its rows go without an event, in which another table could be kept up. Throws `DEFINITION_INVALID`. */
-  override watch(): never {
+  override onWrite(): never {
     throw new MillraceError(
       'DEFINITION_INVALID',
       `Table "${this.name}" has a ttl, and cannot be joined with another table: its rows expire without an event. Join a stream with it.`,
@@ -82,10 +85,15 @@ export class ExpiringTable<K, V, G extends V | undefined> extends Table<K, V, G>
     }
   }
 
-  protected override async *inOrder({
-    limit,
-    ...span
-  }: RowSpan & { readonly limit: number }): AsyncGenerator<readonly [key: K, value: V]> {
+  override watch(key: K, options?: WatchOptions): AsyncGenerator<V | undefined> {
+    return liveValues(this.#map.watch(key, options))
+  }
+
+  protected override changes(watched: WatchOptions & { readonly span: RowSpan }): AsyncGenerator<TableChange<K, V>> {
+    return liveChanges(this.#map.changes(watched))
+  }
+
+  protected override async *inOrder({ limit, ...span }: LimitedSpan): AsyncGenerator<readonly [key: K, value: V]> {
     const event = readingEvent(this.storage)
     let left = limit
     if (left <= 0) return
@@ -146,5 +154,21 @@ export class ExpiringTable<K, V, G extends V | undefined> extends Table<K, V, G>
     if (!(open instanceof ExpiringPartition)) return new ExpiringRow(value, Infinity, NO_CLOCK)
     open.writtenBy(event)
     return new ExpiringRow(value, open.expiry.writtenAt(event) + this.#expiry.ttlMs, open.expiry)
+  }
+}
+
+async function* liveValues<V>(rows: AsyncIterable<ExpiringRow<V> | undefined>): AsyncGenerator<V | undefined> {
+  for await (const row of rows) yield row?.live(undefined)
+}
+
+async function* liveChanges<K, V>(
+  changes: AsyncIterable<TableChange<K, ExpiringRow<V>>>,
+): AsyncGenerator<TableChange<K, V>> {
+  for await (const change of changes) {
+    if (change.type !== 'value') yield change
+    else {
+      const value = change.value.live(undefined)
+      yield value === undefined ? { type: 'delete', key: change.key } : { ...change, value }
+    }
   }
 }

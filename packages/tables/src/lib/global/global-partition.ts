@@ -87,6 +87,11 @@ export class GlobalPartition<V> extends KeyedRows<V> {
     for (const [entry, { offset }] of this.#unconfirmed) {
       if (offset !== undefined && offset < nextOffset) this.#settle(entry)
     }
+    this.stored(rows)
+  }
+
+  override get committedTo(): string {
+    return `${this.partition}@${this.#position}`
   }
 
   /** Writes that will never come back, such as those of an aborted transaction: the worker has lost the task. */

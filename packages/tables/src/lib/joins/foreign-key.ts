@@ -95,8 +95,8 @@ export class TableByForeignKey<K, RK, L, R, V> extends KeptUpTable<K, V> {
     this.#respond = views.consume(`${name}-respond`, left.name, (key, value) =>
       this.#answered(key, parsed<SubscriptionResponse>(value)),
     )
-    left.watch((key) => this.#leftChanged(key))
-    right.watch((key) => this.#rightChanged(key))
+    left.onWrite((key) => this.#leftChanged(key))
+    right.onWrite((key) => this.#rightChanged(key))
   }
 
   /** In the event that has written a row of the left table. */

@@ -10,7 +10,7 @@ import type { ChangeTopic } from './result-topic.ts'
 export interface WatchedTable<K, V> extends StateDefinition {
   find(key: K): V | undefined
   /** Calls `fn` in the event that has written a key, after each write. */
-  watch(fn: (key: K) => void): void
+  onWrite(fn: (key: K) => void): void
 }
 
 export interface TablesJoin<K, L, R, V> {
@@ -39,7 +39,7 @@ export class TableOfTables<K, L, R, V> extends KeptUpTable<K, V> {
     super(context, definition, { sources: [left, right], to, views })
     this.besides = [left, right]
     this.#join = join
-    for (const side of [left, right]) side.watch((key) => this.put(key, this.#rowOf(key)))
+    for (const side of [left, right]) side.onWrite((key) => this.put(key, this.#rowOf(key)))
   }
 
   #rowOf(key: K): V | undefined {

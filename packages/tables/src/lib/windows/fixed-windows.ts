@@ -2,6 +2,7 @@ import {
   codecRows,
   FixedLayout,
   type KeyEntry,
+  keyIn,
   type RowShape,
   type TaskLocator,
   type WindowKey,
@@ -102,6 +103,19 @@ export class FixedWindows<K, V> implements WindowRows<K, V> {
       if (value !== undefined) found.push({ start, end: start + sizeMs, value })
     }
     return found
+  }
+
+  committed(key: K, { from = 0, to = Infinity }: TimeRange): WindowValue<V>[] {
+    const { sizeMs } = this.#grid
+    const partition = partitionOf({ rows: this.locator.rowsOf({ start: 0, key }, undefined) })
+    return partition.startsBetween(Math.max(0, from - sizeMs + 1), to, partition.time.committed).flatMap((start) => {
+      const value = partition.committed(this.#keys.encode({ start, key }))
+      return value === undefined ? [] : [{ start, end: start + sizeMs, value }]
+    })
+  }
+
+  keyIn(row: Buffer): Buffer {
+    return keyIn(row)
   }
 
   holding(windows: readonly WindowValue<V>[], time: number): WindowValue<V> | undefined {

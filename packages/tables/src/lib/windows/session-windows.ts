@@ -1,5 +1,6 @@
 import {
   codecRows,
+  isSessionRow,
   type KeyEntry,
   type RowShape,
   type Session,
@@ -85,6 +86,17 @@ export class SessionWindows<K, V> implements WindowRows<K, V> {
 
   windows(key: K, { from = 0, to = Infinity }: TimeRange, event: CurrentEvent | undefined): WindowValue<V>[] {
     return this.#kept(this.entry(key, event), event).filter(({ start, end }) => start < to && end >= from)
+  }
+
+  committed(key: K, { from = 0, to = Infinity }: TimeRange): WindowValue<V>[] {
+    const partition = partitionOf({ rows: this.locator.rowsOf(key, undefined) })
+    const { committed: at } = partition.time
+    const sessions = partition.committed(this.#keys.encode(key)) ?? []
+    return sessions.filter(({ start, end }) => partition.isKept(end, at) && start < to && end >= from)
+  }
+
+  keyIn(row: Buffer): Buffer | undefined {
+    return isSessionRow(row) ? row.subarray(1) : undefined
   }
 
   /** The session that an event of this time would be in. */

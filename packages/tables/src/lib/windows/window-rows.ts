@@ -43,6 +43,10 @@ export interface WindowRows<K, V> {
   at(key: K, time: number, event: CurrentEvent | undefined): FoundValue<V>
   /** Windows that overlap the range, the oldest first; all of a time with `at`. */
   windows(key: K, range: TimeRange, event: CurrentEvent | undefined): WindowValue<V>[]
+  /** The same, as of the last commit. */
+  committed(key: K, range: TimeRange): WindowValue<V>[]
+  /** The key, encoded, of a row of its windows. */
+  keyIn(row: Buffer): Buffer | undefined
   /** The newest of these windows to hold a time. */
   holding(windows: readonly WindowValue<V>[], time: number): WindowValue<V> | undefined
   /** The windows of a row that was found. */
@@ -81,7 +85,7 @@ export function windowLocator<R, RV>(
 }
 
 /** All rows of windows are in a `WindowPartition`. */
-export function partitionOf<V>({ rows }: KeyEntry<V>): WindowPartition<V> {
+export function partitionOf<V>({ rows }: { readonly rows: KeyEntry<V>['rows'] }): WindowPartition<V> {
   if (rows instanceof WindowPartition) return rows
   throw new Error(`The rows of ${rows.where} have no windows.`)
 }

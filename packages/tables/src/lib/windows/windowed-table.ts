@@ -1,9 +1,11 @@
 import { type Logger, MillraceError } from '@millrace/core'
 import { changelogOf, CodecKeys, readingEvent, type StateContext, WindowPartition, writingEvent } from '@millrace/state'
 import type { DueSource, OpenState, OpenStateOptions, RoutedTable, StateDefinition, TableStats } from '@millrace/worker'
+import type { ReadOptions } from '../keyed-map.ts'
 import { KeyedTable } from '../keyed-table.ts'
 import type { TableDefinition } from '../options.ts'
 import { TableValues } from '../table-values.ts'
+import { watchKey, type WatchOptions } from '../watch/watch-key.ts'
 import { ClosedWindows } from './closed-windows.ts'
 import { type KeyReader, KeyWindows, type TimeRange } from './key-windows.ts'
 import { FixedWindows } from './fixed-windows.ts'
@@ -11,6 +13,12 @@ import { LateEvents } from './late-events.ts'
 import { SessionWindows } from './session-windows.ts'
 import type { ClosedWindow, Window, WindowDefinition, WindowValue } from './window-options.ts'
 import { type ChangeIn, partitionOf, type WindowRows } from './window-rows.ts'
+
+/** Which windows pages and commands ask for: all, those of a range, or the one that holds a time. */
+export interface AskedWindows extends TimeRange {
+  /** In milliseconds since the epoch. */
+  readonly at?: number | undefined
+}
 
 /** How to write to a window. */
 export interface WindowWriteOptions {
@@ -110,10 +118,26 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
   }
 
   /** The windows of a key typed as text, for pages and commands. Throws as `get` does, and `KEY_INVALID`. */
-  lookup(text: string, range: TimeRange & { readonly at?: number | undefined } = {}): unknown {
-    const windows = this.get(this.keyOf(text)).windows(range)
-    if (range.at === undefined) return windows.length === 0 ? undefined : windows
-    return this.#windows.holding(windows, range.at)
+  lookup(text: string, { committed, ...asked }: AskedWindows & ReadOptions = {}): unknown {
+    const key = this.keyOf(text)
+    return this.#shown(committed === true ? this.#committed(key, asked) : this.get(key).windows(asked), asked)
+  }
+
+  /**
+   * The committed windows of a key, the oldest first, now and after each commit that changes one of them or deletes it when its
+   * retention is over. As `Table.watch`.
+   *
+   * @example
+   * for await (const windows of minutes.watch('milk', { signal })) screen.draw(windows)
+   */
+  watch(key: K, { signal }: WatchOptions = {}): AsyncGenerator<readonly WindowValue<V>[]> {
+    return this.#watch(key, signal, () => this.#committed(key, {}))
+  }
+
+  /** The same for pages: of a key typed as text, what `lookup` gives. */
+  watchText(text: string, { signal, ...asked }: AskedWindows & WatchOptions = {}): AsyncGenerator {
+    const key = this.keyOf(text)
+    return this.#watch(key, signal, () => this.#shown(this.#committed(key, asked), asked))
   }
 
   override stats(): TableStats {
@@ -148,6 +172,32 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
 
   state(partition: number): OpenState | undefined {
     return this.rows.state(partition)
+  }
+
+  protected override keyIn(row: Buffer): Buffer | undefined {
+    return this.#windows.keyIn(row)
+  }
+
+  #watch<T>(key: K, signal: AbortSignal | undefined, read: () => T): AsyncGenerator<T> {
+    const { rows } = this.#windows.entry(key, undefined)
+    return watchKey({
+      watchers: this.watchers,
+      rows: partitionOf({ rows }),
+      key: this.keyShape.encode(key),
+      read,
+      signal,
+    })
+  }
+
+  #committed(key: K, range: TimeRange): WindowValue<V>[] {
+    this.uses.reads++
+    return this.#windows.committed(key, range)
+  }
+
+  /** Windows as pages and commands show them. */
+  #shown(windows: readonly WindowValue<V>[], { at }: AskedWindows): unknown {
+    if (at === undefined) return windows.length === 0 ? undefined : windows
+    return this.#windows.holding(windows, at)
   }
 
   #write(key: K, { at }: WindowWriteOptions, change: ChangeIn<V>): number {

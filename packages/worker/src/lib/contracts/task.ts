@@ -86,8 +86,11 @@ export interface OpenState {
    * `takeRows`. It must describe commits only, because at least once the broker may have rows whose commit failed.
    */
   readonly note?: string
-  /** The rows taken are on the broker and in the store. */
-  rowsStored(): void
+  /**
+   * The rows taken are on the broker and in the store. `rows`: all that this commit has written, which may be more than
+   * were taken.
+   */
+  rowsStored(rows: readonly Row[]): void
   /** The commit failed: the rows taken count as changed again. */
   rowsReturned(): void
   /** Rough size of changed rows not yet taken. */

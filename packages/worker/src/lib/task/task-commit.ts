@@ -39,7 +39,7 @@ export function prepareCommit(
   const states = task.states.map((state) => sendRows(state, output, clock.now()))
   if (output.transactional) time?.sendWatermarks(output)
   if (changed.length === 0 && output.pending === 0 && states.every(({ rows }) => rows.length === 0)) {
-    for (const { state } of states) state.open.rowsStored()
+    for (const { state, rows } of states) state.open.rowsStored(rows)
     time?.nothingToCommit()
     if (!output.transactional) time?.sendWatermarks(output)
     return undefined
@@ -61,5 +61,5 @@ export function commitDone({ output, time }: Task, { offsets, passed, states }: 
   for (const { origin, passed: count } of passed) origin.committed(count)
   time?.committed()
   if (!output.transactional) time?.sendWatermarks(output)
-  for (const { state } of states) state.open.rowsStored()
+  for (const { state, rows } of states) state.open.rowsStored(rows)
 }
