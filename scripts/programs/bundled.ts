@@ -60,7 +60,10 @@ async function directoryOf(program: URL): Promise<URL> {
   const sources = [...made.sources.keys()].sort()
   const key = digest([...sources.map((path) => made.sources.get(path) ?? ''), ...(await readAll(MAKERS))])
   await mkdir(CACHE, { recursive: true })
-  await placeFiles(new Map([...made.files, ['start.mjs', startText(file)]]), `${name}.${key}`)
+  await placeFiles(
+    new Map([...made.files, ['start.mjs', startText(file)], ['again.mjs', againText(file)]]),
+    `${name}.${key}`,
+  )
   await replace(`${name}.json`, JSON.stringify({ sources, key } satisfies Manifest))
   return urlOf(`${name}.${key}`)
 }
@@ -81,7 +84,27 @@ function startText(file: string): string {
   return [
     "if (process.env['PROGRAM_SOURCE_MAPS'] !== 'off') process.setSourceMapsEnabled(true)",
     `process.argv[1] = ${JSON.stringify(file)}`,
+    // A program may run itself again in further processes: these must not load the sources.
+    "process.execArgv.push('--import', new URL('./again.mjs', import.meta.url).href)",
     "await import('./code.mjs')",
+    '',
+  ].join('\n')
+}
+
+/** Loaded before the program's own file, which it replaces by the bundle. */
+function againText(file: string): string {
+  const hook = [
+    'export const initialize = (code) => { globalThis.code = code }',
+    'export const resolve = (specifier, context, next) =>',
+    `  specifier === ${JSON.stringify(pathToFileURL(file).href)}`,
+    "    ? { url: globalThis.code, format: 'module', shortCircuit: true }",
+    '    : next(specifier, context)',
+  ].join('\n')
+  return [
+    "import { register } from 'node:module'",
+    `register(${JSON.stringify(`data:text/javascript,${encodeURIComponent(hook)}`)}, {`,
+    "  data: new URL('./code.mjs', import.meta.url).href,",
+    '})',
     '',
   ].join('\n')
 }

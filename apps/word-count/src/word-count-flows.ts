@@ -82,14 +82,26 @@ export function wordCountFlows({ broker, transport }: FlowsOptions): void {
     return [second, ...(await startAll(run, 2))]
   }
 
-  describe.each<readonly [string, (run: RunEnvironment) => Promise<AppProcess[]>]>([
-    ['with one worker', (run) => startAll(run, 1)],
-    ['with three workers, after clean stops and restarts while counting', startThroughRestarts],
-  ])('%s', (_name, startWorkers) => {
+  const startProcesses = async (run: RunEnvironment): Promise<AppProcess[]> => {
+    const worker = start({ ...run, processes: 3 })
+    await eventually(async () => readyLines(worker).length === 3, { what: 'three processes to be ready' })
+    await untilHandled(outside, run.id, words * 0.1)
+    const [victim] = readyLines(worker).filter(({ process: number }) => number === 1)
+    if (victim === undefined) throw new Error('There is no process 1.')
+    process.kill(victim.pid, 'SIGKILL')
+    await eventually(async () => readyLines(worker).length === 4, { what: 'process 1 to be ready again' })
+    return [worker]
+  }
+
+  describe.each<readonly [string, RunEnvironment['guarantee'], (run: RunEnvironment) => Promise<AppProcess[]>]>([
+    ['with one worker', 'at-least-once', (run) => startAll(run, 1)],
+    ['with three workers, after clean stops and restarts while counting', 'at-least-once', startThroughRestarts],
+    ['with three processes that share a port, one killed while counting', 'exactly-once', startProcesses],
+  ])('%s', (_name, guarantee, startWorkers) => {
     let run: RunEnvironment
     let workers: AppProcess[]
     beforeAll(async () => {
-      run = newRun()
+      run = newRun(guarantee)
       workers = await startWorkers(run)
     }, 180_000)
 
@@ -107,6 +119,28 @@ export function wordCountFlows({ broker, transport }: FlowsOptions): void {
       for (const worker of workers) expect(await worker.stop()).toBe(0)
     }, 180_000)
   })
+
+  it('Processes of one machine answer for one another, and end when their supervisor is killed', async () => {
+    const worker = start({ ...newRun(), processes: 2 })
+    await eventually(async () => readyLines(worker).length === 2, { what: 'two processes to be ready' })
+    const [pids, site] = [readyLines(worker).map(({ pid }) => pid), worker.site()]
+    const stats = await (await fetch(new URL('/stats', site))).json()
+    expect(stats).toMatchObject({
+      status: 'running',
+      processes: [{ process: 0 }, { process: 1 }],
+      missing: [],
+      tables: { word_counts: { partitions: Array.from({ length: PARTITIONS }, (_, partition) => partition) } },
+    })
+    const metrics = await (await fetch(new URL('/metrics', site))).text()
+    expect(metrics.match(/^process_resident_memory_bytes\{process="\d"\}/gm)?.sort()).toEqual([
+      'process_resident_memory_bytes{process="0"}',
+      'process_resident_memory_bytes{process="1"}',
+    ])
+    expect((await fetch(new URL('/health/ready', site))).status).toBe(200)
+    await worker.kill()
+    await eventually(async () => !pids.some(isRunning), { what: 'both processes to end' })
+    expect(worker.stdout().match(/"Worker has stopped"/g)).toHaveLength(2)
+  }, 60_000)
 
   it.each(['at-least-once', 'exactly-once'] as const)(
     'loses nothing when one of three is killed with -9 while counting, %s',
@@ -126,6 +160,23 @@ export function wordCountFlows({ broker, transport }: FlowsOptions): void {
     },
     180_000,
   )
+}
+
+/** Lines of the log that say that a process is ready. */
+function readyLines(worker: AppProcess): readonly { readonly pid: number; readonly process: number }[] {
+  return worker
+    .stdout()
+    .split('\n')
+    .filter((line) => line.includes('"Worker is ready"'))
+    .map((line) => JSON.parse(line))
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
 }
 
 /** Words that were counted otherwise than expected, with both counts. */

@@ -9,16 +9,19 @@ export interface RunEnvironment {
   readonly id: string
   /** Default: at least once. */
   readonly guarantee?: 'at-least-once' | 'exactly-once'
+  /** Default: one. */
+  readonly processes?: number
 }
 
 /** A worker of the word count in a process of its own, its pages on any free port; short sessions, so that a killed one is missed soon. */
-export function startWorker({ broker, id, guarantee = 'at-least-once' }: RunEnvironment): AppProcess {
+export function startWorker({ broker, id, guarantee = 'at-least-once', processes = 1 }: RunEnvironment): AppProcess {
   return startApp(appFile, ['worker'], {
     MILLRACE_BROKER: broker,
     MILLRACE_ID: id,
     MILLRACE_WEB_PORT: '0',
     MILLRACE_SESSION_TIMEOUT: '6s',
     MILLRACE_PROCESSING_GUARANTEE: guarantee,
+    MILLRACE_PROCESSES: String(processes),
   })
 }
 

@@ -63,3 +63,4 @@ export type {
   ShownBytes,
 } from './operations/dead-letters.ts'
 export type { Backup, LocalData, LogTransfer } from './operations/local-data.ts'
+export type { SiblingProcesses } from './operations/sibling-processes.ts'

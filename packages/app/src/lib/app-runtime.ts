@@ -8,6 +8,7 @@ import {
   packageVersion,
   plainLogger,
   requireProductionSettings,
+  type ResolvedSettings,
   resolveSettings,
   type Sensor,
   silentSensor,
@@ -16,7 +17,7 @@ import {
   systemClock,
 } from '@millrace/core'
 import type { Admin, StoreDriver, Transport } from '@millrace/core/driver'
-import type { AppDescription, DeadLetters } from '@millrace/core/operations'
+import type { AppDescription, DeadLetters, SiblingProcesses } from '@millrace/core/operations'
 import { dashboard } from '@millrace/dashboard'
 import { schedulerPart, type SchedulerPart } from '@millrace/scheduler'
 import { memoryStore } from '@millrace/state'
@@ -105,6 +106,7 @@ export class AppRuntime implements ClientApp, LocalApp, SiteApp {
       log,
       sensor,
       freeze: settings.freeze,
+      siblings: undefined,
       openTransport: undefined,
     })
     this.surroundings = surroundings
@@ -210,7 +212,7 @@ export class AppRuntime implements ClientApp, LocalApp, SiteApp {
     this.definitions.close()
     if (drivers === undefined)
       requireProductionSettings({ options: this.#options, env: process.env, argument: this.#argument })
-    const { settings, clock, log, redact, sensor, freeze } = this.surroundings
+    const { settings, clock, log, redact, sensor, freeze, siblings } = this.surroundings
     const { id: appId, agent } = settings
     const { agents: declaredAgents, globalTables, jobs } = this.definitions
     const scheduler = schedulerPart({ appId, contexts: this.contexts }, [...jobs.values()])
@@ -233,7 +235,7 @@ export class AppRuntime implements ClientApp, LocalApp, SiteApp {
       driver &&
       webPart(
         { site: this.site, driver, worker: () => site, log },
-        { ...settings.web, graceMs: settings.shutdownTimeoutMs / 3 },
+        { ...settings.web, ownPort: ownPort(settings, siblings), graceMs: settings.shutdownTimeoutMs / 3 },
       )
     const globals = globalTablesPart([...globalTables.values()], { freeze })
     const worker = createWorker({
@@ -247,7 +249,7 @@ export class AppRuntime implements ClientApp, LocalApp, SiteApp {
       sensor,
       freeze,
       contexts: this.contexts,
-      settings: workerSettings(settings),
+      settings: { ...workerSettings(settings), ...instanceOf(settings, siblings) },
       webAddress: () => web?.address(),
       parts: [this.definitions.part, globals, agents, scheduler, ...(web === undefined ? [] : [web])],
     })
@@ -277,4 +279,20 @@ export class AppRuntime implements ClientApp, LocalApp, SiteApp {
   #rest(): void {
     if (this.#running.length === 0) this.contexts.disable()
   }
+}
+
+/** The port of this process for other workers; `undefined` if it is not one of several. */
+function ownPort({ web }: ResolvedSettings, siblings: SiblingProcesses | undefined): number | undefined {
+  if (siblings === undefined) return undefined
+  return web.processPort === 0 ? 0 : web.processPort + siblings.index
+}
+
+/** Several processes have one setting, and a membership each. */
+function instanceOf(
+  { instanceId }: ResolvedSettings,
+  siblings: SiblingProcesses | undefined,
+): { readonly instanceId?: string } {
+  return instanceId === undefined || siblings === undefined || siblings.index === 0
+    ? {}
+    : { instanceId: `${instanceId}-p${siblings.index}` }
 }

@@ -234,9 +234,10 @@ function appCommandLine(runtime: AppRuntime, lifecycle: Lifecycle): CommandLineA
     otherStores: () => data.otherStores(),
     removeOtherStore: (store) => data.removeOtherStore(store),
     data,
-    configure: (options, { log, appFile }) => {
+    configure: (options, { log, appFile, siblings }) => {
       runtime.configure(options)
       surroundings.log = log
+      surroundings.siblings = siblings
       if (appFile !== undefined) surroundings.home = packageDirectory(appFile)
     },
     start: () => lifecycle.start(),

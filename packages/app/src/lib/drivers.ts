@@ -54,7 +54,8 @@ export class Drivers {
 
   /** What a worker would use of this machine. */
   place(): RunningEnvironment {
-    return runningEnvironment(this.#surroundings.settings, this.#surroundings.home)
+    const { settings, home, siblings } = this.#surroundings
+    return runningEnvironment(settings, home, siblings?.index)
   }
 
   /** Knows the files of the embedded log and of the store. */

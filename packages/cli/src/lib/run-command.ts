@@ -8,6 +8,7 @@ import { createLogger, type LogLevel, type OpenLogger } from './output/create-lo
 import type { ShownTerminal } from './output/foreign-text.ts'
 import { wantsColor, type Terminal } from './output/terminal.ts'
 import { watchSignals } from './process/signals.ts'
+import { siblingLink } from './processes/sibling-link.ts'
 import { WrongUsage } from './process/exit-code.ts'
 
 export interface CommandRequest {
@@ -26,6 +27,7 @@ export async function runCommand(request: CommandRequest): Promise<number> {
   const { app, appFile, command, values, settings, common, terminal, clock } = request
   const { json, quiet, color } = common
   const logStream = command.logsToOutput ? terminal.stdout : terminal.stderr
+  const siblings = siblingLink(terminal.env, clock)
   const pretty = logStream.isTTY === true && !(json && command.logsToOutput)
   const logger: OpenLogger = await createLogger({
     level: levelOf(command, common),
@@ -33,6 +35,7 @@ export async function runCommand(request: CommandRequest): Promise<number> {
     stream: logStream,
     pretty,
     color: wantsColor(logStream, terminal.env, color),
+    process: siblings?.index,
     onLost: (text) => void terminal.stderr.write(`${text}\n`),
   })
   const signals = watchSignals({
@@ -40,13 +43,16 @@ export async function runCommand(request: CommandRequest): Promise<number> {
     source: process,
     // Other commands exit at once when the reader of their output leaves.
     ...(command.logsToOutput ? { listenFor: ['SIGINT', 'SIGTERM', 'outputGone'] } : {}),
-    quit: (exitCode) => process.exit(exitCode),
+    // Only the supervisor decides when one of several processes has had enough time.
+    quit: (exitCode) => (siblings === undefined ? process.exit(exitCode) : undefined),
   })
   try {
     if (command.logsToOutput) warnOfUnknownVariables(terminal, logger.log)
-    configure(app, { ...command.defaults, ...settings }, { log: logger.log, appFile })
+    configure(app, { ...command.defaults, ...settings }, { log: logger.log, appFile, siblings })
     const cli = commandOutput(terminal, { json, color, quiet, signal: signals.signal })
-    return await command.run({ app, values, cli, log: logger.log, signals, clock, terminal, pretty, json, quiet })
+    return await command.run({
+      ...{ app, values, cli, log: logger.log, signals, siblings, clock, terminal, pretty, json, quiet },
+    })
   } catch (error) {
     const isLogged = logger.knows(error) || (pretty && common.logFile === undefined)
     // A usage error concerns only the person, so it goes to the error output.

@@ -35,6 +35,8 @@ export interface ServeAddress {
   readonly host: string
   /** 0 uses any free port. */
   readonly port: number
+  /** Not shared with other processes of the app on this machine (`processes`). Default false. */
+  readonly exclusive?: boolean
   /** The settings that host and port come from, for errors. Default `web.host` and `web.port`. */
   readonly settings?: { readonly host: string; readonly port: string }
 }

@@ -2,6 +2,7 @@ import type { AgentLag, AppTopic, MissingTopic, ResetPlan, ResetRequest, SkipPla
 import type { AppDescription } from './app-description.ts'
 import type { DeadLetters, ShownBytes } from './dead-letters.ts'
 import type { LocalData } from './local-data.ts'
+import type { SiblingProcesses } from './sibling-processes.ts'
 import type { Logger } from '../contracts/logger.ts'
 import type { RawHeaders, RecordMetadata, TopicPartition } from '../contracts/record.ts'
 import type { SiteTls } from '../contracts/web-driver.ts'
@@ -64,6 +65,8 @@ export interface CommandLineRuntime {
   readonly log: Logger
   /** Absolute path of the app file: relative paths of the embedded broker and of stores start from its package. */
   readonly appFile: string | undefined
+  /** If this process is one of several that the worker command runs. */
+  readonly siblings?: SiblingProcesses | undefined
 }
 
 export interface WorkerDescription {
@@ -109,6 +112,8 @@ export interface RunningEnvironment {
    */
   readonly logDirectory: string | undefined
   readonly storeDirectory: string | undefined
+  /** How many processes the worker command runs, and how long they may take to stop. Missing in apps of earlier versions. */
+  readonly processes?: { readonly count: number | 'auto'; readonly shutdownTimeoutMs: number }
 }
 
 /** A store of another format version. Its rows are all in the changelogs. */

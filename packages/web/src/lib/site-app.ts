@@ -6,6 +6,7 @@ import type {
   RecordsRequest,
   RunOutcome,
   ShownRecord,
+  SiblingProcesses,
 } from '@millrace/core/operations'
 import type {
   AgentHistograms,
@@ -187,6 +188,8 @@ export interface SiteApp {
     readonly clock: Clock
     readonly log: Logger
     readonly settings: SiteSettings
+    /** If this process is one of several that serve the site. */
+    readonly siblings?: SiblingProcesses | undefined
     readonly sensor?: Pick<Sensor, 'tracing'>
     /** Formats errors for pages. Default: `redactText`. */
     readonly redact?: Redact

@@ -3,7 +3,10 @@ import { option, type OptionGrammar } from './grammar.ts'
 
 /** Headings of the help, with the settings under each: names, or prefixes that end in a dot. */
 const GROUPS: readonly (readonly [heading: string, names: readonly (SettingName | `${string}.`)[]])[] = [
-  ['Common settings', ['broker', 'store', 'processingGuarantee', 'dataDirectory', 'commitInterval', 'offsetReset']],
+  [
+    'Common settings',
+    ['broker', 'store', 'processingGuarantee', 'dataDirectory', 'commitInterval', 'offsetReset', 'processes'],
+  ],
   ['Web', ['web.']],
   ['Agents', ['agent.']],
   ['Tables', ['standbys', 'acceptableRecoveryLag', 'maxWarmUps', 'cacheBytes', 'freeze']],
@@ -46,6 +49,7 @@ const KINDS: Readonly<Record<keyof SettingTypes, Pick<OptionGrammar, 'type' | 'v
   choice: { type: 'string' },
   flag: { type: 'boolean' },
   integer: { type: 'number' },
+  integerOrAuto: { type: 'string', valueName: "number or 'auto'" },
   duration: { type: 'string', valueName: 'duration' },
   durationOrFalse: { type: 'string', valueName: 'duration' },
   size: { type: 'string', valueName: 'size' },

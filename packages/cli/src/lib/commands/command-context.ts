@@ -5,6 +5,7 @@ import type { LogLevel } from '../output/create-logger.ts'
 import type { ShownTerminal } from '../output/foreign-text.ts'
 import { WrongUsage } from '../process/exit-code.ts'
 import type { Signals } from '../process/signals.ts'
+import type { SiblingLink } from '../processes/sibling-link.ts'
 
 /** The parts that a command works with. The app is already configured. */
 export interface CommandContext {
@@ -14,6 +15,8 @@ export interface CommandContext {
   readonly cli: CommandOutput
   readonly log: Logger
   readonly signals: Signals
+  /** If this process is one of several that the worker command has started. */
+  readonly siblings: SiblingLink | undefined
   readonly clock: Clock
   readonly terminal: ShownTerminal
   /** Print colored text for a person instead of lines for a program. */

@@ -1,7 +1,9 @@
-import { toError, whenAborted } from '@millrace/core'
+import { MillraceError, toError, whenAborted } from '@millrace/core'
 import type { AppDescription, CommandColors, WorkerDescription } from '@millrace/core/operations'
 import { keepAlive } from '../process/keep-alive.ts'
 import { SIGNAL_EXIT_CODES } from '../process/signals.ts'
+import { availableCores } from '../processes/available-cores.ts'
+import type { SiblingLink } from '../processes/sibling-link.ts'
 import { command, type Command, type CommandContext } from './command-context.ts'
 
 /** `worker`: runs the app until a signal or a fatal error. */
@@ -11,8 +13,51 @@ export const workerCommand: Command = command({
   showsSettings: true,
   examples: ['worker -p 6066', 'worker --broker kafka://localhost:9092 --log-level warn'],
   logsToOutput: true,
-  run: (context) => runWorker(context, { introduces: true, onReady: () => {} }),
+  run: async (context) => {
+    if (context.siblings !== undefined) return runSibling(context, context.siblings)
+    const count = processCount(context)
+    return count === 1 ? runWorker(context, { introduces: true, onReady: () => {} }) : supervise(context, count)
+  },
 })
+
+/** The number of processes to run. Throws `SETTING_INVALID` if the processes could not work together. */
+function processCount({ app }: CommandContext): number {
+  const { processes } = app.place()
+  const count = processes?.count === 'auto' ? availableCores() : (processes?.count ?? 1)
+  if (count > 1 && app.describe().broker.startsWith('memory:'))
+    throw new MillraceError(
+      'SETTING_INVALID',
+      `Setting processes is ${count}, and broker is memory:, which each process would have for itself. Use embedded: or Kafka.`,
+    )
+  return count
+}
+
+/** Runs `count` workers in processes of their own, until a signal or until one of them ends for good. */
+async function supervise(context: CommandContext, count: number): Promise<number> {
+  const { app, log, signals, clock, terminal } = context
+  introduce(context, count)
+  // Only here, because it makes this process one that shares its ports.
+  const { Supervisor } = await import('../processes/supervisor.ts')
+  const { shutdownTimeoutMs = 0 } = app.place().processes ?? {}
+  const words = process.argv.slice(2)
+  return new Supervisor({ count, words, shutdownTimeoutMs, signals, clock, log, stderr: terminal.stderr }).run()
+}
+
+/** Runs the worker of one of several processes. */
+async function runSibling(context: CommandContext, siblings: SiblingLink): Promise<number> {
+  const { app, signals } = context
+  siblings.onTellTasks(() => app.worker()?.tasks ?? 0)
+  siblings.onStop(() => {
+    // The signal of a terminal reaches all processes by itself.
+    if (signals.received() === undefined) process.kill(process.pid, 'SIGTERM')
+  })
+  const exitCode = await runWorker(context, {
+    introduces: false,
+    onReady: () => void siblings.tell({ kind: 'ready' }),
+  })
+  if (signals.received() !== undefined) await siblings.tell({ kind: 'stopped' })
+  return exitCode
+}
 
 export interface WorkerRun {
   /** Logs the worker's identity before it starts. */
@@ -67,9 +112,9 @@ async function drain({ app, log, signals, pretty, terminal }: CommandContext): P
   }
 }
 
-function introduce({ app, log, pretty, quiet, terminal, cli }: CommandContext): void {
+function introduce({ app, log, pretty, quiet, terminal, cli }: CommandContext, processes = 1): void {
   const description = app.describe()
-  const facts = { description, worker: app.worker(), node: process.version, pid: process.pid }
+  const facts = { description, worker: app.worker(), node: process.version, pid: process.pid, processes }
   if (pretty) {
     if (!quiet) terminal.stdout.write(`${banner(facts, cli.color)}\n`)
     return
@@ -86,6 +131,7 @@ function introduce({ app, log, pretty, quiet, terminal, cli }: CommandContext): 
       agents: agents.length,
       tables: tables.length,
       node: facts.node,
+      ...(processes === 1 ? {} : { processes }),
     },
     'Worker is starting',
   )
@@ -96,12 +142,13 @@ export interface BannerFacts {
   readonly worker: WorkerDescription | undefined
   readonly node: string
   readonly pid: number
+  readonly processes: number
 }
 
 const NAMES_SHOWN = 6
 
 /** The banner that a person sees when a worker starts. */
-export function banner({ description, worker, node, pid }: BannerFacts, color: CommandColors): string {
+export function banner({ description, worker, node, pid, processes }: BannerFacts, color: CommandColors): string {
   const { id, version, broker, store, processingGuarantee, agents, tables } = description
   const lines: readonly (readonly [label: string, value: string])[] = [
     ['app', color.bold(id)],
@@ -112,6 +159,7 @@ export function banner({ description, worker, node, pid }: BannerFacts, color: C
     ['agents', counted(agents, color)],
     ['tables', counted(tables, color)],
     ['process', `pid ${pid}, Node.js ${node}`],
+    ...(processes === 1 ? [] : [['processes', String(processes)] as const]),
   ]
   const body = lines.map(([label, value]) => `${color.cyan('│')} ${color.dim(label.padEnd(10))} ${value}`)
   return [`${color.cyan('╭─')} ${color.bold('millrace')} ${version}`, ...body, color.cyan('╰─')].join('\n')

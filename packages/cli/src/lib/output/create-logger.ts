@@ -17,6 +17,8 @@ export interface LoggerOptions {
   /** Aligned text instead of JSON lines. Not for files. */
   readonly pretty: boolean
   readonly color: boolean
+  /** Number of this process in its lines, if it is one of several. */
+  readonly process: number | undefined
   /** Called once when lines cannot be written to the file. */
   readonly onLost: (text: string) => void
 }
@@ -38,7 +40,7 @@ export async function createLogger(options: LoggerOptions): Promise<OpenLogger> 
   const log = pino(
     {
       level: options.level,
-      base: { pid: process.pid },
+      base: { pid: process.pid, ...(options.process === undefined ? {} : { process: options.process }) },
       // Keeps causes separate: `stdSerializers.err` would merge all messages, with codes and advice, into one.
       serializers: { err: stdSerializers.errWithCause, error: stdSerializers.errWithCause },
       formatters: { level: (label) => ({ level: label }) },

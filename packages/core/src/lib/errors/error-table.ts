@@ -247,6 +247,10 @@ const appErrors = {
   },
   WORKER_FAILED: { title: 'The worker has stopped because of an error' },
   PORT_IN_USE: { title: 'The port is in use', fix: 'Choose another with web.port, --web-port or MILLRACE_WEB_PORT.' },
+  PROCESS_FAILED: {
+    title: 'A process of the worker command dies in a loop',
+    fix: 'The message has the end of its error output. With processes 1 the worker runs in one process, which is easier to debug.',
+  },
   RESET_UNFINISHED: {
     title: 'The reset stopped half-way',
     fix: 'Remove the cause and run millrace reset again before a worker starts.',

@@ -107,11 +107,11 @@ function secureContext({ cert, key, passphrase, clientCa }: ServerTls): SecureCo
 }
 
 function listen(server: Server | TlsServer, address: ServeAddress): Promise<void> {
-  const { host, port } = address
+  const { host, port, exclusive = false } = address
   return new Promise((resolve, reject) => {
     const refuse = (error: NodeJS.ErrnoException): void => reject(bindError(error, address))
     server.once('error', refuse)
-    server.listen({ host, port }, () => {
+    server.listen({ host, port, exclusive }, () => {
       server.off('error', refuse)
       resolve()
     })

@@ -112,6 +112,13 @@ export const webDeclarations = {
     help: 'Port of a second listener, for operators and other workers: it has all pages, and the one at web.port only those of the app and /health/…. 0 uses any free one.',
   },
   'web.adminHost': { type: 'text', derived: 'web.host', help: 'Address that web.adminPort listens on.' },
+  'web.processPort': {
+    type: 'integer',
+    least: 0,
+    most: 65_535,
+    default: 0,
+    help: 'Port at which other workers reach the first of several processes (setting processes); the second has the next one, and so on. 0 uses any free ones.',
+  },
   'web.advertise': {
     type: 'text',
     help: 'Host and port at which other workers reach this one (web.adminPort, if it is set); the first non-internal IPv4 address and the bound port when unset.',

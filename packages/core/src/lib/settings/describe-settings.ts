@@ -41,8 +41,8 @@ export function describeSettings(): readonly SettingDescription[] {
 /** Kubernetes sets these for a service named millrace. */
 const OF_A_SERVICE = /^MILLRACE_(\w+_)?(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP)(_\w+)?)?)$/
 
-/** Variables of the command line and of `millrace dev`, which are not settings. */
-const OTHER_VARIABLES: readonly string[] = Object.freeze(['MILLRACE_APP', 'MILLRACE_DEV'])
+/** Variables of the command line and of the processes that it starts, which are not settings. */
+const OTHER_VARIABLES: readonly string[] = Object.freeze(['MILLRACE_APP', 'MILLRACE_DEV', 'MILLRACE_PROCESS'])
 
 /**
  * Variables that look like settings but are none: probably misspelt, so worth a warning. They are an error only in

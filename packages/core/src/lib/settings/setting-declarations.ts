@@ -29,6 +29,13 @@ const appDeclarations = {
     derived: 'the id that the store keeps with its rows (lmdb:), none with memory:',
     help: "Name of this worker for static membership (Kafka's group.instance.id): a worker that was killed and comes back within sessionTimeout gets its partitions back without a rebalance.",
   },
+  processes: {
+    type: 'integerOrAuto',
+    least: 1,
+    most: 256,
+    default: 1,
+    help: "Processes that the worker command runs on this machine, each a worker of its own with one core for JavaScript. With 'auto', as many as the process has processor cores, within the limits of its container. They share web.port.",
+  },
   leaveOnStop: {
     type: 'flag',
     default: true,

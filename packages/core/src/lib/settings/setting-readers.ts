@@ -40,6 +40,11 @@ export const settingReaders: { readonly [Type in keyof SettingTypes]: SettingRea
     read: integerOf,
     fromText: (text) => (/^[+-]?\d+$/.test(text) ? Number(text) : text),
   },
+  integerOrAuto: {
+    accepts: (declaration) => `${describeRange(declaration)}, or 'auto'`,
+    read: (value, declaration) => (value === 'auto' ? value : integerOf(value, declaration)),
+    fromText: (text) => (/^[+-]?\d+$/.test(text) ? Number(text) : text),
+  },
   duration: {
     accepts: (declaration) =>
       `milliseconds as a number, or text such as '250ms', '10s', '5m', '1h', '1d'${describeBounds(declaration, formatDuration)}`,

@@ -34,6 +34,8 @@ export interface SettingTypes {
   choice: { input: string; output: string; suffix: '' }
   flag: { input: boolean; output: boolean; suffix: '' }
   integer: { input: number; output: number; suffix: '' }
+  /** A number, or as many as suit the machine. */
+  integerOrAuto: { input: number | 'auto'; output: number | 'auto'; suffix: '' }
   duration: { input: Duration; output: number; suffix: 'Ms' }
   /** `false` resolves to `Infinity`: never. */
   durationOrFalse: { input: Duration | false; output: number; suffix: 'Ms' }

@@ -51,6 +51,7 @@ export function checkSettings(values: SettingValues): void {
       'SETTING_INVALID',
       'Setting web.advertise has an @ in it; it takes a host and a port, which every worker is told and pages show, and no credentials.',
     )
+  checkProcesses(values)
   const peers = values.get('web.peers')
   if (typeof peers === 'string') parsePeerList(peers)
   for (const [name, by] of [
@@ -129,6 +130,16 @@ function checkAdminPort(values: SettingValues): void {
       'SETTING_INVALID',
       `Setting web.advertise names web.port, ${port}; workers reach one another at web.adminPort: name ${admin}.`,
     )
+}
+
+/** Each process has a port of its own for other workers, so one advertised port would lead to any of them. */
+function checkProcesses(values: SettingValues): void {
+  const [processes, advertise] = [values.get('processes'), values.get('web.advertise')]
+  if (processes === 1 || typeof advertise !== 'string' || !/:\d+\/?$/.test(advertise)) return
+  throw new MillraceError(
+    'SETTING_INVALID',
+    `Setting web.advertise names a port, and processes is ${String(processes)}: each process has its own. Name the host alone, and set web.processPort if other workers can reach only certain ports.`,
+  )
 }
 
 function checkWebTls(values: SettingValues): void {

@@ -2,6 +2,7 @@ import type { Clock } from '../../contracts/clock.ts'
 import type { Logger } from '../../contracts/logger.ts'
 import type { Sensor } from '../../contracts/sensor.ts'
 import type { Transport } from '../../contracts/transport.ts'
+import type { SiblingProcesses } from '../../operations/sibling-processes.ts'
 import { type Redact, RedactingLogger, redactor } from '../redaction/redact.ts'
 import type { ResolvedSettings } from './app-settings.ts'
 import { secretsOf } from './setting-names.ts'
@@ -19,6 +20,8 @@ export interface Surroundings {
   home: string
   /** Freeze values that tables return: in development and tests. */
   freeze: boolean
+  /** If this process is one of several of the app on this machine (`processes`). */
+  siblings: SiblingProcesses | undefined
   /** Opens connections that belong to no worker, in place of the broker in the settings. */
   openTransport: (() => Transport) | undefined
 }

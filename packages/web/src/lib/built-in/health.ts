@@ -13,15 +13,21 @@ export interface Readiness {
 /** Reasons for waiting that a restart would not remove. */
 const NOT_ITS_FAULT: readonly string[] = ['opening', 'rebalance', 'stop', 'lease', 'delayed', 'collector', 'closed']
 
+/** Of several processes, the site is ready or live if each of them is. */
 export function healthPages(deps: BuiltInTools): BuiltInPages {
+  const { processes } = deps
+  const allReady = processes.question('ready', () => readiness(deps))
+  const allLive = processes.question('live', () => standstills(deps))
   return {
     '/health/live': {
       open: true,
       always: true,
       everywhere: true,
       help: '200 from the moment the server listens. With `restartAfter`, 503 with the reasons when a partition has not moved for that long although it could have.',
-      page: (c) => {
-        const reasons = standstills(deps)
+      page: async (c) => {
+        // A process that does not answer may have ended: then the others have no fault that a restart would mend.
+        const { own, others } = await allLive()
+        const reasons = [...own, ...inProcesses(others)]
         return c.json({ live: reasons.length === 0, reasons }, { status: reasons.length === 0 ? 200 : 503 })
       },
     },
@@ -30,12 +36,22 @@ export function healthPages(deps: BuiltInTools): BuiltInPages {
       always: true,
       everywhere: true,
       help: '200 when the worker runs, has recovered, is in contact with its group, reaches a broker (each with a grace of `web.readyGrace`), and no partition has stood still for `stallAfter`; else 503 with the reasons.',
-      page: (c) => {
-        const answer = readiness(deps)
+      page: async (c) => {
+        const { own, others, missing } = await allReady()
+        const reasons = [
+          ...own.reasons,
+          ...inProcesses(new Map([...others].map(([process, { reasons: why }]) => [process, why]))),
+          ...missing.map((process) => `Process ${process} does not answer.`),
+        ]
+        const answer = { ...own, ready: reasons.length === 0, reasons }
         return answer.ready ? c.json(answer) : c.json(answer, { status: 503, headers: { 'retry-after': '1' } })
       },
     },
   }
+}
+
+function inProcesses(reasons: ReadonlyMap<number, readonly string[]>): readonly string[] {
+  return [...reasons].flatMap(([process, why]) => why.map((reason) => `Process ${process}: ${reason}`))
 }
 
 /**

@@ -8,6 +8,7 @@ import type { PeerRequest } from '../routing/worker-proxy.ts'
 import type { SiteApp, SiteWorker } from '../site-app.ts'
 import type { SiteWorkers } from '../site-workers.ts'
 import type { Prometheus } from '../metrics/prometheus.ts'
+import type { Processes } from '../processes/processes.ts'
 import type { StallWatch } from './stall-watch.ts'
 
 /** What the built-in pages and those of a `SiteAddition` work with. */
@@ -41,6 +42,7 @@ export interface BuiltInTools extends SiteTools {
   readonly route: KeyRoute
   readonly leader: LeaderRoute
   readonly metrics: Prometheus
+  readonly processes: Processes
   /** Finds stalled partitions, for readiness. */
   readonly stalls: StallWatch
   /** The same for liveness, which ignores stalls that a restart would not fix. */

@@ -1,7 +1,12 @@
 import type { AssignmentView } from '@millrace/worker'
 import type { PageContext } from '../pages/page-context.ts'
 import { jsonPage, type BuiltInPages, type BuiltInTools, type PageListing, type SiteTools } from './site-tools.ts'
+import { mergedText, type MetricsData } from '../metrics/prometheus.ts'
 import type { MetricsSource } from '../metrics/worker-metrics.ts'
+import { PageError } from '../pages/page-error.ts'
+import { mergeStats } from '../processes/merge-stats.ts'
+import type { ProcessAnswers } from '../processes/processes.ts'
+import type { SiteStats } from '../site-stats.ts'
 import type { Flow } from '../site-app.ts'
 import { graphOf, nodeOf } from './graph.ts'
 import { readiness } from './health.ts'
@@ -13,7 +18,9 @@ const TEXT_LIMIT_MS = 10_000
 
 /** Pages about this worker and its app. */
 export function statsPages(deps: BuiltInTools): BuiltInPages {
-  const { site, workers, stats, metrics } = deps
+  const { site, workers, stats, metrics, processes } = deps
+  const allStats = processes.question('stats', () => stats(workers.asked()))
+  const allMetrics = processes.question('metrics', () => metrics.data(metricsSource(deps), processes.own))
   // The page is the same for every caller, so concurrent callers share one.
   const { clock } = site.surroundings
   const texts = new SharedLookups<string>({ clock, atATime: TEXTS_AT_A_TIME, limitMs: TEXT_LIMIT_MS })
@@ -23,18 +30,17 @@ export function statsPages(deps: BuiltInTools): BuiltInPages {
       page: deps.index,
     },
     '/stats': {
-      help: 'Statistics of the worker, as `SiteStats`.',
-      page: jsonPage(() => stats(workers.asked())),
+      help: 'Statistics of the worker, as `SiteStats`. Of several processes (`processes`) the sums, with `processes` for each of them; `?process=0` shows one alone.',
+      page: jsonPage(async (c) => statsAnswer(await allStats(), processes.own, c.query.get('process'))),
     },
     '/metrics': {
       open: () => site.surroundings.settings.web.openMetrics,
       always: true,
-      help: 'The same for Prometheus.',
+      help: 'The same for Prometheus; of several processes (`processes`), each with the label `process`.',
       page: async (c) =>
-        c.text(
-          await texts.get(workers.askedIfAny()?.context.id ?? '', () => metrics.text(metricsSource(deps)), c.signal),
-          { headers: { 'content-type': metrics.contentType } },
-        ),
+        c.text(await texts.get(workers.askedIfAny()?.context.id ?? '', () => metricsText(deps, allMetrics), c.signal), {
+          headers: { 'content-type': metrics.contentType },
+        }),
     },
     '/graph/': {
       help: 'Nodes (topics, agents, tables) and edges: both declared and observed.',
@@ -45,6 +51,35 @@ export function statsPages(deps: BuiltInTools): BuiltInPages {
       page: jsonPage(() => assignmentAnswer(workers.asked().assignment())),
     },
   }
+}
+
+/** The answer of `/stats`: that of one process, or of all that share this site. */
+function statsAnswer(
+  { own, others, missing }: ProcessAnswers<SiteStats>,
+  number: number | undefined,
+  wanted: string | null,
+): SiteStats | ProcessesStats {
+  if (number === undefined) return own
+  const all = new Map([...others, [number, own] as const])
+  const processes = [...all].sort(([one], [other]) => one - other).map(([process, stats]) => ({ process, ...stats }))
+  if (wanted === null) return { ...mergeStats(own, [...others.values()]), processes, missing }
+  const found = processes.find(({ process }) => String(process) === wanted)
+  if (found !== undefined) return found
+  throw new PageError(404, `There is no process "${wanted}" here: they are 0 to ${all.size + missing.length - 1}.`)
+}
+
+/** What `/stats` answers for several processes of one machine. */
+interface ProcessesStats extends SiteStats {
+  readonly processes: readonly (SiteStats & { readonly process: number })[]
+  /** Numbers of processes that have not answered. */
+  readonly missing: readonly number[]
+}
+
+async function metricsText(deps: BuiltInTools, ask: () => Promise<ProcessAnswers<MetricsData>>): Promise<string> {
+  const { metrics, processes } = deps
+  if (processes.own === undefined) return metrics.text(metricsSource(deps))
+  const { own, others } = await ask()
+  return mergedText([own, ...others.values()])
 }
 
 /** The flows that the asked worker has observed, declared or not. */

@@ -5,7 +5,7 @@ import {
   type MetricsWriter,
   type TimeStats,
 } from '@millrace/core'
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { writeWorkerMetrics, type MetricsSource } from './worker-metrics.ts'
 
 /** An answered request. */
@@ -70,11 +70,33 @@ export class Prometheus {
    * The text that Prometheus reads; without `source`, only the site's own metrics, for a process that runs no worker.
    */
   async text(source: MetricsSource | undefined): Promise<string> {
-    const process = (this.#process ??= processRegistry())
-    const worker = source === undefined ? [] : [workerRegistry(source)]
-    const texts = await Promise.all([...worker, this.#registry, process].map((registry) => registry.metrics()))
+    const texts = await Promise.all(this.#registries(source).map((registry) => registry.metrics()))
     return texts.map((text) => text.trimEnd()).join('\n') + '\n'
   }
+
+  /** The same as data, for `mergedText`: each series has the number of this process as the label `process`. */
+  async data(source: MetricsSource | undefined, process = 0): Promise<MetricsData> {
+    const metrics = await Promise.all(this.#registries(source).map((registry) => registry.getMetricsAsJSON()))
+    return metrics.flat().map((metric) => ({
+      ...metric,
+      values: metric.values.map((value) => ({ ...value, labels: { ...value.labels, process } })),
+    }))
+  }
+
+  #registries(source: MetricsSource | undefined): readonly Registry[] {
+    const process = (this.#process ??= processRegistry())
+    return [...(source === undefined ? [] : [workerRegistry(source)]), this.#registry, process]
+  }
+}
+
+/** The metrics of one process as data. */
+export type MetricsData = Awaited<ReturnType<Registry['getMetricsAsJSON']>>
+
+/** The text that Prometheus reads, of the metrics of several processes. */
+export async function mergedText(processes: readonly MetricsData[]): Promise<string> {
+  // No two processes have a series in common, so there is nothing to add up and nothing that could be left out.
+  const summed = processes.map((metrics) => metrics.map((metric) => ({ ...metric, aggregator: 'sum' })))
+  return AggregatorRegistry.aggregate(summed).metrics()
 }
 
 /** Memory, processor, event loop and garbage collection of the process, under prom-client's own names. */
@@ -128,6 +150,8 @@ const BOUNDS_S: readonly number[] = TIME_BOUNDS_MS.map((ms) => ms / 1000)
 
 interface HistogramValue {
   readonly metricName: string
+  /** Merged into the labels by `get`, which needs them even if there are none. */
+  readonly sharedLabels: Readonly<Record<string, string>>
   readonly labels: Readonly<Record<string, string | number>>
   readonly value: number
 }
@@ -162,11 +186,11 @@ function valuesOf(
   let upTo = 0
   const buckets = [...BOUNDS_S, '+Inf'].map((le, at) => {
     upTo += counts[at] ?? 0
-    return { metricName: `${name}_bucket`, labels: { ...labels, le }, value: upTo }
+    return { metricName: `${name}_bucket`, sharedLabels: {}, labels: { ...labels, le }, value: upTo }
   })
   return [
     ...buckets,
-    { metricName: `${name}_sum`, labels, value: sumMs / 1000 },
-    { metricName: `${name}_count`, labels, value: count },
+    { metricName: `${name}_sum`, sharedLabels: {}, labels, value: sumMs / 1000 },
+    { metricName: `${name}_count`, sharedLabels: {}, labels, value: count },
   ]
 }

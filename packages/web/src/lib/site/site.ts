@@ -12,6 +12,7 @@ import { tablePages } from '../built-in/table-pages.ts'
 import { Prometheus } from '../metrics/prometheus.ts'
 import { type MetricsSource, writeWorkerMetrics } from '../metrics/worker-metrics.ts'
 import { verbsOf } from '../pages/view.ts'
+import { Processes } from '../processes/processes.ts'
 import { Certificates, warnOfCertificate } from '../routing/certificates.ts'
 import { KeyRoute } from '../routing/key-route.ts'
 import { LeaderRoute } from '../routing/leader-route.ts'
@@ -49,6 +50,7 @@ export class Site implements PageDeclarations {
   readonly #addition: SiteAddition | undefined
   /** For requests that come from another server. */
   readonly #entrance: Entrance
+  readonly #processes: Processes
   readonly #source: () => MetricsSource | undefined
 
   constructor(site: SiteApp, addition?: AddToSite) {
@@ -60,6 +62,7 @@ export class Site implements PageDeclarations {
     this.#site = site
     this.#entrance = this.entrance()
     this.#workers = workers
+    this.#processes = new Processes(site)
     const forwarded = new ForwardedRequests(site, access)
     const addresses = new PeerAddresses({ site, workers })
     this.#addresses = addresses
@@ -84,6 +87,7 @@ export class Site implements PageDeclarations {
       route,
       leader: new LeaderRoute(workers, this.#proxy),
       metrics,
+      processes: this.#processes,
       stalls: new StallWatch(),
       standstills: new StallWatch(),
     }
@@ -131,6 +135,11 @@ export class Site implements PageDeclarations {
   writeMetrics(writer: MetricsWriter): void {
     const source = this.#source()
     if (source !== undefined) writeWorkerMetrics(writer, source)
+  }
+
+  /** Called when the site is about to be served: other processes of this machine may ask about this one. */
+  open(): void {
+    this.#processes.open()
   }
 
   /** Called once the worker's site is served, until `unwatch`. */

@@ -1,6 +1,6 @@
 import { networkInterfaces } from 'node:os'
 import { type Logger, toError } from '@millrace/core'
-import type { WebDriver } from '@millrace/core/http'
+import type { ServeAddress, WebDriver } from '@millrace/core/http'
 import type { WorkerContext, WorkerPart } from '@millrace/worker'
 import type { SiteWorker } from '../site-app.ts'
 import { SiteListener, type SiteListenerContext } from './site-listener.ts'
@@ -24,6 +24,11 @@ export interface WebPartSettings {
   readonly adminPort?: number | undefined
   /** Default `host`. */
   readonly adminHost?: string | undefined
+  /**
+   * Port of a listener for other workers, which this process does not share, if it is one of several (`processes`); 0
+   * takes any free port.
+   */
+  readonly ownPort?: number | undefined
   readonly advertise: string | undefined
   /** The token that pages with data ask for; if omitted, they answer this machine only. */
   readonly token?: string | undefined
@@ -57,6 +62,7 @@ export function webPart(deps: WebPartContext, settings: WebPartSettings): WebPar
   return {
     name: 'web',
     declare(worker: WorkerContext) {
+      site.open()
       const serving = openListeners({ ...deps, clock: worker.clock }, settings)
       opening = serving
       serving.then(
@@ -85,7 +91,7 @@ export function webPart(deps: WebPartContext, settings: WebPartSettings): WebPar
       site.unwatch(deps.worker())
       const opened = await closing?.catch(known)
       const close = async (graceMs: number): Promise<void> => {
-        await Promise.all([opened?.outer.close(graceMs), opened?.inner.close(graceMs)])
+        await Promise.all([opened?.outer.close(graceMs), opened?.inner.close(graceMs), opened?.own.close(graceMs)])
       }
       // The shortest grace applies.
       signal?.addEventListener('abort', () => void close(0), { once: true })
@@ -93,8 +99,8 @@ export function webPart(deps: WebPartContext, settings: WebPartSettings): WebPar
       await site.close()
     },
     address() {
-      const inner = listeners?.inner
-      return inner && ownAddress({ host: innerHost, port: inner.port, scheme: inner.scheme, advertise })
+      const own = listeners?.own
+      return own && ownAddress({ host: innerHost, port: own.port, scheme: own.scheme, advertise })
     },
     url() {
       const inner = listeners?.inner
@@ -107,24 +113,34 @@ export function webPart(deps: WebPartContext, settings: WebPartSettings): WebPar
 interface SiteListeners {
   /** The listener for everyone. */
   readonly outer: SiteListener
-  /** The listener with all pages, for operators and other workers; the same as the first without `adminPort`. */
+  /** The listener with all pages, for operators; the same as the first without `adminPort`. */
   readonly inner: SiteListener
+  /** The listener for other workers; the same as the second in a process alone. */
+  readonly own: SiteListener
 }
 
 async function openListeners(context: SiteListenerContext, settings: WebPartSettings): Promise<SiteListeners> {
-  const { host, port, adminPort, adminHost = host, maxConnections } = settings
-  const outer = await SiteListener.open(context, {
-    address: { host, port },
-    maxConnections,
-    pages: adminPort === undefined ? 'all' : 'public',
-  })
-  if (adminPort === undefined) return { outer, inner: outer }
+  const { host, port, adminPort, adminHost = host, ownPort, maxConnections } = settings
+  const opened: SiteListener[] = []
+  const open = async (address: ServeAddress, pages: 'all' | 'public'): Promise<SiteListener> => {
+    const listener = await SiteListener.open(context, { address, maxConnections, pages })
+    opened.push(listener)
+    return listener
+  }
   try {
+    const outer = await open({ host, port }, adminPort === undefined ? 'all' : 'public')
     const names = { host: 'web.adminHost', port: 'web.adminPort' }
-    const address = { host: adminHost, port: adminPort, settings: names }
-    return { outer, inner: await SiteListener.open(context, { address, maxConnections, pages: 'all' }) }
+    const inner =
+      adminPort === undefined ? outer : await open({ host: adminHost, port: adminPort, settings: names }, 'all')
+    const ownNames = { host: adminPort === undefined ? 'web.host' : 'web.adminHost', port: 'web.processPort' }
+    const ownHost = adminPort === undefined ? host : adminHost
+    const own =
+      ownPort === undefined
+        ? inner
+        : await open({ host: ownHost, port: ownPort, exclusive: true, settings: ownNames }, 'all')
+    return { outer, inner, own }
   } catch (error) {
-    await outer.close(0)
+    await Promise.all(opened.map((listener) => listener.close(0)))
     throw error
   }
 }
