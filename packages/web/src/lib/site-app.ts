@@ -34,7 +34,7 @@ export interface LookupOptions extends AskedWindows {
 
 /** A change of a watched range; `TableChange` of `@millrace/tables` is one. */
 export type RangeChange =
-  | { readonly type: 'state' }
+  | { readonly type: 'state'; readonly at: string }
   | { readonly type: 'value'; readonly key: string; readonly value: unknown }
   | { readonly type: 'delete'; readonly key: string }
   | { readonly type: 'ready'; readonly at: string }
@@ -159,6 +159,7 @@ export interface SiteSettings {
     | 'builtIn'
     | 'openMetrics'
     | 'maxRequests'
+    | 'maxWatches'
     | 'tls'
   >
 }

@@ -204,6 +204,13 @@ export const webDeclarations = {
     derived: 'half of web.maxConnections',
     help: 'The most requests in flight; a further one is answered 503 with Retry-After. /health/… and /metrics do not count.',
   },
+  'web.maxWatches': {
+    type: 'integer',
+    least: 0,
+    most: 99_999,
+    derived: 'a quarter of web.maxConnections',
+    help: 'The most watches of tables that clients have open; a further one is answered 503 with Retry-After. Each takes a connection. 0 allows none.',
+  },
   'web.cors': {
     type: 'text',
     help: "Origins whose pages may read the pages of the app, separated by commas, or '*'; none if unset. No other origin may read the built-in pages.",

@@ -22,6 +22,7 @@ export function deriveSettings(values: SettingValues): void {
   derive(values, 'web.host', () => (isLocalBroker(String(values.get('broker'))) ? '127.0.0.1' : '0.0.0.0'))
   derive(values, 'web.adminHost', () => values.get('web.host'))
   derive(values, 'web.maxRequests', () => Math.floor(number(values, 'web.maxConnections') / 2))
+  derive(values, 'web.maxWatches', () => Math.floor(number(values, 'web.maxConnections') / 4))
   derive(values, 'kafka.ssl.enabled', () =>
     (['kafka.ssl.ca', 'kafka.ssl.cert', 'kafka.ssl.key', 'kafka.ssl.servername'] as const).some(
       (name) => values.get(name) !== undefined,

@@ -8,20 +8,15 @@ const MOST_WAITING = 10_000
 const MOST_WAITING_BYTES = 4 * 1024 * 1024
 
 /**
- * What a watch of many rows gives. `state`: all rows follow, and those that are not among them before `ready` are gone;
- * it comes first, and again whenever changes may have been missed. `ready`: everything until the last commit has come.
+ * What a watch of many rows gives. `state`: all rows follow, and those that are not among them before `ready` are gone; it
+ * comes first, and again whenever changes may have been missed. `ready`: what was committed at `at` has come, and perhaps
+ * something newer; the same `at` means the same committed rows.
  */
 export type TableChange<K, V> =
-  | { readonly type: 'state' }
+  | { readonly type: 'state'; readonly at: string }
   | { readonly type: 'value'; readonly key: K; readonly value: V }
   | { readonly type: 'delete'; readonly key: K }
-  | ReadyChange
-
-export interface ReadyChange {
-  readonly type: 'ready'
-  /** The same text means the same committed rows. */
-  readonly at: string
-}
+  | { readonly type: 'ready'; readonly at: string }
 
 export interface WatchedRows<V> extends WatchOptions {
   readonly watchers: TableWatchers
@@ -41,38 +36,40 @@ export async function* watchRows<V>({
 }: WatchedRows<V>): AsyncGenerator<TableChange<Buffer, V>> {
   const news = new News(signal)
   const waiting = new WaitingKeys<KeyedRows<V>>()
-  const leave = partitions.map((rows) => {
-    const changed = (key: Buffer): void => {
-      waiting.add(key, rows)
-      news.tell()
-    }
-    return watchers.join(rows, { span }, { changed, left: () => news.tell() })
-  })
+  const joined: (() => void)[] = []
   const at = (): string => partitions.map((rows) => watchers.toldTo(rows)).join(' ')
   try {
+    for (const rows of partitions) {
+      const changed = (key: Buffer): void => {
+        waiting.add(key, rows)
+        news.tell()
+      }
+      joined.push(watchers.join(rows, { span }, { changed, left: () => news.tell() }))
+    }
     for (;;) {
       waiting.clear()
-      yield { type: 'state' }
+      const first = at()
+      yield { type: 'state', at: first }
       for (const rows of partitions)
         for (const chunk of rows.scanCommitted(span))
           for (const [key, value] of chunk) {
             signal?.throwIfAborted()
             yield { type: 'value', key, value }
           }
-      for (;;) {
+      yield { type: 'ready', at: first }
+      while (!waiting.isOver) {
+        await news.wait()
+        for (const rows of partitions) rows.assertOpen()
         for (const { key, of: rows } of waiting.taken()) {
           rows.assertOpen()
           const value = rows.committed(key)
           yield value === undefined ? { type: 'delete', key } : { type: 'value', key, value }
         }
-        if (waiting.isOver) break
-        yield { type: 'ready', at: at() }
-        await news.wait()
-        for (const rows of partitions) rows.assertOpen()
+        if (!waiting.isOver) yield { type: 'ready', at: at() }
       }
     }
   } finally {
-    for (const each of leave) each()
+    for (const leave of joined) leave()
     news.close()
   }
 }

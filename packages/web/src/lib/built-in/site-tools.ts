@@ -9,6 +9,7 @@ import type { SiteApp, SiteWorker } from '../site-app.ts'
 import type { SiteWorkers } from '../site-workers.ts'
 import type { Prometheus } from '../metrics/prometheus.ts'
 import type { Processes } from '../processes/processes.ts'
+import type { Watches } from '../watch/watches.ts'
 import type { StallWatch } from './stall-watch.ts'
 
 /** What the built-in pages and those of a `SiteAddition` work with. */
@@ -40,6 +41,7 @@ export interface SiteAddition {
 /** What only the built-in pages share. */
 export interface BuiltInTools extends SiteTools {
   readonly route: KeyRoute
+  readonly watches: Watches
   readonly leader: LeaderRoute
   readonly metrics: Prometheus
   readonly processes: Processes

@@ -47,7 +47,7 @@ export function partitionedTable({ site }: Pick<BuiltInTools, 'site'>, name: str
 
 async function lookup(deps: BuiltInTools, c: PageContext, text: string): Promise<Response> {
   const name = c.params['name'] ?? ''
-  const windows: AskedWindows = { at: timeIn(c, 'at'), from: timeIn(c, 'from'), to: timeIn(c, 'to') }
+  const windows = askedWindows(c)
   const answer = (table: SiteTable): Response => {
     const value = table.lookup(text, windows)
     return value === undefined ? c.error(404, `Table "${name}" has nothing under this key.`) : c.json(value)
@@ -61,6 +61,11 @@ async function lookup(deps: BuiltInTools, c: PageContext, text: string): Promise
 function range(deps: BuiltInTools, c: PageContext, name: string): Promise<Response> {
   const whole = deps.site.definitions.globalTables.get(name)
   return whole === undefined ? rangePage(deps, c, partitionedTable(deps, name)) : globalRangePage(deps, c, whole)
+}
+
+/** Throws a `PageError` 400. */
+export function askedWindows(c: PageContext): AskedWindows {
+  return { at: timeIn(c, 'at'), from: timeIn(c, 'from'), to: timeIn(c, 'to') }
 }
 
 /** Throws a `PageError` 400. */

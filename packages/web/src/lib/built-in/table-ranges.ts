@@ -1,6 +1,7 @@
 import { toError } from '@millrace/core'
 import type { PageContext } from '../pages/page-context.ts'
 import { PageError, unavailable } from '../pages/page-error.ts'
+import { type Owner, ownersOf } from '../routing/locate.ts'
 import type { PartitionedTable, SiteTable, SiteWorker, TextRange } from '../site-app.ts'
 import type { BuiltInTools } from './site-tools.ts'
 
@@ -120,23 +121,6 @@ async function partHere({ workers }: Tools, table: PartitionedTable, range: Text
     ),
   )
   return { rows: parts.flatMap(({ rows }) => rows), partitions: parts.flatMap(({ partitions }) => partitions) }
-}
-
-interface Owner {
-  readonly member: string
-  readonly address: string
-}
-
-/** The other workers that have these partitions, as far as this one knows. */
-function ownersOf(worker: SiteWorker, count: number, partitions: readonly number[]): readonly Owner[] {
-  const { memberId, group } = worker.assignment()
-  const owners = new Map<string, Owner>()
-  for (const partition of partitions) {
-    const owner = group.get(`${count}-${partition}`)
-    if (owner?.address !== undefined && owner.member !== memberId)
-      owners.set(owner.member, { member: owner.member, address: owner.address })
-  }
-  return [...owners.values()]
 }
 
 /** What another worker has; nothing if it does not answer. */

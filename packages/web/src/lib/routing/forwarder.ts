@@ -6,8 +6,6 @@ import { bodyStream } from '@millrace/core/http'
 import type { Certificates } from './certificates.ts'
 import type { PeerAddresses } from './peer-addresses.ts'
 
-/** Connections to one worker at a time; further requests wait, within their own time limit. */
-const CONNECTIONS = 64
 /** How long an idle connection is kept; a server may close it earlier and announces that. */
 const KEEP_ALIVE_MS = 20_000
 
@@ -31,8 +29,9 @@ export interface ForwardOptions {
   readonly address: string
   readonly request: Request
   readonly signal: AbortSignal
-  /** Limit until the response headers, and between pieces of the body. */
+  /** Limit until the response headers, and between pieces of the body unless `idleMs` is given. */
   readonly limitMs: number
+  readonly idleMs?: number | undefined
   /** Replaces the request's own headers: the `endToEnd` headers and additions. */
   readonly headers: Headers
 }
@@ -55,20 +54,23 @@ export interface Ways {
 export class Forwarder {
   readonly #clock: Clock
   readonly #ways: Ways
+  readonly #connections: number | null
   /** Opened by the first request. */
   #agent: Promise<Agent> | undefined
 
-  constructor(clock: Clock, ways: Ways) {
+  /** `connections`: to one worker at a time; `null` is no limit. */
+  constructor(clock: Clock, ways: Ways, connections: number | null = null) {
     this.#clock = clock
     this.#ways = ways
+    this.#connections = connections
   }
 
   /** Rejects with `AddressRefused`, `ForwardTimeout`, the signal's reason, or the connection's error. */
-  async forward({ address, request, signal, limitMs, headers }: ForwardOptions): Promise<Response> {
+  async forward({ address, request, signal, limitMs, idleMs = limitMs, headers }: ForwardOptions): Promise<Response> {
     const { pathname, search } = new URL(request.url)
     const { addresses, certificates } = this.#ways
     const { origin, hostname } = addresses.check(address)
-    const agent = await (this.#agent ??= openAgent(this.#ways))
+    const agent = await (this.#agent ??= openAgent(this.#ways, this.#connections))
     const late = new AbortController()
     const timer = this.#clock.schedule(limitMs, () =>
       late.abort(new ForwardTimeout(`${address} did not answer within ${limitMs} ms.`)),
@@ -82,7 +84,7 @@ export class Forwarder {
       headers: [...headers].flat(),
       body: bodyOf(request),
       signal: AbortSignal.any([signal, late.signal]),
-      bodyTimeout: limitMs,
+      bodyTimeout: idleMs,
     }
     try {
       return responseOf(await agent.request(wanted), request.method)
@@ -105,10 +107,10 @@ export class Forwarder {
 }
 
 /** Loads undici lazily: it takes a tenth of a worker's start-up time, and most workers never forward a request. */
-async function openAgent({ addresses: { lookup }, certificates }: Ways): Promise<Agent> {
+async function openAgent({ addresses: { lookup }, certificates }: Ways, connections: number | null): Promise<Agent> {
   const { Agent, buildConnector } = await import('undici')
   return new Agent({
-    connections: CONNECTIONS,
+    connections,
     pipelining: 1,
     keepAliveTimeout: KEEP_ALIVE_MS,
     headersTimeout: 0,

@@ -29,7 +29,7 @@ export interface KeyRequest {
 }
 
 /** Where a request about a key goes: to a worker in this process, or to another site. */
-type Destination = { readonly here: SiteWorker } | { readonly address: string; readonly location: KeyLocation }
+export type Destination = { readonly here: SiteWorker } | { readonly address: string; readonly location: KeyLocation }
 
 /** Routes requests to the worker that has the key's partition. */
 export class KeyRoute {
@@ -54,21 +54,11 @@ export class KeyRoute {
     }
   }
 
-  async #follow(asked: KeyRequest, key: Buffer): Promise<Response> {
-    const first = this.#find(asked, key)
-    if ('here' in first) return this.#workers.within(first.here, asked.answer)
-    const answered = await this.#tryForward(asked, first)
-    if (answered instanceof Response) return answered
-    if (!SAFE.has(asked.c.request.method)) throw answered.error
-    const second = this.#find(asked, key)
-    this.#metrics.routed('retried')
-    if ('here' in second) return this.#workers.within(second.here, asked.answer)
-    const again = await this.#tryForward(asked, second)
-    if (again instanceof Response) return again
-    throw again.error
-  }
-
-  #find({ table, c }: KeyRequest, key: Buffer): Destination {
+  /**
+   * Where the worker in whose context it is called sends a request about a key. Throws a `PageError`: 503 if no worker with
+   * the key can be reached, or if another worker has sent the request here for nothing; 501 for a table whose keys have no place.
+   */
+  find({ table, c }: Pick<KeyRequest, 'table' | 'c'>, key: Buffer): Destination {
     const own = this.#workers.asked()
     const partition = partitionOf(table, key)
     if (partition === undefined) throw unavailable(`The partitions of table "${table.name}" are not known yet.`)
@@ -81,6 +71,20 @@ export class KeyRoute {
     if (location.local) throw unavailable(`${where} is being recovered.`)
     if (location.address === undefined) throw unavailable(`${where} is on a worker that serves no site.`)
     return { address: location.address, location }
+  }
+
+  async #follow(asked: KeyRequest, key: Buffer): Promise<Response> {
+    const first = this.find(asked, key)
+    if ('here' in first) return this.#workers.within(first.here, asked.answer)
+    const answered = await this.#tryForward(asked, first)
+    if (answered instanceof Response) return answered
+    if (!SAFE.has(asked.c.request.method)) throw answered.error
+    const second = this.find(asked, key)
+    this.#metrics.routed('retried')
+    if ('here' in second) return this.#workers.within(second.here, asked.answer)
+    const again = await this.#tryForward(asked, second)
+    if (again instanceof Response) return again
+    throw again.error
   }
 
   #having(

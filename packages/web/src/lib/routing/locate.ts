@@ -30,3 +30,25 @@ export function partitionOf(table: RoutedTable, key: Buffer): number | undefined
     throw new PageError(501, error.detail, { cause: error })
   }
 }
+
+/** A worker that has partitions. */
+export interface Owner {
+  readonly member: string
+  readonly address: string
+}
+
+/** The other workers that have these partitions, as far as this one knows. */
+export function ownersOf(
+  worker: Pick<SiteWorker, 'assignment'>,
+  count: number,
+  partitions: readonly number[],
+): readonly Owner[] {
+  const { memberId, group } = worker.assignment()
+  const owners = new Map<string, Owner>()
+  for (const partition of partitions) {
+    const owner = group.get(`${count}-${partition}`)
+    if (owner?.address !== undefined && owner.member !== memberId)
+      owners.set(owner.member, { member: owner.member, address: owner.address })
+  }
+  return [...owners.values()]
+}

@@ -18,6 +18,8 @@ export interface WorkerProxyParts extends Ways {
   readonly metrics: Pick<Prometheus, 'routed'>
 }
 
+/** Connections to one worker at a time; further requests wait, within their own time limit. */
+const CONNECTIONS = 64
 /** Addresses that have been logged. */
 const MOST_REFUSED = 1_000
 
@@ -46,6 +48,8 @@ export interface PeerRequest extends OtherWorker {
   readonly path: string
   readonly signal: AbortSignal
   readonly limitMs: number
+  /** Set for an answer that never ends: how long it may pause. */
+  readonly idleMs?: number
 }
 
 /** Forwards requests to the worker that can answer them, at most once, so that requests cannot loop. */
@@ -53,6 +57,8 @@ export class WorkerProxy {
   readonly #parts: WorkerProxyParts
   readonly #refused = new Set<string>()
   #forwarder: Forwarder | undefined
+  /** For answers that never end: they would take the connections of other requests. */
+  #streams: Forwarder | undefined
 
   constructor(parts: WorkerProxyParts) {
     this.#parts = parts
@@ -109,23 +115,28 @@ export class WorkerProxy {
   }
 
   /** Asks another worker for JSON. Rejects as `forward` throws, or with the connection's error. */
-  ask({ worker, member, address, path, signal, limitMs }: PeerRequest): Promise<Response> {
+  ask({ worker, member, address, path, signal, limitMs, idleMs }: PeerRequest): Promise<Response> {
     const request = new Request(new URL(path, 'http://peer'), { headers: { accept: 'application/json' } })
     const headers = this.#parts.forwarded.headers({ request, to: address, worker })
-    return this.#send(member, { address, request, signal, limitMs, headers })
+    return this.#send(member, { address, request, signal, limitMs, idleMs, headers })
   }
 
   async close(graceMs: number): Promise<void> {
-    const forwarder = this.#forwarder
+    const open = [this.#forwarder, this.#streams].flatMap((forwarder) => forwarder ?? [])
     this.#forwarder = undefined
-    await forwarder?.close(graceMs)
+    this.#streams = undefined
+    await Promise.all(open.map((forwarder) => forwarder.close(graceMs)))
   }
 
   async #send(member: string, options: ForwardOptions): Promise<Response> {
     const { site } = this.#parts
-    this.#forwarder ??= new Forwarder(site.surroundings.clock, this.#parts)
+    const { clock } = site.surroundings
+    const forwarder =
+      options.idleMs === undefined
+        ? (this.#forwarder ??= new Forwarder(clock, this.#parts, CONNECTIONS))
+        : (this.#streams ??= new Forwarder(clock, this.#parts))
     try {
-      return await this.#forwarder.forward(options)
+      return await forwarder.forward(options)
     } catch (error) {
       if (!(error instanceof AddressRefused)) throw error
       const address = redactUrl(options.address)

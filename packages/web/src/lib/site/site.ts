@@ -9,6 +9,7 @@ import { StallWatch } from '../built-in/stall-watch.ts'
 import { statsOf } from '../built-in/stats.ts'
 import { indexAnswer, metricsSource, statsPages } from '../built-in/stats-pages.ts'
 import { tablePages } from '../built-in/table-pages.ts'
+import { watchPages } from '../built-in/watch-pages.ts'
 import { Prometheus } from '../metrics/prometheus.ts'
 import { type MetricsSource, writeWorkerMetrics } from '../metrics/worker-metrics.ts'
 import { verbsOf } from '../pages/view.ts'
@@ -21,6 +22,7 @@ import { PeerAddresses } from '../routing/peer-addresses.ts'
 import { WorkerProxy } from '../routing/worker-proxy.ts'
 import type { SiteApp, SiteWorker } from '../site-app.ts'
 import { SiteWorkers } from '../site-workers.ts'
+import { Watches } from '../watch/watches.ts'
 import { declarePages, type PageDeclarations } from './declare-pages.ts'
 import { Entrance } from './entrance.ts'
 import { PageRegistry } from './page-registry.ts'
@@ -48,6 +50,7 @@ export class Site implements PageDeclarations {
   readonly #addresses: PeerAddresses
   readonly #proxy: WorkerProxy
   readonly #addition: SiteAddition | undefined
+  readonly #watches: Watches
   /** For requests that come from another server. */
   readonly #entrance: Entrance
   readonly #processes: Processes
@@ -81,8 +84,15 @@ export class Site implements PageDeclarations {
       index: (c) => indexAnswer(c, tools, this.#pages.list()),
     }
     this.#addition = addition?.(tools)
+    const { surroundings } = site
+    this.#watches = new Watches({
+      clock: surroundings.clock,
+      log: surroundings.log,
+      most: () => surroundings.settings.web.maxWatches,
+    })
     const builtIn = {
       ...tools,
+      watches: this.#watches,
       stats: (worker: SiteWorker) => this.#addition?.stats(worker, tools.stats(worker)) ?? tools.stats(worker),
       route,
       leader: new LeaderRoute(workers, this.#proxy),
@@ -92,7 +102,8 @@ export class Site implements PageDeclarations {
       standstills: new StallWatch(),
     }
     this.#source = () => metricsSource(builtIn)
-    for (const pages of [statsPages, healthPages, tablePages, routerPages, jobPages]) this.#add(pages(builtIn))
+    for (const pages of [statsPages, healthPages, tablePages, watchPages, routerPages, jobPages])
+      this.#add(pages(builtIn))
     if (this.#addition !== undefined) this.#add(this.#addition.pages)
     const help =
       'A form for the token (`web.token`), and its target, which does not need that header: a session of twelve hours. An address that has sent ten wrong tokens in a minute, here or as bearer tokens, gets 429 for each.'
@@ -158,6 +169,7 @@ export class Site implements PageDeclarations {
 
   /** No more statistics of the worker follow: ends pages that wait for them. */
   unwatch(worker: SiteWorker): void {
+    this.#watches.end(worker)
     this.#addition?.unwatch(worker)
   }
 
