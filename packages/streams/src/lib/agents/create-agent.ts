@@ -66,7 +66,7 @@ export function createAgent<const S extends AgentSource, Y = never, const T exte
     onError,
     start: (run) =>
       handler(
-        Stream.of<SourceKey<S>, SourceValue<S> | ([T] extends [true] ? null : never)>(run, run.declared(sources)),
+        Stream.of<SourceKey<S>, SourceValue<S> | ([T] extends [true] ? null : never)>(run, run.steps.declared(sources)),
       ),
   })
 }

@@ -89,35 +89,20 @@ export class AgentSources {
 
   /** The state of a stream's windows. */
   windowState(spec: StreamWindowsSpec): WindowState {
-    const { app, topology } = this.#options
-    const { windows } = app
-    if (windows === undefined)
-      throw new MillraceError('DEFINITION_INVALID', `Agent "${spec.agent}" belongs to no app, and so has no windows.`)
-    const state = windows.open(spec)
-    topology.state(state)
-    return state
+    const { windows } = this.#options.app
+    return this.#state(windows?.open(spec), 'has no windows')
   }
 
   /** The state of a join of two streams. */
   joinState(spec: JoinSpec): JoinState {
-    const { app, topology } = this.#options
-    const { joins } = app
-    if (joins === undefined)
-      throw new MillraceError('DEFINITION_INVALID', `Agent "${spec.agent}" belongs to no app, and so has no joins.`)
-    const state = joins.open(spec)
-    topology.state(state)
-    return state
+    const { joins } = this.#options.app
+    return this.#state(joins?.open(spec), 'has no joins')
   }
 
   /** What else operators keep. */
   state<S extends StateDefinition>(open: (states: StreamStates) => S): S {
-    const { app, topology, context } = this.#options
-    const { states } = app
-    if (states === undefined)
-      throw new MillraceError('DEFINITION_INVALID', `Agent "${context.agent}" belongs to no app, and so keeps nothing.`)
-    const state = open(states)
-    topology.state(state)
-    return state
+    const { states } = this.#options.app
+    return this.#state(states === undefined ? undefined : open(states), 'keeps nothing')
   }
 
   /** What is due in a state. */
@@ -136,6 +121,14 @@ export class AgentSources {
   /** Closes sources that are not topics to new events; waiting ones are still handed out. */
   closeOthers(): void {
     for (const source of this.#others) source.close(this.#options.context.worker)
+  }
+
+  #state<S extends StateDefinition>(state: S | undefined, without: string): S {
+    const { topology, context } = this.#options
+    if (state === undefined)
+      throw new MillraceError('DEFINITION_INVALID', `Agent "${context.agent}" belongs to no app, and so ${without}.`)
+    topology.state(state)
+    return state
   }
 
   #subscription(id: string, topics: readonly AnyTopic[], instance: number): EventSource {

@@ -10,7 +10,7 @@ import type { Event } from '../events/event.ts'
 import type { DedupeState } from '../states/dedupe-state.ts'
 import type { SuppressState } from '../states/suppress-state.ts'
 import type { HandlerRun } from './handler-run.ts'
-import { rawSpec } from './handler-run.ts'
+import { rawSpec } from './handler-steps.ts'
 import { assertOneValue } from './stream-join.ts'
 import type { Branch, StreamStep } from './stream-step.ts'
 import { keysOf } from './windowed-stream.ts'
@@ -47,7 +47,7 @@ export function dedupe(run: HandlerRun, branches: readonly Branch[], options: De
   const withinMs = readSpan('DEDUPE_INVALID', `within of ${where}`, options.within)
   for (const branch of branches) assertOneValue(branch, where)
   const { topics } = keysOf(branches, where)
-  const state = run.dedupeState({ agent: run.agent, name, withinMs, topics })
+  const state = run.steps.dedupeState({ agent: run.agent, name, withinMs, topics })
   const step = dedupeStep(state, by, where)
   return branches.map(({ source, steps }) => ({ source, steps: [...steps, step] }))
 }
@@ -62,7 +62,7 @@ export function suppress(run: HandlerRun, branches: readonly Branch[], options: 
   const raw = rawSpec(branches)
   const isRaw = raw !== undefined && (value === undefined || value === raw)
   const spec = { agent: run.agent, name, everyMs, key, value: isRaw ? raw : (value ?? 'json'), topics }
-  const released = run.suppressed(branches, spec, (state) => suppressStep(state, isRaw))
+  const released = run.steps.suppressed(branches, spec, (state) => suppressStep(state, isRaw))
   return [{ source: released, steps: [] }]
 }
 

@@ -6,7 +6,8 @@ import { JoinRules, type JoinSpans, type StreamJoinKind } from '../joins/join-ru
 import type { AloneEvent, JoinState } from '../joins/join-state.ts'
 import { TakeStep } from './batching.ts'
 import { givesEvents } from './branching.ts'
-import { type HandlerRun, rawSpec } from './handler-run.ts'
+import type { HandlerRun } from './handler-run.ts'
+import { rawSpec } from './handler-steps.ts'
 import { type Branch, ManyValues, type StreamStep } from './stream-step.ts'
 import { mapStep } from './steps.ts'
 
@@ -69,7 +70,7 @@ export function joinStreams(run: HandlerRun, { left, right, options, join }: Str
   for (const branch of [...left, ...right]) assertOneValue(branch, where)
   const sides = { left: specOf(left, value), right: specOf(right, otherValue) }
   const key = commonKey([...left, ...right], where)
-  const { state, alone } = run.joinStreams(
+  const { state, alone } = run.steps.joinStreams(
     { left, right, where },
     { agent: run.agent, name, rules, key, values: { left: sides.left.spec, right: sides.right.spec }, late },
   )

@@ -36,6 +36,11 @@ export interface Branch {
   readonly steps: readonly StreamStep[]
 }
 
+/** What comes from these sources as it is. */
+export function branchesOf(sources: readonly EventSource[]): readonly Branch[] {
+  return sources.map((source) => ({ source, steps: [] }))
+}
+
 export function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }

@@ -3,13 +3,11 @@ import {
   type CodecSpec,
   type Duration,
   type InputOf,
-  MillraceError,
   type OptionNames,
   type OutputOf,
 } from '@millrace/core'
 import type { Event } from '../events/event.ts'
 import type { EventSource } from '../events/source.ts'
-import type { Sink } from '../events/targets.ts'
 import type {
   JoinedGlobalTable,
   JoinedPartitions,
@@ -24,19 +22,9 @@ import type { AnyTopic, Topic } from '../topics/topic.ts'
 import { takeStep } from './batching.ts'
 import { assertPredicates, type Predicate } from './branching.ts'
 import type { HandlerRun } from './handler-run.ts'
-import type { Branch, StreamStep } from './stream-step.ts'
-import {
-  echoStep,
-  enumerateStep,
-  EventsStep,
-  filterStep,
-  flatMapStep,
-  itemsStep,
-  mapStep,
-  noAckStep,
-  tapStep,
-  type ValuesOf,
-} from './steps.ts'
+import { orStop } from './handler-steps.ts'
+import { mergeBranches } from './merging.ts'
+import { type Branch, branchesOf, type StreamStep } from './stream-step.ts'
 import type {
   BranchPredicate,
   Branches,
@@ -50,7 +38,8 @@ import type {
 } from './stream-options.ts'
 import { joinStreams, type LeftValue, type RightValue, type StreamJoinOptions } from './stream-join.ts'
 import { dedupe, type DedupeOptions, suppress, type SuppressOptions } from './kept-steps.ts'
-import { joinTable } from './table-join.ts'
+import { isTable, joinTable } from './table-join.ts'
+import { StatelessStream } from './stateless-stream.ts'
 import { SessionStream, WindowedStream, type WindowedStreamOptions } from './windowed-stream.ts'
 
 /**
@@ -64,75 +53,23 @@ import { SessionStream, WindowedStream, type WindowedStreamOptions } from './win
  *   for await (const post of posts.filter((post) => post !== '').map((post) => post.toUpperCase())) console.log(post)
  * })
  */
-export class Stream<K, V> implements AsyncIterable<V> {
+export class Stream<K, V> extends StatelessStream<K, V> {
   readonly #run: HandlerRun
   readonly #branches: readonly Branch[]
 
   constructor(run: HandlerRun, branches: readonly Branch[]) {
+    super()
     this.#run = run
     this.#branches = branches
   }
 
   /** What comes from these sources as it is. */
   static of<K, V>(run: HandlerRun, sources: readonly EventSource[]): Stream<K, V> {
-    return new Stream<K, V>(
-      run,
-      sources.map((source) => ({ source, steps: [] })),
-    )
+    return new Stream<K, V>(run, branchesOf(sources))
   }
 
-  [Symbol.asyncIterator](): AsyncIterator<V, undefined> {
+  override [Symbol.asyncIterator](): AsyncIterator<V, undefined> {
     return this.#run.read<V>(this.#branches)
-  }
-
-  /** Events rather than values, for keys, headers, timestamps and forwarding. */
-  events(): Stream<K, Event<K, V>> {
-    return this.#with(new EventsStep())
-  }
-
-  /** Pairs of key and value. */
-  items(): Stream<K, [key: K, value: V]> {
-    return this.#with(itemsStep())
-  }
-
-  /** Only values that pass; the others are acked at once. */
-  filter<W extends V>(fn: (value: V) => value is W): Stream<K, W>
-  filter(fn: (value: V) => boolean | Promise<boolean>): Stream<K, V>
-  filter(fn: (value: V) => boolean | Promise<boolean>): Stream<K, V> {
-    return this.#with(filterStep(fn))
-  }
-
-  /** Each value changed by `fn`. */
-  map<U>(fn: (value: V) => U | Promise<U>): Stream<K, U> {
-    return this.#with(mapStep(fn))
-  }
-
-  /**
-   * Each value replaced by those that `fn` gives for it: a list, a set, a generator, asynchronous or not, perhaps empty. Values
-   * are taken one at a time; a generator is closed when they are not all taken. An event with several is finished with the last of
-   * them, and when one fails all are handled again.
-   *
-   * @throws `DEFINITION_INVALID`, as the failure of the event, when `fn` gives no list
-   * @example
-   * for await (const word of posts.flatMap((post) => post.split(' '))) counts.update(word, (n) => n + 1)
-   *
-   * @example
-   * for await (const item of orders.flatMap(async function* (order) {
-   *   for await (const page of catalogue.pages(order.sku)) yield* page.items
-   * })) …
-   */
-  flatMap<U>(fn: (value: V) => ValuesOf<U> | Promise<ValuesOf<U>>): Stream<K, U> {
-    return this.#with(flatMapStep(fn, this.#run.agent))
-  }
-
-  /** Calls `fn` with each value, which stays as it is; what `fn` gives is awaited. */
-  tap(fn: (value: V) => unknown): Stream<K, V> {
-    return this.#with(tapStep(fn))
-  }
-
-  /** Pairs of a running number and the value. Numbers are those of one instance, since its handler was started. */
-  enumerate(start = 0): Stream<K, [number: number, value: V]> {
-    return this.#with(enumerateStep(start))
   }
 
   /**
@@ -143,7 +80,7 @@ export class Stream<K, V> implements AsyncIterable<V> {
    * @throws `DEFINITION_INVALID` when `max` is not from 1 to 10,000, and behind `flatMap` and then `branch`; `DURATION_INVALID`
    */
   take(max: number, options: TakeOptions = {}): Stream<K, V[]> {
-    return this.#with(takeStep(this.#run.errors.context, this.#branches, max, options))
+    return this.with(takeStep(this.#run.errors.context, this.#branches, max, options))
   }
 
   /**
@@ -167,7 +104,7 @@ export class Stream<K, V> implements AsyncIterable<V> {
   ): Stream<OutputOf<KS>, T>
   groupBy(keyOf: (value: V, event: Event<K, V>) => unknown, options: GroupByOptions = {}): Stream<never, V> {
     checkOptions(`groupBy() of agent "${this.#run.agent}"`, options, GROUP_BY_OPTIONS)
-    const source = this.#run.regroup(this.#branches, {
+    const source = this.#run.steps.regroup(this.#branches, {
       keyOf: (value, event) => keyOf(value as V, event as Event<K, V>),
       name: options.name ?? 'group-by',
       key: options.key ?? 'string',
@@ -250,16 +187,9 @@ export class Stream<K, V> implements AsyncIterable<V> {
   ): Stream<never, unknown> {
     const run = this.#run
     const left = this.#branches
-    if (isTable(other))
-      return new Stream(
-        run,
-        run.checked(() => joinTable(run, left, { table: other, options, join: fn })),
-      )
-    const right = other instanceof Stream ? other.#branches : branchesOf(run.further(other))
-    return new Stream(
-      run,
-      run.checked(() => joinStreams(run, { left, right, options, join: fn })),
-    )
+    if (isTable(other)) return this.#declared(() => joinTable(run, left, { table: other, options, join: fn }))
+    const right = other instanceof Stream ? other.#branches : branchesOf(run.steps.further(other))
+    return this.#declared(() => joinStreams(run, { left, right, options, join: fn }))
   }
 
   /**
@@ -272,10 +202,7 @@ export class Stream<K, V> implements AsyncIterable<V> {
    * for await (const order of orders.dedupe({ by: (order) => order.id, within: '1h' })) …
    */
   dedupe(options: DedupeOptions<V>): Stream<K, V> {
-    return new Stream(
-      this.#run,
-      this.#run.checked(() => dedupe(this.#run, this.#branches, options)),
-    )
+    return this.#declared(() => dedupe(this.#run, this.#branches, options))
   }
 
   /**
@@ -287,10 +214,7 @@ export class Stream<K, V> implements AsyncIterable<V> {
    * for await (const price of prices.suppress({ every: '10s' })) …
    */
   suppress(options: SuppressOptions): Stream<K, V> {
-    return new Stream(
-      this.#run,
-      this.#run.checked(() => suppress(this.#run, this.#branches, options)),
-    )
+    return this.#declared(() => suppress(this.#run, this.#branches, options))
   }
 
   /**
@@ -299,7 +223,7 @@ export class Stream<K, V> implements AsyncIterable<V> {
    * @throws `DEFINITION_INVALID` after `events()`; `TOPOLOGY_LATE`
    */
   through<T, K2, V2>(this: Stream<K, T> & SendsValues<T>, topic: Topic<K2, V2, never, T>): Stream<K2, V2> {
-    const source = this.#run.sendThrough(this.#branches, topic)
+    const source = this.#run.steps.sendThrough(this.#branches, topic)
     return Stream.of(this.#run, [source])
   }
 
@@ -328,33 +252,6 @@ export class Stream<K, V> implements AsyncIterable<V> {
     return this.#run.branch(this.#branches, tests).map((source) => Stream.of(this.#run, [source])) as Branches<K, V, P>
   }
 
-  /** Passes each value on to topics, agents, channels or functions, as an effect of its event, and goes on with it. */
-  echo(...sinks: readonly Sink<V>[]): Stream<K, V> {
-    return this.#with(echoStep(sinks))
-  }
-
-  /**
-   * Passes each value on to topics, agents, channels or functions, as `echo` does, and is the end of the stream: the whole
-   * handler of an agent that has no more to do. Resolves when the worker stops.
-   *
-   * @example
-   * app.agent('shout', posts, (posts) => posts.map((post) => post.toUpperCase()).to(loud))
-   */
-  async to(...sinks: readonly Sink<V>[]): Promise<void> {
-    for await (const _ of this.echo(...sinks));
-  }
-
-  /**
-   * Calls `fn` with each value, in its event, and waits for it: a loop in one call. When `fn` fails, the event is tried
-   * again as `onError` says. Resolves when the worker stops.
-   *
-   * @example
-   * app.agent('count', words, (words) => words.forEach((word) => void counts.update(word, (n) => n + 1)))
-   */
-  async forEach(fn: (value: V) => unknown): Promise<void> {
-    for await (const value of this) await fn(value)
-  }
-
   /**
    * One stream of the values of several: other streams of the same agent, or further topics and channels. They are taken in
    * turn, or in the order of their times with `{ ordered: true }` behind them: live as far as their brokers have them, and on
@@ -368,28 +265,13 @@ export class Stream<K, V> implements AsyncIterable<V> {
   merge<const M extends readonly (Mergeable | MergeOptions)[]>(
     ...others: M
   ): Stream<K | KeyIn<M[number]>, V | ValueIn<M[number]>> {
-    const { streams, ordered } = readMerge(others, `merge() of agent "${this.#run.agent}"`)
-    const branches = [...this.#branches]
-    for (const other of streams) {
-      if (other instanceof Stream) branches.push(...other.#branches)
-      else branches.push(...branchesOf(this.#run.further(other)))
-    }
-    const sources = new Set(branches.map(({ source }) => source))
-    if (sources.size < branches.length)
-      throw new MillraceError(
-        'DEFINITION_INVALID',
-        `Agent "${this.#run.agent}" merges two streams that read the same source; each event would go to one of them.`,
-      )
-    if (ordered) this.#run.ordered(branches, `merge() of agent "${this.#run.agent}"`)
-    return new Stream(this.#run, branches)
+    const given = others.map((each) => (each instanceof Stream ? each.#branches : each))
+    return new Stream(this.#run, mergeBranches(this.#run, this.#branches, given))
   }
 
-  /**
-   * Events are not acked when the next one is asked for, but by `event.ack()`: for work on many events at once. Use it
-   * with `events()`, and `event.run(fn)` for writes and sends.
-   */
-  noAck(): Stream<K, V> {
-    return this.#with(noAckStep())
+  /** A mistake in the declaration ends the worker, because every run of the handler would make it again. */
+  #declared<L, U>(declare: () => readonly Branch[]): Stream<L, U> {
+    return new Stream(this.#run, orStop(this.#run.errors, declare))
   }
 
   #windowed(kind: WindowedStreamOptions<K>['kind'], options: StreamWindowOptions): WindowedStreamOptions<K> {
@@ -397,7 +279,11 @@ export class Stream<K, V> implements AsyncIterable<V> {
     return { run: this.#run, branches: this.#branches, kind, options, stream }
   }
 
-  #with<U>(step: StreamStep): Stream<K, U> {
+  protected override get agent(): string {
+    return this.#run.agent
+  }
+
+  protected override with<U>(step: StreamStep): Stream<K, U> {
     return new Stream(
       this.#run,
       this.#branches.map(({ source, steps }) => ({ source, steps: [...steps, step] })),
@@ -405,24 +291,4 @@ export class Stream<K, V> implements AsyncIterable<V> {
   }
 }
 
-function branchesOf(sources: readonly EventSource[]): readonly Branch[] {
-  return sources.map((source) => ({ source, steps: [] }))
-}
-
-function isTable(other: object): other is JoinedTable<unknown, unknown> {
-  return 'isGlobal' in other && 'find' in other
-}
-
-/** What `merge` was given. */
-function readMerge(
-  given: readonly (Mergeable | MergeOptions)[],
-  where: string,
-): { readonly streams: readonly Mergeable[]; readonly ordered: boolean } {
-  const streams = given.filter((each): each is Mergeable => each instanceof Stream || 'planFor' in each)
-  const options = given.filter((each): each is MergeOptions => !(each instanceof Stream || 'planFor' in each))
-  for (const each of options) checkOptions(where, each, MERGE_OPTIONS)
-  return { streams, ordered: options.some(({ ordered }) => ordered === true) }
-}
-
-const MERGE_OPTIONS: OptionNames<MergeOptions> = { ordered: true }
 const GROUP_BY_OPTIONS: OptionNames<GroupByOptions> = { name: true, key: true, value: true, partitions: true }

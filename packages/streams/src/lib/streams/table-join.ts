@@ -45,8 +45,12 @@ export function joinTable(
   const given = on as ((value: unknown) => unknown) | undefined
   if (!isPartitioned(table)) return withStep(branches, joinStep({ table, kind, join, on: given }))
   const moved = moveTo(run, branches, { table, where, options: { ...options, kind }, on: given })
-  run.readsTable(moved, table, where)
+  run.steps.readsTable(moved, table, where)
   return withStep(moved, joinStep({ table, kind, join, on: undefined }))
+}
+
+export function isTable(joined: object): joined is AnyJoinedTable {
+  return 'isGlobal' in joined && 'find' in joined
 }
 
 interface MoveOptions {
@@ -68,7 +72,7 @@ function moveTo(
     for (const { source } of branches) assertSameKeys(source.keys?.spec, table, where)
     return branches
   }
-  const source = run.regroup(branches, {
+  const source = run.steps.regroup(branches, {
     keyOf: (given, event) => (on === undefined ? event.key : on(given)),
     name: name ?? `join-${table.name}`,
     key: table.keySpec,

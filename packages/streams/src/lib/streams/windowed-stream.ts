@@ -102,7 +102,7 @@ export class WindowedStream<K, V> {
     const name = `${kind.kind}() of agent "${run.agent}"`
     checkOptions(name, options, WINDOW_OPTIONS)
     const codec = options.value ?? value
-    const state = run.windowState(branches, kind, codec === undefined ? options : { ...options, value: codec })
+    const state = run.steps.windowState(branches, kind, codec === undefined ? options : { ...options, value: codec })
     const step = windowStep(state, kind.kind === 'hopping', {
       init,
       add: (result, given, key) => add(result as A, given as V, key as K),
@@ -117,7 +117,7 @@ export class WindowedStream<K, V> {
             'DEFINITION_INVALID',
             `emit() of ${name} takes 'update' or 'close', not ${String(when)}.`,
           )
-        const closed = run.closedWindows(updates, state)
+        const closed = run.steps.closedWindows(updates, state)
         return stream<WindowResult<K, A>>([{ source: closed, steps: [] }])
       },
     })
