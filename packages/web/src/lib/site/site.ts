@@ -85,11 +85,7 @@ export class Site implements PageDeclarations {
     }
     this.#addition = addition?.(tools)
     const { surroundings } = site
-    this.#watches = new Watches({
-      clock: surroundings.clock,
-      log: surroundings.log,
-      most: () => surroundings.settings.web.maxWatches,
-    })
+    this.#watches = new Watches({ surroundings, most: () => surroundings.settings.web.maxWatches })
     const builtIn = {
       ...tools,
       watches: this.#watches,

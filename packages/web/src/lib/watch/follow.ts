@@ -38,14 +38,15 @@ export interface Followed {
  * waits for. Rejects with what no other attempt would change.
  */
 export async function* followed(
-  { site }: FollowTools,
+  { site, workers }: FollowTools,
   { signal, worker }: Pick<Followed, 'signal' | 'worker'>,
   attempt: (signal: AbortSignal) => AsyncGenerator<string>,
 ): AsyncGenerator<string> {
   const { clock, log } = site.surroundings
   let failures = 0
   let said = ''
-  while (!signal.aborted) {
+  // A site without a listener is not told when its worker stops.
+  while (!signal.aborted && workers.all().includes(worker)) {
     // Ends what an attempt still reads when it is over.
     const over = new AbortController()
     try {

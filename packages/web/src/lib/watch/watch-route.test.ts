@@ -1,6 +1,6 @@
+import { EventReader } from '@millrace/conformance'
 import { afterEach, expect, test } from 'vitest'
 import { expectUnavailable } from '../fixtures/expect-unavailable.fixture.ts'
-import { EventReader } from '../fixtures/read-events.fixture.ts'
 import { keyOf, ownerOf, PARTITIONS, routeProcesses, type Running } from '../fixtures/route-processes.fixture.ts'
 import { homeOf } from '../fixtures/small-worker.fixture.ts'
 

@@ -7,8 +7,8 @@ import { WatchStream } from './watch-stream.ts'
 export const HEARTBEAT_MS = 5_000
 
 export interface WatchesOptions {
-  readonly clock: Pick<Clock, 'schedule'>
-  readonly log: Pick<Logger, 'warn'>
+  /** Looked up on use: the app's settings come later. */
+  readonly surroundings: { readonly clock: Pick<Clock, 'schedule'>; readonly log: Pick<Logger, 'warn'> }
   /** Watches of clients at the same time. */
   readonly most: () => number
 }
@@ -48,7 +48,8 @@ export class Watches {
     this.#ofClients += counts
     const stream: WatchStream = new WatchStream(request, (failure) => {
       if (!this.#open.delete(stream)) return
-      if (failure !== undefined) this.#options.log.warn({ error: errorText(failure) }, 'A watch of a table has failed.')
+      if (failure !== undefined)
+        this.#options.surroundings.log.warn({ error: errorText(failure) }, 'A watch of a table has failed.')
       this.#ofClients -= counts
       if (this.#open.size === 0) this.#heartbeat?.cancel()
     })
@@ -63,7 +64,7 @@ export class Watches {
   }
 
   #scheduleHeartbeat(): void {
-    this.#heartbeat = this.#options.clock.schedule(HEARTBEAT_MS, () => {
+    this.#heartbeat = this.#options.surroundings.clock.schedule(HEARTBEAT_MS, () => {
       this.#scheduleHeartbeat()
       for (const stream of this.#open.keys()) stream.beat()
     })
