@@ -67,7 +67,7 @@ export {
 export { refuseNewer, assertRowFormat, ROW_FORMAT_HEADER } from './lib/errors/format-version.ts'
 export { errorTable, type ErrorCode, type ErrorEntry } from './lib/errors/error-table.ts'
 export { callerFile, packageDirectory, packageVersion } from './lib/files/caller-file.ts'
-export { makeDirectory, PRIVATE_FILE } from './lib/files/make-directory.ts'
+export { hasSystemCode, makeDirectory, PRIVATE_FILE } from './lib/files/make-directory.ts'
 export {
   backoffMs,
   type Backoff,
@@ -119,7 +119,15 @@ export {
   shownHeaders,
 } from './lib/redaction/redact.ts'
 export { formatByteSize, parseByteSize, type ByteSize } from './lib/units/byte-size.ts'
-export { duration, formatDuration, parseDuration, readDuration, type Duration } from './lib/units/duration.ts'
+export {
+  duration,
+  formatDuration,
+  parseDuration,
+  readDuration,
+  wholeMilliseconds,
+  type Duration,
+} from './lib/units/duration.ts'
+export { shownValue } from './lib/errors/shown-value.ts'
 export {
   isLocalBroker,
   parseBrokerUrl,

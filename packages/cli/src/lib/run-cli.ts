@@ -1,5 +1,6 @@
 import { dirname } from 'node:path'
 import {
+  hasSystemCode,
   isMillraceError,
   jsonText,
   MillraceError,
@@ -220,7 +221,7 @@ function readDotEnv(): void {
   try {
     process.loadEnvFile()
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return
+    if (hasSystemCode(error, 'ENOENT')) return
     throw new MillraceError('COMMAND_USAGE', `.env in ${process.cwd()} cannot be read: ${toError(error).message}.`, {
       cause: error,
     })

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { chmodSync, existsSync, rmSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { makeDirectory, MillraceError, PRIVATE_FILE, toError } from '@millrace/core'
+import { hasSystemCode, makeDirectory, MillraceError, PRIVATE_FILE, toError } from '@millrace/core'
 import { open, type RootDatabase } from 'lmdb'
 import { DamageFound } from './data-file/data-file.ts'
 import { inspectDataFile, type Inspection, OWNER } from './data-file/inspect.ts'
@@ -170,7 +170,7 @@ function isAlive(pid: number): boolean {
     return process.kill(pid, 0)
   } catch (thrown) {
     // A process of another user is alive, too.
-    return thrown instanceof Error && 'code' in thrown && thrown.code === 'EPERM'
+    return hasSystemCode(thrown, 'EPERM')
   }
 }
 

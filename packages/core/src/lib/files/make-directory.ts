@@ -35,7 +35,7 @@ function make(path: string): void {
     mkdirSync(path, { mode: PRIVATE_DIRECTORY })
   } catch (thrown) {
     // Another process has created it meanwhile, or it is a dangling link.
-    if (codeOf(thrown) === 'EEXIST') return mustBeDirectory(path)
+    if (hasSystemCode(thrown, 'EEXIST')) return mustBeDirectory(path)
     throw new Error(`"${path}" cannot be made: "${dirname(path)}" takes no new directory (${textOf(thrown)})`, {
       cause: thrown,
     })
@@ -53,8 +53,7 @@ function isThere(path: string): boolean {
     statSync(path)
     return true
   } catch (thrown) {
-    const code = codeOf(thrown)
-    if (code === 'ENOENT' || code === 'ENOTDIR') return false
+    if (hasSystemCode(thrown, 'ENOENT', 'ENOTDIR')) return false
     throw new Error(`"${path}" cannot be looked at (${textOf(thrown)})`, { cause: thrown })
   }
 }
@@ -67,8 +66,9 @@ function inPlace<T>(path: string, look: () => T, what: string): T {
   }
 }
 
-function codeOf(thrown: unknown): unknown {
-  return thrown instanceof Error && 'code' in thrown ? thrown.code : undefined
+/** Whether the system has refused something with one of these codes, such as `ENOENT`. */
+export function hasSystemCode(thrown: unknown, ...codes: readonly string[]): boolean {
+  return thrown instanceof Error && 'code' in thrown && codes.some((code) => code === thrown.code)
 }
 
 /** For example `EACCES: permission denied`, without the path, which the message has already. */

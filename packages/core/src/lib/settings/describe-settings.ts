@@ -1,3 +1,4 @@
+import { shownValue } from '../errors/shown-value.ts'
 import { nearestName } from '../names/check-options.ts'
 import type { SettingName } from './setting-declarations.ts'
 import {
@@ -65,7 +66,7 @@ function describeSetting(name: SettingName): SettingDescription {
     name,
     type: declaration.type,
     accepts: acceptedBy(name),
-    default: declaration.derived ?? (declaration.default === undefined ? undefined : showDefault(declaration.default)),
+    default: declaration.derived ?? (declaration.default === undefined ? undefined : shownValue(declaration.default)),
     required: declaration.required === true,
     secret: declaration.secret === true,
     environment: declaration.type === 'token' ? undefined : environmentName(name),
@@ -74,8 +75,4 @@ function describeSetting(name: SettingName): SettingDescription {
     choices: declaration.choices,
     help: declaration.help,
   }
-}
-
-function showDefault(value: string | number | boolean): string {
-  return typeof value === 'string' ? `'${value}'` : String(value)
 }

@@ -1,4 +1,6 @@
 import { MillraceError } from '../errors/millrace-error.ts'
+import { shownValue } from '../errors/shown-value.ts'
+import { UnitText } from './unit-text.ts'
 
 /**
  * A number of bytes, or text with a unit (powers of 1024).
@@ -8,14 +10,16 @@ import { MillraceError } from '../errors/millrace-error.ts'
  */
 export type ByteSize = number | `${number}${'b' | 'kb' | 'mb' | 'gb'}`
 
-const UNITS = [
-  ['gb', 1024 ** 3],
-  ['mb', 1024 ** 2],
-  ['kb', 1024],
-  ['b', 1],
-] as const
-
-const TEXT = /^(\d+(?:\.\d+)?)\s*(b|kb|mb|gb)?$/i
+const BYTES = new UnitText(
+  /^(\d+(?:\.\d+)?)\s*(b|kb|mb|gb)?$/i,
+  [
+    ['gb', 1024 ** 3],
+    ['mb', 1024 ** 2],
+    ['kb', 1024],
+    ['b', 1],
+  ],
+  'b',
+)
 
 /**
  * A size in bytes. Text without a unit is bytes too.
@@ -28,13 +32,12 @@ const TEXT = /^(\d+(?:\.\d+)?)\s*(b|kb|mb|gb)?$/i
 export function parseByteSize(value: unknown, where: string): number {
   const bytes = readByteSize(value)
   if (bytes !== undefined) return bytes
-  const got = typeof value === 'string' ? `'${value}'` : String(value)
-  throw new MillraceError('SIZE_INVALID', `The size of ${where} is ${got}.`)
+  throw new MillraceError('SIZE_INVALID', `The size of ${where} is ${shownValue(value)}.`)
 }
 
 /** Like `parseByteSize`, but `undefined` for an invalid size. */
 export function readByteSize(value: unknown): number | undefined {
-  const bytes = typeof value === 'string' ? textToBytes(value) : value
+  const bytes = BYTES.read(value)
   return typeof bytes === 'number' && Number.isSafeInteger(bytes) && bytes >= 0 ? bytes : undefined
 }
 
@@ -45,16 +48,5 @@ export function readByteSize(value: unknown): number | undefined {
  * formatByteSize(33_554_432) // '32mb'
  */
 export function formatByteSize(bytes: number): string {
-  for (const [unit, unitBytes] of UNITS) {
-    if (bytes >= unitBytes && bytes % unitBytes === 0) return `${bytes / unitBytes}${unit}`
-  }
-  return `${bytes}b`
-}
-
-function textToBytes(text: string): number | undefined {
-  const match = TEXT.exec(text.trim())
-  if (match === null) return undefined
-  const unit = match[2]?.toLowerCase() ?? 'b'
-  const unitBytes = UNITS.find(([name]) => name === unit)?.[1]
-  return unitBytes === undefined ? undefined : Number(match[1]) * unitBytes
+  return BYTES.format(bytes)
 }

@@ -1,4 +1,7 @@
+import type { ErrorCode } from '../errors/error-table.ts'
 import { MillraceError } from '../errors/millrace-error.ts'
+import { shownValue } from '../errors/shown-value.ts'
+import { UnitText } from './unit-text.ts'
 
 /**
  * A length of time: milliseconds as a number, or text with a unit.
@@ -8,15 +11,17 @@ import { MillraceError } from '../errors/millrace-error.ts'
  */
 export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`
 
-const UNITS = [
-  ['d', 86_400_000],
-  ['h', 3_600_000],
-  ['m', 60_000],
-  ['s', 1000],
-  ['ms', 1],
-] as const
-
-const TEXT = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?$/i
+const TIMES = new UnitText(
+  /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?$/i,
+  [
+    ['d', 86_400_000],
+    ['h', 3_600_000],
+    ['m', 60_000],
+    ['s', 1000],
+    ['ms', 1],
+  ],
+  'ms',
+)
 
 /**
  * A duration in milliseconds. Text without a unit, as in an environment variable, is milliseconds too.
@@ -29,8 +34,7 @@ const TEXT = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?$/i
 export function parseDuration(value: unknown, where: string): number {
   const ms = readDuration(value)
   if (ms !== undefined) return ms
-  const got = typeof value === 'string' ? `'${value}'` : String(value)
-  throw new MillraceError('DURATION_INVALID', `The duration of ${where} is ${got}.`)
+  throw new MillraceError('DURATION_INVALID', `The duration of ${where} is ${shownValue(value)}.`)
 }
 
 /**
@@ -47,8 +51,23 @@ export function duration(text: string | number): Duration {
 
 /** Like `parseDuration`, but `undefined` for an invalid duration. */
 export function readDuration(value: unknown): number | undefined {
-  const ms = typeof value === 'string' ? textToMs(value) : value
+  const ms = TIMES.read(value)
   return typeof ms === 'number' && Number.isFinite(ms) && ms >= 0 ? ms : undefined
+}
+
+/**
+ * A duration of whole milliseconds, as timestamps have them.
+ *
+ * @param what the option and whose it is, for the message: `grace of tumbling() of table "counts"`
+ * @param code of the error for anything else
+ */
+export function wholeMilliseconds(value: unknown, what: string, code: ErrorCode): number {
+  const ms = readDuration(value)
+  if (ms !== undefined && Number.isSafeInteger(ms)) return ms
+  throw new MillraceError(
+    code,
+    `${what} is ${shownValue(value)}; it takes whole milliseconds, or text such as '250ms', '10s', '5m', '1h', '1d'.`,
+  )
 }
 
 /**
@@ -58,16 +77,5 @@ export function readDuration(value: unknown): number | undefined {
  * formatDuration(90_000) // '90s'
  */
 export function formatDuration(ms: number): string {
-  for (const [unit, unitMs] of UNITS) {
-    if (ms >= unitMs && ms % unitMs === 0) return `${ms / unitMs}${unit}`
-  }
-  return `${ms}ms`
-}
-
-function textToMs(text: string): number | undefined {
-  const match = TEXT.exec(text.trim())
-  if (match === null) return undefined
-  const unit = match[2]?.toLowerCase() ?? 'ms'
-  const unitMs = UNITS.find(([name]) => name === unit)?.[1]
-  return unitMs === undefined ? undefined : Number(match[1]) * unitMs
+  return TIMES.format(ms)
 }

@@ -1,4 +1,4 @@
-import { type Duration, formatDuration, MillraceError, readDuration } from '@millrace/core'
+import { type Duration, formatDuration, MillraceError, shownValue, wholeMilliseconds } from '@millrace/core'
 import { type DueRules, keyIn } from '@millrace/state'
 import { encodeKept, type KeptEvent, type Side } from './join-entries.ts'
 
@@ -27,7 +27,7 @@ export class JoinRules {
     if (kind !== 'inner' && kind !== 'left' && kind !== 'outer')
       throw new MillraceError(
         'JOIN_INVALID',
-        `kind of ${where} is ${shown(kind)}; it takes 'inner', 'left' or 'outer'.`,
+        `kind of ${where} is ${shownValue(kind)}; it takes 'inner', 'left' or 'outer'.`,
       )
     const hasBoth = before !== undefined || after !== undefined
     if (within === undefined && !hasBoth)
@@ -38,9 +38,11 @@ export class JoinRules {
         `${where} has both within and ${before === undefined ? 'after' : 'before'}.`,
       )
     this.kind = kind
-    this.#beforeMs = readSpan(where, within === undefined ? 'before' : 'within', within ?? before ?? 0)
-    this.#afterMs = readSpan(where, within === undefined ? 'after' : 'within', within ?? after ?? 0)
-    this.#graceMs = readSpan(where, 'grace', grace ?? 0)
+    const span = (what: string, value: Duration): number =>
+      wholeMilliseconds(value, `${what} of ${where}`, 'JOIN_INVALID')
+    this.#beforeMs = span(within === undefined ? 'before' : 'within', within ?? before ?? 0)
+    this.#afterMs = span(within === undefined ? 'after' : 'within', within ?? after ?? 0)
+    this.#graceMs = span('grace', grace ?? 0)
     this.bucketMs = Math.max(1, this.#beforeMs + this.#afterMs)
   }
 
@@ -102,18 +104,4 @@ export function dueRules(rules: JoinRules, keyCodec: string): DueRules<readonly 
       return { key: keyIn(row), value: encodeKept(alone), headers: [] }
     },
   }
-}
-
-/** Whole milliseconds, as timestamps are. */
-function readSpan(where: string, what: string, value: Duration): number {
-  const ms = readDuration(value)
-  if (ms !== undefined && Number.isSafeInteger(ms)) return ms
-  throw new MillraceError(
-    'JOIN_INVALID',
-    `${what} of ${where} is ${shown(value)}; it takes whole milliseconds, or text such as '250ms', '10s', '5m', '1h', '1d'.`,
-  )
-}
-
-function shown(value: unknown): string {
-  return typeof value === 'string' ? `'${value}'` : String(value)
 }

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { type Codec, type CodecSpec, type Logger, MillraceError, resolveCodec } from '@millrace/core'
 import {
   changelogOf,
@@ -13,6 +12,7 @@ import {
   writingEvent,
 } from '@millrace/state'
 import type { CurrentEvent, DueSource, OpenState, OpenStateOptions, StateDefinition } from '@millrace/worker'
+import { TopicDigests } from '../states/topic-digests.ts'
 import { decodeKept, encodeKept, type KeptEvent, sizeOf, type Side } from './join-entries.ts'
 import { dueRules, type JoinRules } from './join-rules.ts'
 import { type LateCounts, LateRecords } from './late-records.ts'
@@ -58,7 +58,7 @@ export class JoinState implements StateDefinition {
   readonly #rows: TaskLocator<WindowKey<unknown>, readonly KeptEvent[]>
   readonly #codecs: Readonly<Record<Side, Codec<unknown>>>
   readonly #late: LateRecords
-  readonly #sources = new Map<string, number>()
+  readonly #sources = new TopicDigests()
 
   constructor(context: StateContext, { agent, name, rules, key, values, topics, subscriptions, late }: JoinSpec) {
     const where = `join "${name}"`
@@ -125,7 +125,7 @@ export class JoinState implements StateDefinition {
       event,
       { start: ownStart, key },
       {
-        ...{ side, time, value, offset: event.offset, source: this.#sourceOf(event.topic) },
+        ...{ side, time, value, offset: event.offset, source: this.#sources.of(event.topic) },
         isMatched: found.length > 0,
       },
     )
@@ -172,13 +172,6 @@ export class JoinState implements StateDefinition {
 
   #valueOf({ side, value }: KeptEvent): unknown {
     return this.#codecs[side].decode(value)
-  }
-
-  #sourceOf(topic: string): number {
-    let source = this.#sources.get(topic)
-    if (source === undefined)
-      this.#sources.set(topic, (source = createHash('sha1').update(topic).digest().readUInt32BE(0)))
-    return source
   }
 }
 

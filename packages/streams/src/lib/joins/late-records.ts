@@ -1,5 +1,5 @@
 import type { Logger } from '@millrace/core'
-import type { CurrentEvent, Effect } from '@millrace/worker'
+import type { CurrentEvent } from '@millrace/worker'
 
 const LATE_BY_HEADER = 'millrace-late-by'
 
@@ -26,12 +26,11 @@ export class LateRecords {
 
   /** Counts the event once it has finished, and sends its record to the sink. The first one is logged. */
   hold(event: CurrentEvent, lateByMs: number, to: { readonly counts: LateCounts; readonly log: Logger }): void {
-    event.hold(
-      new LateRecord(() => {
-        to.counts.late++
-        if (!this.#isReported) this.#report(event, lateByMs, to.log)
-      }),
-    )
+    const count = (): void => {
+      to.counts.late++
+      if (!this.#isReported) this.#report(event, lateByMs, to.log)
+    }
+    event.hold({ apply: count, drop: () => {} })
     const { sink } = this.#options
     if (sink === undefined) return
     const { key, value, headers, timestamp } = event.record
@@ -48,19 +47,4 @@ export class LateRecords {
       `The event ${topic}/${partition}@${offset} of ${new Date(timestamp).toISOString()} came ${lateByMs} ms too late for ${where} (grace). ${end}, and so do later ones; they are counted as late.`,
     )
   }
-}
-
-/** Counts a late event once it has finished. */
-class LateRecord implements Effect {
-  readonly #count: () => void
-
-  constructor(count: () => void) {
-    this.#count = count
-  }
-
-  apply(): void {
-    this.#count()
-  }
-
-  drop(): void {}
 }

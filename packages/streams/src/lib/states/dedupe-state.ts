@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { MillraceError, NO_HEADERS, resolveCodec } from '@millrace/core'
 import {
   changelogOf,
@@ -11,6 +10,7 @@ import {
   writingEvent,
 } from '@millrace/state'
 import type { OpenState, OpenStateOptions, StateDefinition } from '@millrace/worker'
+import { TopicDigests } from './topic-digests.ts'
 
 /** How events are told apart. */
 export interface DedupeSpec {
@@ -40,7 +40,7 @@ export class DedupeState implements StateDefinition {
   readonly #where: string
   readonly #withinMs: number
   readonly #rows: TaskLocator<string, FirstEvent>
-  readonly #sources = new Map<string, number>()
+  readonly #sources = new TopicDigests()
 
   constructor(context: StateContext, { name, withinMs, topics }: DedupeSpec) {
     const where = `dedupe "${name}"`
@@ -83,18 +83,11 @@ export class DedupeState implements StateDefinition {
     const entry = this.#rows.writing(id, event)
     if (entry.rows instanceof DuePartition) entry.rows.writtenBy(event)
     const first = entry.view(event)
-    const source = this.#sourceOf(topic)
+    const source = this.#sources.of(topic)
     if (first !== undefined && time <= first.time + this.#withinMs)
       return first.source === source && first.offset === offset
     this.#rows.write(entry, event, { time, source, offset })
     return true
-  }
-
-  #sourceOf(topic: string): number {
-    let source = this.#sources.get(topic)
-    if (source === undefined)
-      this.#sources.set(topic, (source = createHash('sha1').update(topic).digest().readUInt32BE(0)))
-    return source
   }
 }
 

@@ -4,7 +4,8 @@ import {
   type Duration,
   MillraceError,
   type OptionNames,
-  readDuration,
+  shownValue,
+  wholeMilliseconds,
 } from '@millrace/core'
 import type { Event } from '../events/event.ts'
 import type { DedupeState } from '../states/dedupe-state.ts'
@@ -97,10 +98,7 @@ function suppressStep(state: SuppressState, isRaw: boolean): StreamStep {
 }
 
 function readSpan(code: 'DEDUPE_INVALID' | 'SUPPRESS_INVALID', what: string, given: Duration): number {
-  const ms = readDuration(given)
-  if (ms !== undefined && Number.isSafeInteger(ms) && ms > 0) return ms
-  throw new MillraceError(
-    code,
-    `${what} is ${typeof given === 'string' ? `'${given}'` : String(given)}; it takes whole milliseconds above 0, or text such as '10s', '5m', '1h'.`,
-  )
+  const ms = wholeMilliseconds(given, what, code)
+  if (ms > 0) return ms
+  throw new MillraceError(code, `${what} is ${shownValue(given)}; it must be longer.`)
 }

@@ -1,5 +1,5 @@
 import type { Logger } from '@millrace/core'
-import type { CurrentEvent, Effect } from '@millrace/worker'
+import type { CurrentEvent } from '@millrace/worker'
 import { WINDOW_HEADER } from '@millrace/state'
 import type { LateSink, Window } from './window-options.ts'
 
@@ -35,11 +35,10 @@ export class LateEvents {
 
   /** Counts the event once it has finished, and sends its record to the sink. The first one is logged. */
   hold(event: CurrentEvent, missed: MissedWindow): void {
-    event.hold(
-      new LateEvent(() => {
-        if (this.#count++ === 0) this.#warn(event, missed)
-      }),
-    )
+    const count = (): void => {
+      if (this.#count++ === 0) this.#warn(event, missed)
+    }
+    event.hold({ apply: count, drop: () => {} })
     const { sink } = this.#options
     if (sink !== undefined) sendLate(sink, event, missed)
   }
@@ -52,21 +51,6 @@ export class LateEvents {
       `The event ${topic}/${partition}@${offset} of ${new Date(timestamp).toISOString()} came ${missed.lateByMs} ms after ${where} had closed the last window for it (grace). ${end}, and so do later ones; they are counted as late.`,
     )
   }
-}
-
-/** Counts an event that came too late for all of its windows, once it has finished. */
-class LateEvent implements Effect {
-  readonly #count: () => void
-
-  constructor(count: () => void) {
-    this.#count = count
-  }
-
-  apply(): void {
-    this.#count()
-  }
-
-  drop(): void {}
 }
 
 /** Sends the record of a late event on as it is, with the window that it has missed. */

@@ -4,7 +4,8 @@ import {
   formatDuration,
   MillraceError,
   type OptionNames,
-  readDuration,
+  shownValue,
+  wholeMilliseconds,
 } from '@millrace/core'
 
 /** When a window begins and ends, in milliseconds since the epoch: `start` belongs to it, `end` does not. */
@@ -155,21 +156,11 @@ function assertFunction(what: string, where: string, given: unknown): void {
 function readSpan(where: string, what: string, value: Duration): number {
   const ms = readPart(where, what, value)
   if (ms >= 1) return ms
-  throw new MillraceError('WINDOW_INVALID', `${what} of ${where} is ${shown(value)}, which is no length of time.`)
+  throw new MillraceError('WINDOW_INVALID', `${what} of ${where} is ${shownValue(value)}; it must be longer.`)
 }
 
-/** Whole milliseconds, as timestamps are. */
 function readPart(where: string, what: string, value: Duration): number {
-  const ms = readDuration(value)
-  if (ms !== undefined && Number.isSafeInteger(ms)) return ms
-  throw new MillraceError(
-    'WINDOW_INVALID',
-    `${what} of ${where} is ${shown(value)}; it takes whole milliseconds, or text such as '250ms', '10s', '5m', '1h', '1d'.`,
-  )
-}
-
-function shown(value: unknown): string {
-  return typeof value === 'string' ? `'${value}'` : String(value)
+  return wholeMilliseconds(value, `${what} of ${where}`, 'WINDOW_INVALID')
 }
 
 function capital(text: string): string {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
+import { hasSystemCode } from '@millrace/core'
 
 /** Names one transport of this process: machine, process, its start time, and a random id. */
 export function newHostName(): string {
@@ -18,7 +19,7 @@ export function isHostDead(host: string): boolean {
   try {
     process.kill(Number(pid), 0)
   } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'ESRCH'
+    return hasSystemCode(error, 'ESRCH')
   }
   const now = startOf(Number(pid))
   return start !== '' && now !== '' && now !== start

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { MillraceError, PRIVATE_FILE } from '@millrace/core'
+import { hasSystemCode, MillraceError, PRIVATE_FILE } from '@millrace/core'
 
 /**
  * Format of the rows and files of a log. Raise it if an older version cannot read what this one writes. 2: all rows
@@ -29,7 +29,7 @@ export function readMarker(directory: string): Marker | undefined {
   try {
     text = readFileSync(path, 'utf8')
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    if (hasSystemCode(error, 'ENOENT')) return undefined
     throw new MillraceError('LOG_UNUSABLE', `"${path}" cannot be read.`, { cause: error })
   }
   const marker = parse(text)
@@ -51,7 +51,7 @@ export function createMarker(directory: string, durability: Durability): Marker 
   try {
     linkSync(draft, path)
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+    if (!hasSystemCode(error, 'EEXIST')) throw error
   } finally {
     rmSync(draft, { force: true })
   }

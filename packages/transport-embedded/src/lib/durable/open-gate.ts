@@ -1,6 +1,6 @@
 import { existsSync, linkSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { makeDirectory, PRIVATE_FILE } from '@millrace/core'
+import { hasSystemCode, makeDirectory, PRIVATE_FILE } from '@millrace/core'
 import { isHostDead } from './host-name.ts'
 
 export interface GateHolder {
@@ -51,7 +51,7 @@ export class OpenGate {
       linkSync(draft, this.#gate)
       return id
     } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+      if (!hasSystemCode(error, 'EEXIST')) throw error
       this.#clearDead()
       return undefined
     } finally {
@@ -122,7 +122,7 @@ function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return ''
+    if (hasSystemCode(error, 'ENOENT')) return ''
     throw error
   }
 }

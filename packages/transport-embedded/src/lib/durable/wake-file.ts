@@ -1,6 +1,6 @@
 import { closeSync, openSync, watch, writeSync, type FSWatcher } from 'node:fs'
 import { join } from 'node:path'
-import { PRIVATE_FILE, type Clock, type Scheduled } from '@millrace/core'
+import { type Clock, hasSystemCode, PRIVATE_FILE, type Scheduled } from '@millrace/core'
 
 /** Finds changes that the watch misses. */
 const POLL_MS = 250
@@ -75,5 +75,5 @@ function wakePath(directory: string): string {
 
 /** Whether a file could not be written because the disk or a quota is full. */
 export function isNoRoom(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')
+  return hasSystemCode(error, 'ENOSPC', 'EDQUOT')
 }
