@@ -202,18 +202,18 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
     const { first } = this
     first.#values += 1 - members.length
     const joined: StreamEvent[] = []
-    const carried = [first.#carried()]
+    const carried = [{ replies: first.#replies, count: first.members.length }]
     for (const member of members) {
       if (member !== this) member.#batch = this
       const other = member.first
       if (other === first) continue
       first.#values += other.#values
       first.inFlight.join(other.inFlight)
-      carried.push(other.#carried())
+      const { members: ended } = other
+      carried.push({ replies: other.#replies, count: ended.length })
       first.trace = first.trace?.join(other.trace)
-      const members = [other, ...other.#joined]
-      for (const each of members) each.#owner = first
-      joined.push(...members)
+      for (const each of ended) each.#owner = first
+      joined.push(...ended)
     }
     if (joined.length > 0) {
       first.#joined = [...first.#joined, ...joined]
@@ -281,10 +281,6 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
     event.#root = this.#root
     event.manual = this.manual
     return event
-  }
-
-  #carried(): { readonly replies: Replies | undefined; readonly count: number } {
-    return { replies: this.#replies, count: 1 + this.#joined.length }
   }
 
   #release(as: FinishedAs | 'retried' | 'givenBack'): void {
