@@ -3,11 +3,11 @@ export interface RunningJob {
   readonly name: string
   readonly state: string
   readonly paused: boolean
-  readonly lastRun: LastRun | undefined
+  readonly lastRun: ReportedRun | undefined
   readonly nextRun: string | undefined
 }
 
-interface LastRun {
+interface ReportedRun {
   readonly startedAt: string
   readonly durationMs: number
   readonly result: string
@@ -25,12 +25,12 @@ function runningJob(value: unknown): RunningJob | undefined {
   if (typeof value !== 'object' || value === null) return undefined
   const { name, state, paused, lastRun, nextRun }: Partial<Record<keyof RunningJob, unknown>> = value
   if (typeof name !== 'string' || typeof state !== 'string') return undefined
-  return { name, state, paused: paused === true, lastRun: lastRunIn(lastRun), nextRun: text(nextRun) }
+  return { name, state, paused: paused === true, lastRun: reportedRun(lastRun), nextRun: text(nextRun) }
 }
 
-function lastRunIn(value: unknown): LastRun | undefined {
+function reportedRun(value: unknown): ReportedRun | undefined {
   if (typeof value !== 'object' || value === null) return undefined
-  const { startedAt, durationMs, result }: Partial<Record<keyof LastRun, unknown>> = value
+  const { startedAt, durationMs, result }: Partial<Record<keyof ReportedRun, unknown>> = value
   if (typeof startedAt !== 'string' || typeof durationMs !== 'number' || typeof result !== 'string') return undefined
   return { startedAt, durationMs, result }
 }

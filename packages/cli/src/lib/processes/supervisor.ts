@@ -34,7 +34,7 @@ interface Slot {
 }
 
 /** A process from its start to its end. */
-interface Run {
+interface ProcessRun {
   /** Exit code or signal. */
   readonly by: number | string
   /** Whether it stopped in order, at a signal of its own. */
@@ -113,7 +113,7 @@ export class Supervisor {
     }
   }
 
-  async #runOnce(slot: Slot): Promise<Run> {
+  async #runOnce(slot: Slot): Promise<ProcessRun> {
     const { count, stderr, clock, log, shutdownTimeoutMs } = this.#options
     const { signal } = this.#ending
     let wasStopped = false
@@ -195,7 +195,10 @@ export class Supervisor {
       )
   }
 
-  #giveUp(slot: Slot, { by, wasReady, lastLines }: Omit<Run, 'wasStopped'> & { readonly wasReady: boolean }): void {
+  #giveUp(
+    slot: Slot,
+    { by, wasReady, lastLines }: Omit<ProcessRun, 'wasStopped'> & { readonly wasReady: boolean },
+  ): void {
     const { log } = this.#options
     const facts = { process: slot.index, by }
     if (by === 0) log.info(facts, 'A process has ended by itself: the others are stopped, too')

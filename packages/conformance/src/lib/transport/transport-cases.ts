@@ -6,12 +6,14 @@ import { membershipCases } from './cases/membership-cases.ts'
 import { producingCases } from './cases/producing-cases.ts'
 import { readingCases } from './cases/reading-cases.ts'
 import { rebalanceCases } from './cases/rebalance-cases.ts'
+import { topicCases } from './cases/topic-cases.ts'
 import { transactionCases } from './cases/transaction-cases.ts'
 import type { TransportCase } from './case-context.ts'
 
 /** The case's name, to which a driver's `skip` refers. */
 export type TransportCaseName =
   | keyof typeof adminCases
+  | keyof typeof topicCases
   | keyof typeof closingCases
   | keyof typeof commitCases
   | keyof typeof deliveryCases
@@ -24,6 +26,7 @@ export type TransportCaseName =
 /** The cases for every transport, in the order in which a new driver should pass them. */
 export const transportCases: Readonly<Record<TransportCaseName, TransportCase>> = {
   ...adminCases,
+  ...topicCases,
   ...producingCases,
   ...readingCases,
   ...closingCases,

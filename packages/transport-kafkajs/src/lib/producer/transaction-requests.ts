@@ -40,7 +40,7 @@ export function isMissing({ errorCode }: ErrorAnswer): boolean {
  * The receiver of a request, if it is not the coordinator of the transaction, and the right on a topic or group that it
  * needs.
  */
-interface Asking {
+interface RequestTarget {
   readonly coordinator?: CoordinatorLink
   readonly right?: Right
 }
@@ -68,7 +68,7 @@ export class TransactionRequests {
     what: string,
     request: WireRequest<T>,
     refusalIn: (answer: T) => ErrorAnswer | undefined,
-    { coordinator = this.#coordinator, right = 'Write' }: Asking = {},
+    { coordinator = this.#coordinator, right = 'Write' }: RequestTarget = {},
   ): Promise<T> {
     const { signal } = this.#producer
     return retrying(this.#context.reconnects, `${what} ("${this.#id}")`, signal, async () => {

@@ -22,7 +22,7 @@ const GATHERED_BYTES = 32 * 1024 * 1024
 /** The longest time that gathered rows of copies wait to be written. */
 const WRITE_MS = 250
 
-interface Followed {
+interface FollowedPartition {
   readonly follower: ChangelogFollower
   readonly ended: Deferred<void>
 }
@@ -34,7 +34,7 @@ interface Followed {
 export class ChangelogReader {
   readonly #environment: RestoreEnvironment
   readonly #onWritten: (followers: readonly ChangelogFollower[]) => void
-  readonly #followed = new Map<string, Followed>()
+  readonly #followed = new Map<string, FollowedPartition>()
   #reader: Reader | undefined
   #timer: Scheduled | undefined
   #writing: Promise<void> = Promise.resolve()
@@ -125,7 +125,7 @@ export class ChangelogReader {
     if (full !== undefined) await this.write(full)
   }
 
-  async #beginAnew(followed: Followed): Promise<void> {
+  async #beginAnew(followed: FollowedPartition): Promise<void> {
     const { follower } = followed
     const key = partitionKey(follower.changelog)
     await this.#writing
@@ -196,7 +196,7 @@ export class ChangelogReader {
   }
 
   /** Returns false if it had left already. */
-  #leave(followed: Followed): boolean {
+  #leave(followed: FollowedPartition): boolean {
     const { changelog } = followed.follower
     const key = partitionKey(changelog)
     if (this.#followed.get(key) !== followed) return false
