@@ -1,9 +1,10 @@
 import { MillraceError } from '@millrace/core'
 import type { Row, StorePartition } from '@millrace/core/driver'
 import type { CurrentEvent, Readable } from '@millrace/worker'
+import type { CommitWatch } from './commit-watch.ts'
 import { deepFreeze } from './deep-freeze.ts'
 import { KeyEntry, type EntryOwner } from './key-entry.ts'
-import { GroupRead, RowGroup, RowRange } from './row-range.ts'
+import { GroupRead, RowGroup, type RowGroupRange, RowRange } from './row-range.ts'
 import type { RowShape } from './row-shape.ts'
 import { type RowSpan, type ScannedRows, scanRows } from './scan-rows.ts'
 
@@ -11,22 +12,6 @@ import { type RowSpan, type ScannedRows, scanRows } from './scan-rows.ts'
 const ENTRY_OVERHEAD = 220
 /** Entries that eviction examines for each miss while the cache is full: bounds the cost of one miss. */
 const STEPS_PER_MISS = 64
-
-/** Follows the commits of one partition. */
-export interface CommitWatch {
-  /** These rows are in the store, and will not be taken back. */
-  stored(rows: readonly Pick<Row, 'key'>[]): void
-  /** The partition has left the worker. */
-  closed(): void
-}
-
-/** The rows of one group, as the store has them in order. */
-export interface RowGroupRange {
-  readonly name: string
-  readonly from: Buffer
-  /** The first key behind them; `undefined` when they are the last. */
-  readonly to: Buffer | undefined
-}
 
 export interface KeyedRowsOptions<V> {
   readonly shape: RowShape<V>

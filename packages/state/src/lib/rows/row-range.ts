@@ -7,6 +7,14 @@ interface Holdable {
   show(): string
 }
 
+/** The rows of one group, as the store has them in order. */
+export interface RowGroupRange {
+  readonly name: string
+  readonly from: Buffer
+  /** The first key behind them; `undefined` when they are the last. */
+  readonly to: Buffer | undefined
+}
+
 /** Decides who goes on when this is held by an event other than `event` and those of its batch. */
 export function assertFree(what: Holdable, event: CurrentEvent): void {
   const { holder } = what
