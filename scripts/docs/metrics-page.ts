@@ -46,8 +46,19 @@ async function metricsOf(): Promise<string> {
   const app = createApp({ id: 'metrics' })
   const topic = app.topic('in', { key: 'string', value: 'string' })
   const rows = app.table('rows', { key: 'string', value: 'string' })
+  const counts = app.table('counts', { key: 'string', value: 'number', default: () => 0, ttl: '1h' })
+  const minutes = counts.tumbling('1m')
+  const reminders = app.keyTimers('reminders', { key: 'string', value: 'string', clock: 'wall' })
   app.agent('keep', topic, async (stream) => {
-    for await (const [key, value] of stream.items()) rows.set(key, value)
+    for await (const [key, value] of stream.items()) {
+      rows.set(key, value)
+      counts.update(key, (n) => n + 1)
+      minutes.update(key, (n) => n + 1)
+      reminders.set(key, 'again', Date.now() + 3_600_000, value)
+    }
+  })
+  app.agent('remind', reminders, async (fired) => {
+    for await (const _ of fired) continue
   })
   app.page(
     '/row/:key/',

@@ -28,6 +28,7 @@ export type {
   WorkerStats,
   WorkerStatus,
 } from './lib/contracts/stats.ts'
+export type { WatermarkHold, WatermarkSource, WatermarkStats } from './lib/contracts/watermark-stats.ts'
 export type {
   DueQueue,
   DueSource,

@@ -25,9 +25,19 @@ const data: LocalData = {
 let worker = { url: '', status: 200 }
 const site = createServer((request, response) => {
   const lastRun = { startedAt: HOSTILE, durationMs: 1, result: HOSTILE }
+  const place = { topic: HOSTILE, partition: 0, agent: HOSTILE }
+  const heldBy = { ...place, reason: 'event', why: HOSTILE, since: HOSTILE, forMs: 90_000 }
+  const watermark = { name: h('minutes'), kind: 'topic', task: HOSTILE, partition: 0, watermark: HOSTILE, heldBy }
+  const live = {
+    workers: {
+      [HOSTILE]: { answers: true, stats: { watermarks: [watermark] } },
+      [h('b')]: { answers: false, error: HOSTILE },
+    },
+  }
   const pages: Readonly<Record<string, unknown>> = {
     '/': { app: `fake${HOSTILE}`, worker: HOSTILE },
     '/jobs/': [{ name: h('tick'), state: HOSTILE, paused: true, lastRun, nextRun: HOSTILE }],
+    '/live/?of=app': live,
   }
   const done = { result: `done${HOSTILE}`, error: `failed${HOSTILE}` }
   const body = request.method === 'GET' ? pages[request.url ?? ''] : done
@@ -72,6 +82,10 @@ const WORDS: Readonly<Record<string, () => readonly (readonly string[])[]>> = {
     ['jobs', 'run', HOSTILE],
   ],
   lag: () => [['lag'], ['lag', h('none')]],
+  watermarks: () => [
+    ['watermarks', '--worker', worker.url],
+    ['watermarks', h('none'), '--worker', worker.url],
+  ],
   dlq: () => [
     ['dlq', 'list'],
     ['dlq', 'show', h('count-words'), '3', '7'],

@@ -16,6 +16,7 @@ import { sendCommand } from './send-command.ts'
 import { skipCommand } from './skip-command.ts'
 import { topicsCommand } from './topics-command.ts'
 import { topologyCommand } from './topology-command.ts'
+import { watermarksCommand } from './watermarks-command.ts'
 import { workerCommand } from './worker-command.ts'
 
 /** In the order of the help. */
@@ -31,6 +32,7 @@ export const builtInCommands: readonly Command[] = [
   modelsCommand,
   jobsCommand,
   lagCommand,
+  watermarksCommand,
   dlqCommand,
   resetCommand,
   skipCommand,

@@ -1,5 +1,5 @@
 import { manualClock } from '@millrace/core'
-import type { SourceStats } from '@millrace/worker'
+import type { SourceStats, WatermarkStats } from '@millrace/worker'
 import { expect, test } from 'vitest'
 import { smallGroup, smallSite, type SmallSite, type SmallSiteOptions } from '../fixtures/small-site.fixture.ts'
 import { numberTable, type SmallTable, textTable } from '../fixtures/small-table.fixture.ts'
@@ -41,8 +41,28 @@ function world(options: SmallSiteOptions = {}): World {
 }
 
 function sourceAt(at: Pick<SourceStats, 'position' | 'committed'>): SourceStats {
-  const rest = { task: '4-2', bufferedBytes: 0, stalledMs: 0, lags: {}, lag: 0, paused: undefined }
+  const rest = { task: '4-2', bufferedBytes: 0, skewed: 0, stalledMs: 0, lags: {}, lag: 0, paused: undefined }
   return { topic: 'posts', partition: 2, endOffset: 10, ...rest, ...at }
+}
+
+/** Held back by an event that was handed out ten seconds ago. */
+function heldWatermark(): WatermarkStats {
+  const event = { topic: 'posts', partition: 2, agent: 'counter' }
+  const watermark = new Date(60_000).toISOString()
+  const since = new Date(90_000).toISOString()
+  return {
+    ...{ name: 'minutes', kind: 'state', partition: 2, task: '4-2', watermark, committed: watermark },
+    ...{ behindMs: 40_000, waitsFor: undefined, sources: [{ ...event, watermark, idle: false }] },
+    heldBy: {
+      ...event,
+      reason: 'event',
+      offset: 3,
+      upstream: undefined,
+      since,
+      forMs: 10_000,
+      why: 'it has not finished',
+    },
+  }
 }
 
 test('/ is an index of all pages, including the app’s', async () => {
@@ -172,6 +192,7 @@ test('/stats has the documented shape', async () => {
     lastErrors: [],
     delays: [],
     waitingFor: [],
+    watermarks: [],
     pendingSends: { bytes: 64, full: false },
     changedRows: { bytes: 32, full: false },
     jobs: {
@@ -317,6 +338,7 @@ test('/metrics has a series for every statistic, in Prometheus format', async ()
       lastError: { message: 'no', slot: new Date(1000) },
     }),
   ]
+  worker.watermarks = [heldWatermark()]
   await get('/nowhere/')
   await get('/table/words/x/')
   const answer = await get('/metrics')
@@ -327,6 +349,9 @@ test('/metrics has a series for every statistic, in Prometheus format', async ()
     'millrace_worker_status{status="running"} 1',
     'millrace_worker_status{status="stopping"} 0',
     'millrace_ready 1',
+    'millrace_watermark_timestamp_seconds{name="minutes",kind="state",task="4-2"} 60',
+    'millrace_watermark_held_seconds{name="minutes",kind="state",task="4-2",reason="event"} 10',
+    'millrace_partition_skewed_timestamps_total{topic="posts",partition="2"} 0',
     'millrace_agent_events_received_total{agent="counter"} 5',
     'millrace_agent_lag{agent="counter"} 9',
     'millrace_agent_event_duration_seconds_bucket{agent="counter",le="0.0025"} 0',

@@ -76,7 +76,16 @@ test('one reachable broker is enough, but a worker that has never run is not rea
 })
 
 const stuck: SourceStats = {
-  ...{ topic: 'posts', partition: 2, task: '4-2', position: 4, committed: 3, endOffset: 10, bufferedBytes: 0 },
+  ...{
+    topic: 'posts',
+    partition: 2,
+    task: '4-2',
+    position: 4,
+    committed: 3,
+    endOffset: 10,
+    bufferedBytes: 0,
+    skewed: 0,
+  },
   ...{ stalledMs: 0, lags: {}, lag: 0, paused: undefined },
 }
 const waitingFor = (reason: string): readonly WaitingStats[] => [

@@ -92,6 +92,7 @@ const OF_AGENTS: readonly Figure<SiteStats['agents'][string]>[] = [
   ],
   ['gauge', 'agent_events_active', 'Events in flight.', ({ active }) => active],
   ['gauge', 'agent_lag', 'Records behind the end of the partitions here.', ({ lag }) => lag],
+  ['counter', 'agent_events_late_total', 'Events that came too late for a join.', ({ late = 0 }) => late],
 ]
 
 const OF_TABLES: readonly Figure<SiteStats['tables'][string]>[] = [
@@ -106,6 +107,33 @@ const OF_TABLES: readonly Figure<SiteStats['tables'][string]>[] = [
     ({ recovery }) => recovery.remainingRows,
   ],
   ['counter', 'table_recovered_rows_total', 'Rows recovered.', ({ recovery }) => recovery.restoredRows],
+  ['gauge', 'table_windows_open', 'Windows that have rows and take events.', ({ windows }) => windows?.open],
+  [
+    'counter',
+    'table_windows_closed_total',
+    'Keys of closed windows that an agent has handled.',
+    ({ windows }) => windows?.closed,
+  ],
+  [
+    'counter',
+    'table_late_events_total',
+    'Events that came after all of their windows were closed.',
+    ({ late, windows }) => (windows === undefined ? undefined : late),
+  ],
+  [
+    'gauge',
+    'table_oldest_open_window_timestamp_seconds',
+    'Start of the oldest open window, as Unix time; absent if none is open.',
+    ({ windows }) => seconds(windows?.oldestOpen),
+  ],
+  ['counter', 'table_expired_rows_total', 'Rows that have reached their ttl.', ({ expired }) => expired],
+  ['counter', 'table_timers_fired_total', 'Timers of keys that have fired.', ({ timers }) => timers?.fired],
+  [
+    'gauge',
+    'table_next_timer_timestamp_seconds',
+    'When the next timer of a key is due, as Unix time; absent if there is none.',
+    ({ timers }) => seconds(timers?.next),
+  ],
 ]
 
 const OF_JOBS: readonly Figure<SiteStats['jobs'][string]>[] = [
@@ -120,12 +148,27 @@ const OF_PARTITIONS: readonly Figure<SiteStats['sources'][number]>[] = [
   ['gauge', 'partition_position', 'Next offset to hand out.', ({ position }) => position],
   ['gauge', 'partition_committed_offset', 'Committed offset.', ({ committed }) => committed],
   ['gauge', 'partition_end_offset', 'End of the log when last seen.', ({ endOffset }) => endOffset],
+  [
+    'counter',
+    'partition_skewed_timestamps_total',
+    'Events whose times were more than maxFutureSkew ahead, so that they moved no watermark.',
+    ({ skewed }) => skewed,
+  ],
+]
+
+const OF_WATERMARKS: readonly Figure<SiteStats['watermarks'][number]>[] = [
+  [
+    'gauge',
+    'watermark_timestamp_seconds',
+    'How far event time has come in a state, or on its way into a repartition topic, as Unix time; time() minus it is how far it is behind. Absent before the first event.',
+    ({ watermark }) => seconds(watermark),
+  ],
 ]
 
 /** All metrics of a worker. */
 export function writeWorkerMetrics(metric: MetricsWriter, source: MetricsSource): void {
   const { stats, histograms, waitingLetters } = source
-  const { agents, brokers, group, sources } = stats
+  const { agents, brokers, group, sources, watermarks } = stats
   metric.gauge('info', 'Always 1; says which worker this is.', [
     [{ app: stats.app, worker: stats.worker.id, version: stats.worker.version }, 1],
   ])
@@ -157,6 +200,18 @@ export function writeWorkerMetrics(metric: MetricsWriter, source: MetricsSource)
     metric,
     OF_PARTITIONS,
     sources.map((one) => [{ topic: one.topic, partition: String(one.partition) }, one]),
+  )
+  write(
+    metric,
+    OF_WATERMARKS,
+    watermarks.map((one) => [{ name: one.name, kind: one.kind, task: one.task }, one]),
+  )
+  metric.gauge(
+    'watermark_held_seconds',
+    'How long that which holds back the watermark has stood still; reason event: an unfinished event, records: records that are not handed out. watermarks in /stats names it.',
+    watermarks.flatMap(({ name, kind, task, heldBy }): readonly MetricSample[] =>
+      heldBy === undefined ? [] : [[{ name, kind, task, reason: heldBy.reason }, heldBy.forMs / 1000]],
+    ),
   )
   metric.gauge(
     'partitions_paused',

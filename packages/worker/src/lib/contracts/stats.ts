@@ -1,5 +1,6 @@
 import type { TimeStats, TopicPartition } from '@millrace/core'
 import type { BrokerState } from '@millrace/core/driver'
+import type { WatermarkStats } from './watermark-stats.ts'
 
 // Statistics of an app. Each number has one type, here, and is ready for JSON where it is made: times are ISO texts,
 // and unknown values are left out. Workers, tables, agents and jobs fill them in; `/stats`, the metrics and the
@@ -124,6 +125,11 @@ export interface SourceStats extends TopicPartition {
   /** End of the log as last seen; `undefined` before the first batch. */
   readonly endOffset: number | undefined
   readonly bufferedBytes: number
+  /**
+   * Events whose times were more than `maxFutureSkew` ahead of the clock, so that they moved no watermark; 0 if nothing
+   * keeps event time here.
+   */
+  readonly skewed: number
   /** How long no commit has moved it although there was something to commit; 0 if everything fetched is committed. */
   readonly stalledMs: number
   /** Records behind the end of the log, by agent. */
@@ -225,6 +231,8 @@ export interface WorkerStats {
    * the event loop.
    */
   readonly waitingFor: readonly WaitingStats[]
+  /** How far event time has come on this worker; empty if nothing keeps event time. */
+  readonly watermarks: readonly WatermarkStats[]
   readonly flows: readonly FlowStats[]
   /** `at` is the time of the last one; `undefined` before the first. */
   readonly commits: { readonly count: number; readonly lastMs: number; readonly at: string | undefined }

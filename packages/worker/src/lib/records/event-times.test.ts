@@ -1,3 +1,4 @@
+import { manualClock } from '@millrace/core'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { EventTimes } from './event-times.ts'
@@ -18,7 +19,7 @@ test('finished and stamped times equal those of a sorted model, in any order of 
         while (start < times.length) {
           // One owner hands out and finishes events in any order, and is gone at some point.
           const tracker = new AckTracker(start)
-          const event = new EventTimes(tracker, finishedTime)
+          const event = new EventTimes(tracker, finishedTime, manualClock())
           const open: number[] = []
           const steps = choose(2 * times.length) + 1
           let handed = 0
@@ -45,7 +46,7 @@ test('finished and stamped times equal those of a sorted model, in any order of 
 
 test('an alarm goes off once the finished time has reached it, and not before', () => {
   const tracker = new AckTracker(0)
-  const times = new EventTimes(tracker, -Infinity)
+  const times = new EventTimes(tracker, -Infinity, manualClock())
   let told = 0
   times.alarm = 2 * HOUR
   times.onAlarm = () => void told++

@@ -11,6 +11,11 @@ export interface OriginTimes {
   stampedAt(number: number): number
   /** The origin has been at its end for a while with no event in flight, so it holds back no watermark. */
   readonly idle: boolean
+  /**
+   * Since when the origin has not moved on: the last commit with more finished events, or the arrival of the first one
+   * after a rest. By the monotonic clock.
+   */
+  readonly movedAtMs: number
 }
 
 const FIRST_CAPACITY = 64
@@ -22,6 +27,7 @@ const FIRST_CAPACITY = 64
  */
 export class EventTimes implements OriginTimes {
   idle: boolean = false
+  movedAtMs: number
   /** The number of events too far ahead of the clock to move a watermark. */
   skewed: number = 0
   /** Once `finished` reaches this time, each finished event calls `onAlarm`. */
@@ -30,6 +36,7 @@ export class EventTimes implements OriginTimes {
   /** Called when an idle partition receives an event. */
   onBusy: () => void = () => {}
   readonly #tracker: Pick<AckTracker, 'passed'>
+  readonly #clock: Pick<Clock, 'monotonic'>
   #stamped = new Float64Array(FIRST_CAPACITY)
   #mask = FIRST_CAPACITY - 1
   #settled = 0
@@ -37,8 +44,10 @@ export class EventTimes implements OriginTimes {
   #highest: number
 
   /** `finished`: the finished time at the position where reading begins. */
-  constructor(tracker: Pick<AckTracker, 'passed'>, finished: number) {
+  constructor(tracker: Pick<AckTracker, 'passed'>, finished: number, clock: Pick<Clock, 'monotonic'>) {
     this.#tracker = tracker
+    this.#clock = clock
+    this.movedAtMs = clock.monotonic()
     this.#finished = finished
     this.#highest = finished
   }
@@ -63,6 +72,16 @@ export class EventTimes implements OriginTimes {
 
   stampedAt(number: number): number {
     return this.#stamped[number & this.#mask] ?? this.#highest
+  }
+
+  /** The highest time among all events up to the last one handed out. */
+  get highest(): number {
+    return this.#highest
+  }
+
+  /** Called when the origin has moved on, or has received an event after a rest. */
+  moved(): void {
+    this.movedAtMs = this.#clock.monotonic()
   }
 
   /** Called when an event has finished. */
@@ -106,6 +125,11 @@ export class RecordClock {
 
   constructor(options: RecordClockOptions) {
     this.#options = options
+  }
+
+  /** Present for a repartition topic. */
+  get upstream(): UpstreamTimes | undefined {
+    return this.#options.upstream
   }
 
   /** The record with this number, which is the next to be handed out; `undefined` for a watermark, which is not. */

@@ -1,4 +1,4 @@
-import { NO_HEADERS, type RawRecord } from '@millrace/core'
+import { manualClock, NO_HEADERS, type RawRecord } from '@millrace/core'
 import { expect, test } from 'vitest'
 import { UpstreamTimes, watermarkHeaders } from './upstream-times.ts'
 
@@ -7,7 +7,7 @@ function said(task: string, time: number, isIdle = false): RawRecord {
 }
 
 test('the time is the lowest of all tasks, once each has said its own', () => {
-  const times = new UpstreamTimes(['2-0', '2-1'], -Infinity)
+  const times = new UpstreamTimes(['2-0', '2-1'], -Infinity, manualClock())
   expect(times.read(said('2-0', 50))).toBe(-Infinity)
   expect(times.read(said('2-1', 30))).toBe(30)
   expect(times.read(said('2-1', 70))).toBe(50)
@@ -16,13 +16,13 @@ test('the time is the lowest of all tasks, once each has said its own', () => {
 })
 
 test('after a restart, each counts as the time of the position until it is heard', () => {
-  const times = new UpstreamTimes(['2-0', '2-1'], 40)
+  const times = new UpstreamTimes(['2-0', '2-1'], 40, manualClock())
   expect(times.read(said('2-0', 90))).toBe(40)
   expect(times.read(said('2-1', 60))).toBe(60)
 })
 
 test('those that are idle hold nobody; when all are, the highest time counts', () => {
-  const times = new UpstreamTimes(['2-0', '2-1'], -Infinity)
+  const times = new UpstreamTimes(['2-0', '2-1'], -Infinity, manualClock())
   expect(times.read(said('2-0', -Infinity, true))).toBe(-Infinity)
   expect(times.read(said('2-1', 30))).toBe(30)
   expect(times.read(said('2-1', 35, true))).toBe(35)
@@ -30,11 +30,28 @@ test('those that are idle hold nobody; when all are, the highest time counts', (
 })
 
 test('records are no watermarks, and what unknown tasks say moves nothing', () => {
-  const times = new UpstreamTimes(['2-0'], 5)
+  const times = new UpstreamTimes(['2-0'], 5, manualClock())
   const record = said('2-0', 30)
   expect(times.read({ ...record, key: Buffer.from('k') })).toBeUndefined()
   expect(times.read({ ...record, value: Buffer.from('v') })).toBeUndefined()
   expect(times.read({ ...record, headers: NO_HEADERS })).toBeUndefined()
   expect(times.read(said('3-0', 30))).toBe(-Infinity)
-  expect([times.isUsed, new UpstreamTimes([], 5).isUsed]).toEqual([true, false])
+  expect([times.isUsed, new UpstreamTimes([], 5, manualClock()).isUsed]).toEqual([true, false])
+})
+
+test('the slowest task is the lowest that is not idle, since it last rose', async () => {
+  const clock = manualClock()
+  const times = new UpstreamTimes(['2-0', '2-1'], -Infinity, clock)
+  const startMs = clock.monotonic()
+  expect(times.slowest).toMatchObject({ task: '2-0', movedAtMs: startMs })
+  await clock.advance(1000)
+  times.read(said('2-0', 50))
+  times.read(said('2-1', 70))
+  await clock.advance(1000)
+  times.read(said('2-0', 50))
+  expect(times.slowest).toMatchObject({ task: '2-0', movedAtMs: startMs + 1000 })
+  times.read(said('2-0', 50, true))
+  expect(times.slowest).toMatchObject({ task: '2-1' })
+  times.read(said('2-1', 70, true))
+  expect(times.slowest).toBeUndefined()
 })

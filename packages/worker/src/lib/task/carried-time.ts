@@ -30,6 +30,10 @@ export class CarriedTime {
     this.time = new StateTime(owner, undefined, carrier.subscriptions)
   }
 
+  get topic(): string {
+    return this.#carrier.topic
+  }
+
   attach(cursors: readonly PartitionCursor[]): void {
     this.time.attach()
     this.#cursors = cursors.filter(({ subscription }) => this.#carrier.subscriptions.includes(subscription.spec.id))

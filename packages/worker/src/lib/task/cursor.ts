@@ -1,8 +1,9 @@
-import type { RawRecord, RecordBatch } from '@millrace/core'
+import type { Clock, RawRecord, RecordBatch } from '@millrace/core'
 import { NOT_NOW } from '../environment/not-now.ts'
 import { EventTimes, RecordClock, type RecordClockOptions } from '../records/event-times.ts'
 import type { FlowControl } from '../records/flow-control.ts'
 import { AckTracker, type Progress, ResumePoint } from '../records/positions.ts'
+import type { UpstreamTimes } from '../records/upstream-times.ts'
 import type { SourcePartition, SourceReader } from '../records/source-partition.ts'
 import type { EventOrigin, OriginLimits, OriginReader, Refusals } from './event-origin.ts'
 import type { EventInFlight } from './event-in-flight.ts'
@@ -23,6 +24,7 @@ export interface CursorOptions {
 }
 
 export interface CursorTime extends Omit<RecordClockOptions, 'times'> {
+  readonly clock: Pick<Clock, 'now' | 'monotonic'>
   /** The time reached at the position; `undefined` if no state keeps event time. */
   readonly finished: number | undefined
 }
@@ -62,11 +64,17 @@ export class PartitionCursor implements EventOrigin, SourceReader {
     this.limits = limits
     this.refusals = refusals
     this.tracker = new AckTracker(progress.position)
-    this.times = time?.finished === undefined ? undefined : new EventTimes(this.tracker, time.finished)
+    this.times = time?.finished === undefined ? undefined : new EventTimes(this.tracker, time.finished, time.clock)
     this.#clock = time === undefined ? undefined : new RecordClock({ ...time, times: this.times })
     this.#flow = flow
     this.#resume = new ResumePoint(progress)
     source.attach(this)
+  }
+
+  /** Of a repartition topic whose watermarks count: what the tasks before it have said. */
+  get upstream(): UpstreamTimes | undefined {
+    const upstream = this.#clock?.upstream
+    return upstream?.isUsed === true ? upstream : undefined
   }
 
   get topic(): string {
@@ -100,6 +108,7 @@ export class PartitionCursor implements EventOrigin, SourceReader {
   }
 
   arrived(): void {
+    if (this.times !== undefined && (this.blocked & NOT_NOW.empty) !== 0 && !this.hasInFlight) this.times.moved()
     this.blocked &= ~NOT_NOW.empty
   }
 
@@ -147,6 +156,11 @@ export class PartitionCursor implements EventOrigin, SourceReader {
     if (this.times !== undefined) this.times.check()
   }
 
+  /** Whether an event that was handed out has not finished. */
+  get hasInFlight(): boolean {
+    return this.tracker.passed < this.tracker.handed
+  }
+
   /** Whether everything that was fetched is finished. */
   get isAtEnd(): boolean {
     return !this.hasMore && this.tracker.position >= this.source.position
@@ -161,6 +175,7 @@ export class PartitionCursor implements EventOrigin, SourceReader {
 
   /** A commit covers the first `passed` events handed out. */
   committed(passed: number): void {
+    if (passed !== this.#committed) this.times?.moved()
     this.#committed = passed
     this.#limit(this.uncommittedShare >= 1)
     if (this.waitsForEvents) this.task.handOut.wanted()

@@ -1,4 +1,4 @@
-import type { RawRecord } from '@millrace/core'
+import type { Clock, RawRecord } from '@millrace/core'
 import type { DueQueue, StateDefinition } from '../contracts/task.ts'
 import { NOT_NOW } from '../environment/not-now.ts'
 import type { OriginTimes } from '../records/event-times.ts'
@@ -16,6 +16,7 @@ export interface DueEventsOptions {
   readonly limits: OriginLimits
   /** Failures of events from before the task was reopened. */
   readonly refusals: Refusals | undefined
+  readonly clock: Pick<Clock, 'monotonic'>
 }
 
 /**
@@ -32,13 +33,13 @@ export class DueEvents implements EventOrigin {
   readonly keyCodec: string | undefined
   readonly refusals: Refusals | undefined
   readonly tracker: AckTracker<EventInFlight> = new AckTracker(0)
-  readonly times: OriginTimes | undefined
+  readonly times: DueTimes | undefined
   blocked = 0
   readonly #due: DueQueue
   /** `tracker.passed` as of the last commit. */
   #committed = 0
 
-  constructor({ task, definition, due, subscription, limits, refusals }: DueEventsOptions) {
+  constructor({ task, definition, due, subscription, limits, refusals, clock }: DueEventsOptions) {
     this.task = task
     this.subscription = subscription
     this.counters = subscription.counters
@@ -48,7 +49,7 @@ export class DueEvents implements EventOrigin {
     this.keyCodec = due.keyCodec
     this.refusals = refusals
     this.#due = due
-    this.times = due.time === undefined ? undefined : new DueTimes(due)
+    this.times = due.time === undefined ? undefined : new DueTimes(due, clock)
     due.onDue = () => this.#arrived()
   }
 
@@ -86,6 +87,7 @@ export class DueEvents implements EventOrigin {
   }
 
   committed(passed: number): void {
+    if (passed !== this.#committed) this.times?.moved()
     this.#committed = passed
     this.#limit()
     if (this.waitsForEvents) this.task.handOut.wanted()
@@ -106,6 +108,7 @@ export class DueEvents implements EventOrigin {
 
   #arrived(): void {
     if (this.task.closed) return
+    if (this.tracker.passed === this.tracker.handed) this.times?.moved()
     this.blocked &= ~NOT_NOW.empty
     this.task.handOut.wake()
   }
@@ -114,10 +117,18 @@ export class DueEvents implements EventOrigin {
 /** The time of a due event is the one up to which all due events have finished. */
 class DueTimes implements OriginTimes {
   readonly idle = false
+  movedAtMs: number
   readonly #due: DueQueue
+  readonly #clock: Pick<Clock, 'monotonic'>
 
-  constructor(due: DueQueue) {
+  constructor(due: DueQueue, clock: Pick<Clock, 'monotonic'>) {
     this.#due = due
+    this.#clock = clock
+    this.movedAtMs = clock.monotonic()
+  }
+
+  moved(): void {
+    this.movedAtMs = this.#clock.monotonic()
   }
 
   get finished(): number {

@@ -175,6 +175,7 @@ function sourceOf(
           ? new UpstreamTimes(
               tasks.topics.carriers.find(({ topic }) => topic === partition.topic)?.tasks ?? [],
               known ?? -Infinity,
+              clock,
             )
           : undefined
       const isTimed = stamp !== undefined || known !== undefined || upstream !== undefined
@@ -204,6 +205,7 @@ function dueEventsOf(
   { definition, open }: TaskState,
   { subscriptions, environment, refusedEvents }: Tasks,
 ): readonly DueEvents[] {
+  const { settings: limits, clock } = environment
   const subscription = subscriptions.find(({ spec }) => spec.due === definition)
   if (subscription === undefined) return []
   if (open.due === undefined)
@@ -213,7 +215,7 @@ function dueEventsOf(
     )
   const origin = { topic: definition.name, partition: task.partition }
   const refusals = refusedEvents.from(subscription.spec.id, origin, 0)
-  return [new DueEvents({ task, definition, due: open.due, subscription, limits: environment.settings, refusals })]
+  return [new DueEvents({ task, definition, due: open.due, subscription, limits, refusals, clock })]
 }
 
 /**

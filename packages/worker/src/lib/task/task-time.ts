@@ -1,6 +1,7 @@
 import { partitionKey, type Scheduled, toError } from '@millrace/core'
 import type { Admin } from '@millrace/core/driver'
 import type { StateDefinition } from '../contracts/task.ts'
+import type { WatermarkStats } from '../contracts/watermark-stats.ts'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
 import { type CommittedTimes, finishedText, stateText } from '../records/committed-times.ts'
 import type { TaskOutput } from '../sending/task-output.ts'
@@ -12,6 +13,7 @@ import { StateTime, type StateTimeOwner } from './state-time.ts'
 import type { Task } from './task.ts'
 import type { TaskState } from './task-state.ts'
 import type { Tasks } from './tasks.ts'
+import { watermarkStats } from './watermark-stats.ts'
 
 /** The shortest wait before idle partitions are checked again. */
 const LEAST_WAIT_MS = 1000
@@ -135,6 +137,16 @@ export class TaskTime implements StateTimeOwner {
       this.#sending = undefined
       this.#task.touch()
     })
+  }
+
+  /** How far event time has come in each state, and on its way into each repartition topic. */
+  watermarks(): readonly WatermarkStats[] {
+    const { clock, settings } = this.#environment
+    const { id: task, partition } = this.#task
+    const shown = { task, partition, clock, idleAfterMs: settings.idleAfterMs }
+    const states = [...this.#states].map(([{ name }, time]) => ({ name, kind: 'state', time }) as const)
+    const topics = this.#carried.map(({ topic, time }) => ({ name: topic, kind: 'topic', time }) as const)
+    return [...states, ...topics].map((each) => watermarkStats(each, shown))
   }
 
   close(): void {

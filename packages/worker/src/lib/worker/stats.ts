@@ -42,6 +42,7 @@ export function statsOf({ status, hasRun, worker, member, sensor }: WorkerView):
     sources: sourceStats(member),
     lag: Object.values(agents).reduce((sum, { lag }) => sum + lag, 0),
     waitingFor: waitingStats(member),
+    watermarks: (member?.tasks.running ?? []).flatMap(({ time }) => time?.watermarks() ?? []),
     flows: flowStats(subscriptions),
     commits: {
       ...(member?.tasks.commits.stats ?? { count: 0, lastMs: 0 }),
@@ -211,6 +212,7 @@ function sourceStats(member: GroupMember | undefined): readonly SourceStats[] {
           committed: source.committed,
           endOffset: source.endOffset,
           bufferedBytes: source.bytes,
+          skewed: Math.max(0, ...cursors.map(({ times }) => times?.skewed ?? 0)),
           lags: Object.fromEntries(lags),
           lag: Math.max(0, ...lags.map(([, lag]) => lag)),
           paused: member.tasks.flow.pauseReason(source),
