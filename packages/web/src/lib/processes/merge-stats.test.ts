@@ -19,6 +19,7 @@ function statsOf(pid: number, given: Partial<SiteStats>): SiteStats {
     sources: [],
     lag: 0,
     waitingFor: [],
+    watermarks: [],
     commits: { count: 0, lastMs: 0, at: undefined },
     group: { state: 'member', forMs: 0, heartbeatAgeMs: undefined, leaseExpiredMs: 0 },
     brokers: [],

@@ -32,6 +32,7 @@ export function mergeStats(asked: SiteStats, others: readonly SiteStats[]): Site
     flows: mergeFlows(all.flatMap(({ flows }) => flows)),
     sources: all.flatMap(({ sources }) => sources),
     waitingFor: all.flatMap(({ waitingFor }) => waitingFor),
+    watermarks: all.flatMap(({ watermarks }) => watermarks),
     delays: all.flatMap(({ delays }) => delays),
     lag: sum(({ lag }) => lag),
     commits: {
