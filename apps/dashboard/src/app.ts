@@ -22,11 +22,18 @@ export const counts = app.table('visits_by_page', {
   help: 'page -> visits',
 })
 
+const minutes = counts.tumbling('1m', { name: 'minutes', grace: '10s' })
+
 app.agent(
   'count-visits',
   visits,
   async (stream) => {
-    for await (const { page } of stream) counts.update(page, (n) => n + 1)
+    for await (const { page } of stream) {
+      // One that hangs, so that event time stands still.
+      if (page === '/hangs') await new Promise(() => {})
+      counts.update(page, (n) => n + 1)
+      minutes.update(page, (n) => n + 1)
+    }
   },
   { help: 'counts the visits of every page' },
 )
@@ -65,6 +72,14 @@ app.command(
     }
   },
 )
+
+app.command('hang', { describe: 'Sends visits of four minutes, and one whose handling never ends' }, async () => {
+  const now = Date.now()
+  for (const [at, ago] of [600_000, 540_000, 360_000, 300_000].entries())
+    for (let visit = 0; visit <= at; visit++)
+      await visits.send({ key: '/page-1', value: { page: '/page-1', ms: 1 }, timestamp: now - ago })
+  await visits.send({ key: '/page-1', value: { page: '/hangs', ms: 1 } })
+})
 
 app.command('break', { describe: 'Sends a visit that one of the agents gives up' }, async () => {
   await visits.send({ key: '/broken', value: { page: '/broken', ms: 1 } })

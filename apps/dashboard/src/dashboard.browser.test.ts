@@ -73,7 +73,7 @@ describeInChromium('the page at /', (open) => {
     expect(agents['count-visits']).toMatchObject({ received: 5000, lag: 0 })
     const row = page.locator('#agents tr', { hasText: 'count-visits' })
     await row.locator('[data-label=Received][title="5,000"]').waitFor()
-    await page.locator('#tables [data-label=Rows][title="50"]').waitFor()
+    await page.locator('#tables tr', { hasText: 'visits_by_page' }).locator('[data-label=Rows][title="50"]').waitFor()
     expect(tables['visits_by_page']?.rows).toBe(50)
     await page.locator('#figure-lag[title="0 records behind"]').waitFor()
 
@@ -161,6 +161,30 @@ describeInChromium('the page at /', (open) => {
     await end(site)
   })
 
+  it('says which event holds a window, and draws the windows of a key', async () => {
+    const site = await start('hang')
+    await command('hang', 'hang')
+    await until(async () => (await stats(site)).agents['count-visits']?.received === 11)
+    await using opened = await open(site.url)
+    const { page, wrong } = opened
+    const row = page.locator('#time tr', { hasText: 'minutes' })
+    await row
+      .locator('[data-label="Held by"]', { hasText: 'agent count-visits has not finished event visits/' })
+      .waitFor()
+    await page.locator('#lookup-table').selectOption('minutes')
+    await page.locator('#lookup-key').fill('/page-1')
+    await page.getByRole('button', { name: 'Get' }).click()
+    const bars = page.locator('#lookup-answer svg rect')
+    await bars.first().waitFor()
+    expect(await bars.count()).toBe(4)
+    const windows: readonly { value: number }[] = JSON.parse(await text(`${site.url}table/minutes/?key=/page-1`))
+    expect(windows.map(({ value }) => value)).toEqual([1, 2, 3, 4])
+    await bars.last().hover()
+    await page.locator('.through-time p', { hasText: ': 4' }).first().waitFor()
+    expect(wrong).toEqual([])
+    await end(site, 'kill')
+  })
+
   it('shows names, helps, keys, values, headers and errors of a stranger as text, and nothing else', async () => {
     const attack = startApp(hostileFile, ['attack'], brokerOf('hostile'))
     expect(await attack.exited, attack.output()).toBe(0)
@@ -185,6 +209,9 @@ describeInChromium('the page at /', (open) => {
     await page.locator('#lookup-key').fill('<style>body { display: none }</style>')
     await page.getByRole('button', { name: 'Get' }).click()
     await page.locator('#lookup-answer pre', { hasText: 'window.lured' }).waitFor()
+    await page.locator('#lookup-table').selectOption('valueOf')
+    await page.getByRole('button', { name: 'Get' }).click()
+    await page.locator('#lookup-answer svg rect').first().waitFor()
     const found = await page.evaluate(() => ({
       isLured: 'lured' in window,
       scripts: document.scripts.length,
@@ -238,7 +265,7 @@ describeInChromium('the page at /', (open) => {
     await using opened = await open(`${sites[0].url}?of=app`)
     const { page, wrong } = opened
     await page.locator('#facts', { hasText: 'Workers2' }).waitFor()
-    await page.locator('#tables [data-label=Rows][title="50"]').waitFor()
+    await page.locator('#tables tr', { hasText: 'visits_by_page' }).locator('[data-label=Rows][title="50"]').waitFor()
     const owner = await keyElsewhere(sites[0], 50)
     await page.locator('#lookup-key').fill(owner.key)
     await page.getByRole('button', { name: 'Get' }).click()
@@ -271,14 +298,15 @@ describeInChromium('the page at /', (open) => {
     await command('recovery', 'visit', '5000', '--pages', '5000')
     await until(async () => (await stats(first)).agents['count-visits']?.received === 5000)
     await end(first)
-    const second = await start('recovery', { DASHBOARD_STORE_MS: '4000' })
+    const second = await start('recovery', { DASHBOARD_STORE_MS: '1000' })
     await using opened = await open(second.url)
     const { page, wrong } = opened
     await page.locator('#status[data-status=recovering]').waitFor()
-    await page.locator('#tables progress:visible').waitFor()
-    await page.locator('#tables [data-label=Recovery]', { hasText: /recovering \d+%/ }).waitFor()
+    const table = page.locator('#tables tr', { hasText: 'visits_by_page' })
+    await table.locator('progress:visible').waitFor()
+    await table.locator('[data-label=Recovery]', { hasText: /recovering \d+%/ }).waitFor()
     await page.locator('#status[data-status=running]').waitFor()
-    await page.locator('#tables [data-label=Recovery]', { hasText: 'recovered, 5,000 rows' }).waitFor()
+    await table.locator('[data-label=Recovery]', { hasText: 'recovered, 5,000 rows' }).waitFor()
     expect(wrong).toEqual([])
     await end(second)
   })

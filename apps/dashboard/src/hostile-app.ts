@@ -23,11 +23,16 @@ export const lures = app.topic('lures', { key: 'string', value: 'json' })
 export const rows = app.table('__proto__', { key: 'string', value: 'string', help: ALL })
 app.table('hasOwnProperty', { key: 'string', value: 'string', help: ALL })
 
+const days = app.table('isPrototypeOf', { key: 'string', value: 'json', help: ALL }).tumbling('1d', { name: 'valueOf' })
+
 app.agent(
   '__proto__',
   lures,
   async (stream) => {
-    for await (const value of stream) rows.set(String(value), ALL)
+    for await (const value of stream) {
+      rows.set(String(value), ALL)
+      days.set(String(value), { [String(value)]: 1, ['__proto__']: 2, text: ALL })
+    }
   },
   { help: ALL },
 )

@@ -1,5 +1,6 @@
 import { el, byId, setOptions, setText } from './dom.js'
 import { full, plural, when } from './format.js'
+import { areWindows, windowChart } from './windows.js'
 
 /** Asks for JSON; throws an error with what the worker says when it refuses, and the whole `answer`. */
 export async function askJson(path, options = {}) {
@@ -46,11 +47,13 @@ async function lookUp(answer) {
       owner === undefined
         ? ''
         : `partition ${owner.partition}, on ${owner.local ? 'this worker' : (owner.address ?? owner.member)}`
-    answer.replaceChildren(
+    const shown = [
       el('code', { class: 'key' }, key),
+      areWindows(value) ? windowChart(value) : undefined,
       el('pre', {}, JSON.stringify(value, undefined, 2)),
       el('span', { class: 'quiet' }, where),
-    )
+    ]
+    answer.replaceChildren(...shown.filter((child) => child !== undefined))
   } catch (error) {
     answer.replaceChildren(el('code', { class: 'key' }, key), el('span', { class: 'said' }, error.message))
   }

@@ -17,6 +17,8 @@ export function mergeWorkers(workers) {
     agents: mergeNamed(answering, 'agents', mergeAgents),
     tables: mergeNamed(answering, 'tables', mergeTables),
     sources: answering.flatMap(({ stats }) => stats.sources),
+    // A worker of an earlier version says nothing of them.
+    watermarks: answering.flatMap(({ stats }) => stats.watermarks ?? []),
     flows: mergeFlows(answering),
     jobs: mergeJobs(answering, self.assignment),
     problems: answering.flatMap(({ id, problems, stats }) =>
@@ -117,6 +119,8 @@ function mergeTables(tables) {
     readsPerSecond: sum('readsPerSecond'),
     writesPerSecond: sum('writesPerSecond'),
     cachedBytes: sum('cachedBytes'),
+    late: sum('late'),
+    windows: mergeWindows(tables.flatMap(({ windows }) => windows ?? [])),
     recovery: {
       state: recovering.some(({ state }) => state === 'recovering')
         ? 'recovering'
@@ -130,6 +134,16 @@ function mergeTables(tables) {
         0,
       ),
     },
+  }
+}
+
+function mergeWindows(all) {
+  if (all.length === 0) return undefined
+  const sum = (name) => all.reduce((total, windows) => total + windows[name], 0)
+  return {
+    open: sum('open'),
+    closed: sum('closed'),
+    oldestOpen: all.flatMap(({ oldestOpen }) => oldestOpen ?? []).sort()[0],
   }
 }
 

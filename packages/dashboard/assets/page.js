@@ -7,6 +7,7 @@ import { mergeHistories, mergeWorkers, placeOf } from './merge.js'
 import { applyPatch } from './patch.js'
 import { agentSheet, jobSheet, showPartitions, tableSheet } from './tables.js'
 import { Topics } from './topics.js'
+import { showTime, timeRows, timeSheet } from './windows.js'
 
 /** A worker that says nothing for so long is taken for lost. */
 const SILENCE_MS = 4000
@@ -26,6 +27,7 @@ const figures = new Figures()
 const flow = new Flow((id) => select(id === page.selected ? undefined : id))
 const agents = agentSheet()
 const tables = tableSheet()
+const time = timeSheet()
 const letters = new Letters(canAct)
 const topics = new Topics(canAct)
 const jobs = jobSheet({ canAct, where: () => page.of, act: actOnJob })
@@ -141,6 +143,12 @@ function show() {
       .map((agent) => ({ ...agent, partitions: lagsOf(view, agent.name) })),
   )
   tables.show(view.tables.filter(({ name }) => isVisible('table', name)).map(withHelp('table')))
+  showTime(
+    time,
+    timeRows(view)
+      .filter(({ kind, table }) => isVisible(kind === 'topic' ? 'topic' : 'table', table))
+      .map((row) => ({ ...row, help: page.help.get(`table:${row.table}`) ?? '' })),
+  )
   jobs.show(view.jobs)
   showPartitions(view, around && new Set([...around].flatMap((id) => (id.startsWith('topic:') ? [id.slice(6)] : []))))
   showLookupTables(view.tables.map(({ name }) => name))

@@ -49,7 +49,7 @@ export class Sheet {
   }
 }
 
-const number = (name, of, title) => ({
+export const number = (name, of, title) => ({
   name,
   title,
   kind: 'number',

@@ -32,9 +32,15 @@ const live = {
   },
 }
 
-const server = createServer(({ url }, response) => {
-  response.setHeader('content-type', 'application/json')
-  response.end(JSON.stringify(url === '/live/?of=app' ? live : { app: 'fake', worker: 'worker-1' }))
+let hasDashboard = true
+const server = createServer(({ url = '' }, response) => {
+  const pages: Readonly<Record<string, unknown>> = {
+    '/': { app: 'fake', worker: 'worker-1' },
+    '/stats': live.workers['worker-1'].stats,
+    ...(hasDashboard ? { '/live/?of=app': live } : {}),
+  }
+  response.writeHead(url in pages ? 200 : 404, { 'content-type': 'application/json' })
+  response.end(JSON.stringify(pages[url] ?? { error: 'No such page.' }))
 })
 let worker: readonly string[] = []
 beforeAll(async () => {
@@ -75,4 +81,12 @@ test('as JSON each is an object, and a name chooses', async () => {
   ])
   const none = await runHere(['watermarks', 'hours', ...worker])
   expect([none.code, none.stdout]).toEqual([0, expect.stringContaining('Nothing of the name "hours" keeps event time')])
+})
+
+test('without the dashboard it shows the worker that it asks', async () => {
+  hasDashboard = false
+  const { code, stdout, stderr } = await runHere(['watermarks', 'minutes', ...worker])
+  hasDashboard = true
+  expect([code, stderr]).toEqual([0, ''])
+  expect(stdout).toMatch(/^minutes +12-10 +worker-1 /m)
 })

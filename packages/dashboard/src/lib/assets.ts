@@ -15,12 +15,13 @@ const OWN: ReadonlySet<string> = new Set([
   'merge.js',
   'tables.js',
   'topics.js',
+  'windows.js',
   'dom.js',
   'actions.js',
   'icon.svg',
 ])
 /** Files of the charts package. */
-const CHARTS = { 'uplot.js': 'uplot/dist/uPlot.iife.min.js', 'uplot.css': 'uplot/dist/uPlot.min.css' } as const
+const CHARTS = { 'uplot.js': 'uplot/dist/uPlot.iife.min.js' } as const
 
 const TYPES: Readonly<Record<string, string>> = {
   html: 'text/html; charset=utf-8',

@@ -32,7 +32,7 @@ it('serves every file that the page names with its type and a tag, or 304 to cli
       queue.push(`/dashboard/${name}`)
   }
   expect([...seen.keys()]).toContain('/dashboard/patch.js')
-  expect([...seen.values()].reduce((sum, bytes) => sum + bytes, 0)).toBeLessThan(150_000)
+  expect([...seen.values()].reduce((sum, bytes) => sum + bytes, 0)).toBeLessThan(150 * 1024)
 })
 
 it('has nothing else', async () => {

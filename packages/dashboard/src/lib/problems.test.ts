@@ -72,3 +72,22 @@ it('lists problems first that do not resolve themselves', () => {
     ['warn', 'errors', 'counter, 12 s ago: No such word'],
   ])
 })
+
+it('names the event that holds back event time, once for all states that it holds, and no partition that only rests', () => {
+  const place = { topic: 'posts', partition: 3, agent: 'counter', upstream: undefined, since: '2026-01-01T00:00:00Z' }
+  const held = { ...place, reason: 'event', offset: 7, why: 'agent counter has not finished event posts/3@7' } as const
+  const rest = { kind: 'state', partition: 3, task: '4-3', watermark: undefined, committed: undefined } as const
+  const of = (name: string, forMs: number, reason: 'event' | 'end' = 'event'): SiteStats['watermarks'][number] => ({
+    ...{ ...rest, name, behindMs: undefined, waitsFor: undefined, sources: [] },
+    heldBy: { ...held, reason, forMs },
+  })
+  const watermarks = [of('minutes', 150_000), of('hours', 150_000), of('days', 30_000), of('quiet', 900_000, 'end')]
+  expect(problemsOf(stats({ watermarks }), quiet)).toEqual([
+    {
+      figure: 'events',
+      level: 'bad',
+      node: 'agent:counter',
+      text: 'Event time of `minutes`, `hours` stands still, so windows stay open: agent counter has not finished event posts/3@7, for 3 min.',
+    },
+  ])
+})

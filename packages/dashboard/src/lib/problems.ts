@@ -24,6 +24,9 @@ export interface ProblemContext {
 }
 
 const LONG_IN_FLIGHT_MS = 30_000
+const LONG_HELD_MS = 60_000
+/** Reasons for which a watermark stands still although there are events. */
+const HOLDS_EVENTS: ReadonlySet<string> = new Set(['event', 'records'])
 const LONG_UNCOMMITTED_MS = 15_000
 /** Lag up to this size is normal work in progress: so many records, or what is handled in so many seconds. */
 const SMALL_LAG = 1_000
@@ -34,6 +37,7 @@ const GROWTH = 1.1
 export function problemsOf(stats: SiteStats, context: ProblemContext): readonly Problem[] {
   const problems = [
     ...stuckAgents(stats),
+    ...heldWatermarks(stats),
     ...delayed(stats),
     ...uncommitted(stats),
     ...unassigned(context),
@@ -52,6 +56,23 @@ function stuckAgents({ agents }: SiteStats): readonly Problem[] {
     if (forMs < LONG_IN_FLIGHT_MS) return []
     const text = `\`${name}\` has had one event in flight for ${duration(forMs)}.`
     return [{ figure: 'events', level: 'bad', node: `agent:${name}`, text }]
+  })
+}
+
+type Hold = NonNullable<SiteStats['watermarks'][number]['heldBy']>
+
+/** An event that does not finish, or records that are not handed out: people think that windows hang. */
+function heldWatermarks({ watermarks }: SiteStats): readonly Problem[] {
+  const byCause = new Map<string, { readonly heldBy: Hold; readonly names: Set<string> }>()
+  for (const { name, heldBy } of watermarks) {
+    if (heldBy === undefined || !HOLDS_EVENTS.has(heldBy.reason) || heldBy.forMs < LONG_HELD_MS) continue
+    const known = byCause.get(heldBy.why) ?? { heldBy, names: new Set() }
+    known.names.add(`\`${name}\``)
+    byCause.set(heldBy.why, known)
+  }
+  return [...byCause.values()].map(({ heldBy: { agent, why, forMs }, names }) => {
+    const text = `Event time of ${[...names].join(', ')} stands still, so windows stay open: ${why}, for ${duration(forMs)}.`
+    return { figure: 'events', level: 'bad', node: `agent:${agent}`, text }
   })
 }
 

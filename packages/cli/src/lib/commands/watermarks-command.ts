@@ -1,7 +1,7 @@
-import { formatDuration } from '@millrace/core'
+import { formatDuration, isMillraceError } from '@millrace/core'
 import { option, positional } from '../arguments/grammar.ts'
 import { cellText } from '../output/foreign-text.ts'
-import { command, type Command } from './command-context.ts'
+import { command, type Command, type CommandContext } from './command-context.ts'
 import { type RunningWatermark, runningWatermarks } from './running-watermarks.ts'
 import { readFromWorker } from './worker-site.ts'
 
@@ -23,8 +23,7 @@ export const watermarksCommand: Command = command({
   run: async (context) => {
     const { app, cli, json, values, terminal } = context
     const name = values['name'] === undefined ? undefined : String(values['name'])
-    const { body } = await readFromWorker(context, '/live/?of=app')
-    const { watermarks, silent } = runningWatermarks(body)
+    const { watermarks, silent } = runningWatermarks(await liveOf(context))
     const found = watermarks.filter((each) => name === undefined || each.name === name).toSorted(byPlace)
     if (json) cli.json(found.map(jsonOf))
     else if (found.length === 0) cli.say(noneText(app.id, name))
@@ -37,6 +36,17 @@ export const watermarksCommand: Command = command({
     return 0
   },
 })
+
+/** The answer of `/live/?of=app`; of one worker alone in an app without the dashboard, which has that page. */
+async function liveOf(context: CommandContext): Promise<unknown> {
+  try {
+    return (await readFromWorker(context, '/live/?of=app')).body
+  } catch (error) {
+    if (!isMillraceError(error, 'ACTION_REFUSED')) throw error
+    const { worker = 'unknown', body: stats } = await readFromWorker(context, '/stats')
+    return { workers: { [worker]: { answers: true, stats } } }
+  }
+}
 
 function noneText(app: string, name: string | undefined): string {
   const of = name === undefined ? '' : ` of the name "${cellText(name)}"`
@@ -66,7 +76,7 @@ function rowOf({ name, kind, task, worker, watermark, behindMs, heldBy }: Runnin
     worker,
     watermark: watermark ?? 'no event yet',
     behind: behindMs === undefined ? '' : lengthOf(behindMs),
-    'held by': heldBy?.why ?? '',
+    'held by': heldBy?.why ?? (watermark === undefined ? '' : 'nothing: all of its partitions are idle'),
     since: heldBy?.since ?? '',
   }
 }
