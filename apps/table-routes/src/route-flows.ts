@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
-import { eventually } from '@millrace/conformance'
+import { eventually, EventReader } from '@millrace/conformance'
 import { bundled } from '@millrace/programs-for-tests'
 import { startApp, type AppProcess } from '@millrace/testing'
 import { afterAll, beforeAll, expect, it } from 'vitest'
@@ -125,9 +125,23 @@ export function routeFlows(broker: () => string): void {
     await twiceEverywhere([one(first), fourth])
   }, 120_000)
 
-  it('When a worker is killed, its keys are 503 with Retry-After until others have them', async () => {
+  it('When a worker is killed, its keys are 503 with Retry-After until others have them, and watches of them go on', async () => {
     const [first, , third] = workers
+    const { host } = new URL(one(third).site())
+    const addressOf = async (name: string): Promise<unknown> =>
+      JSON.parse(await (await fetch(new URL(`/router/names/${name}/`, one(first).site()))).text()).address
+    let watched = `watched-${RUN}`
+    while ((await addressOf(watched)) !== host) watched += 'x'
+    const visit = async (): Promise<void> => {
+      expect((await fetch(new URL(`/visit/?name=${watched}`, one(first).site()))).status).toBe(200)
+    }
+    const watch = new EventReader(await fetch(new URL(`/table/names/${watched}/watch`, one(first).site())))
+    const shown = async (): Promise<unknown> => (await watch.next())?.data
+    expect(await shown()).toEqual({ key: watched })
+    await visit()
+    expect(await shown()).toEqual({ key: watched, value: 1 })
     await one(third).kill()
+    await visit()
     const answers = new Set<unknown>()
     await eventually(
       async () => {
@@ -138,6 +152,9 @@ export function routeFlows(broker: () => string): void {
       { what: 'all keys to be answered again', limitMs: 60_000 },
     )
     expect([...answers].filter((answer) => answer !== 2 && answer !== 503)).toEqual([])
+    // The same stream: it has followed its key to another worker.
+    expect(await shown()).toEqual({ key: watched, value: 2 })
+    await watch.close()
   }, 120_000)
 }
 

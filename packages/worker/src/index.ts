@@ -39,7 +39,7 @@ export type {
   StateDefinition,
   TaskRef,
 } from './lib/contracts/task.ts'
-export type { Client, Quiet, RebalanceChange, Worker, WorkerEvents } from './lib/contracts/worker.ts'
+export type { Client, EventProgress, Quiet, RebalanceChange, Worker, WorkerEvents } from './lib/contracts/worker.ts'
 export type {
   ClientContext,
   ContextStorage,

@@ -68,8 +68,11 @@ test.each(['at-least-once', 'exactly-once'] as const)(
     // Finished, and not committed.
     expect(counts.get('milk')).toBe(1)
     expect(seen).toHaveLength(1)
+    const late = listen(await t.fetch('/table/counts/milk/watch'))
+    await t.settle()
+    expect(valuesOf(late)).toEqual(['delete'])
     await t.advance('1s')
-    expect(valuesOf(seen)).toEqual(['delete', 1])
+    for (const each of [seen, late]) expect(valuesOf(each)).toEqual(['delete', 1])
     await t.send(words, { key: 'milk', value: 'bad' })
     await t.advance('2s')
     await t.send(words, { key: 'milk', value: 'two' })

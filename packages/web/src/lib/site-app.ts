@@ -15,6 +15,7 @@ import type {
   RoutedTable,
   StateDefinition,
   TableStats,
+  Worker,
   WorkerContext,
   WorkerStats,
 } from '@millrace/worker'
@@ -112,6 +113,8 @@ export interface SiteWorker {
   stats(): WorkerStats
   histograms(): WorkerHistograms
   assignment(): AssignmentView
+  /** As of `Worker`. */
+  progressOf: Worker['progressOf']
   /**
    * The secret with which members' sites sign requests to one another; `undefined` if there is none yet. Never shown.
    */

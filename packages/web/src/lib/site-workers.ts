@@ -6,6 +6,7 @@ import type {
   AssignmentView,
   HandlingTime,
   ProcessingContext,
+  Worker,
   WorkerContext,
   WorkerStats,
 } from '@millrace/worker'
@@ -21,6 +22,7 @@ export interface SiteWorkerParts extends Pick<SiteWorker, 'startedAt' | 'address
     stats(): WorkerStats
     commitTimes(): TimeStats
     assignment(): AssignmentView
+    progressOf: Worker['progressOf']
     groupSecret(): string | undefined
   }
   readonly agents: {
@@ -66,6 +68,7 @@ export function siteWorker(parts: SiteWorkerParts): SiteWorker {
     },
     histograms: () => ({ agents: agents.histograms(), commits: worker().commitTimes() }),
     assignment: () => worker().assignment(),
+    progressOf: (state, partition, event) => worker().progressOf(state, partition, event),
     groupSecret: () => worker().groupSecret(),
     waitingLetters() {
       if (letters === undefined) return {}

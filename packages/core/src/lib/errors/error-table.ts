@@ -150,6 +150,14 @@ const appErrors = {
     title: 'What suppress was given makes no sense',
     fix: "Give every, a length of time above 0: suppress({ every: '10s' }).",
   },
+  READ_INVALID: {
+    title: 'A read of a table cannot be done as asked',
+    fix: 'Ask with read=finished or read=committed, and after=topic/partition@offset for a partition that the key’s task reads.',
+  },
+  READ_TIMEOUT: {
+    title: 'The event that a read waited for was not handled in time',
+    fix: 'Try again; if it goes on, see the lag of the agents that write the table (millrace lag, /stats).',
+  },
   RANGE_UNORDERED: {
     title: 'A range of keys was asked for that have no order',
     fix: "Declare the table with key: 'string' (numbers as text of one length, such as '000042') or 'bytes'; or read all with entries().",

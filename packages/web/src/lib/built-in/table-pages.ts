@@ -1,6 +1,8 @@
+import { MillraceError } from '@millrace/core'
 import { PageError } from '../pages/page-error.ts'
 import type { PageContext } from '../pages/page-context.ts'
 import type { AskedWindows, PartitionedTable, SiteTable } from '../site-app.ts'
+import { type EventPosition, readAfter, readLevel, waitForEvent } from './read-options.ts'
 import { asksForRange, globalRangePage, rangePage } from './table-ranges.ts'
 import { jsonPage, type BuiltInTools, type BuiltInPages } from './site-tools.ts'
 
@@ -23,7 +25,7 @@ export function tablePages(deps: BuiltInTools): BuiltInPages {
     },
     // Some keys cannot be part of a path: the empty key, and keys of one or two dots.
     '/table/:name/': {
-      help: 'One table; with `?key=` as below, for keys that cannot be part of a path. With `?prefix=`, or `?from=` (included) and `?to=` (excluded): rows in the order of their keys, from all workers, as `{ rows: [{ key, value }], cursor }`. `?limit=` of them, 100 if not given, at most 1,000; `?cursor=` goes on behind the last one, `?reverse=1` reads backwards. If no worker answers for a partition, 503; with `?partial=1` the other rows, and `missing` names the partitions.',
+      help: 'One table; with `?key=` as below, for keys that cannot be part of a path. With `?prefix=`, or `?from=` (included) and `?to=` (excluded): rows in the order of their keys, from all workers, as `{ rows: [{ key, value }], cursor }`. `?limit=` of them, 100 if not given, at most 1,000; `?cursor=` goes on behind the last one, `?reverse=1` reads backwards. If no worker answers for a partition, 503; with `?partial=1` the other rows, and `missing` names the partitions. `?read=` as below.',
       page: (c) => {
         const name = c.params['name'] ?? ''
         const key = c.query.get('key')
@@ -32,7 +34,7 @@ export function tablePages(deps: BuiltInTools): BuiltInPages {
       },
     },
     '/table/:name/:key/': {
-      help: 'The value of a key as JSON, from the worker that has it; 404 if the key has no value. Of a windowed table: its windows; with `?at=`, or `?from=` and `?to=`, those of a time, in milliseconds since the epoch or as ISO text.',
+      help: 'The value of a key as JSON, from the worker that has it; 404 if the key has no value. Of a windowed table: its windows; with `?at=`, or `?from=` and `?to=`, those of a time, in milliseconds since the epoch or as ISO text. `?read=finished` (if not given): as of the last finished event; `?read=committed`: as of the last commit. `?after=topic/partition@offset`: once that event is finished, or committed; 504 if that takes longer than half of `web.routeTimeout`.',
       page: (c) => lookup(deps, c, c.params['key'] ?? ''),
     },
   }
@@ -47,18 +49,35 @@ export function partitionedTable({ site }: Pick<BuiltInTools, 'site'>, name: str
 
 async function lookup(deps: BuiltInTools, c: PageContext, text: string): Promise<Response> {
   const name = c.params['name'] ?? ''
-  const windows = askedWindows(c)
+  const level = readLevel(c)
+  const after = readAfter(c)
+  const options = { ...askedWindows(c), committed: level === 'committed' }
   const answer = (table: SiteTable): Response => {
-    const value = table.lookup(text, windows)
+    const value = table.lookup(text, options)
     return value === undefined ? c.error(404, `Table "${name}" has nothing under this key.`) : c.json(value)
   }
   const whole = deps.site.definitions.globalTables.get(name)
-  if (whole !== undefined) return answer(whole)
+  if (whole !== undefined) {
+    refuseAfter(after, `the global table "${name}", which no task has`)
+    return answer(whole)
+  }
   const table = partitionedTable(deps, name)
-  return deps.route.serve({ table, text, c, answer: () => answer(table) })
+  if (after === undefined) return deps.route.serve({ table, text, c, answer: () => answer(table) })
+  const { clock, settings } = deps.site.surroundings
+  const wait = { table, key: table.parseKey(text), after, level, limitMs: settings.web.routeTimeoutMs / 2, clock }
+  return deps.route.serve({
+    table,
+    text,
+    c,
+    answer: async () => {
+      await waitForEvent(deps.workers, { ...wait, signal: c.signal })
+      return answer(table)
+    },
+  })
 }
 
-function range(deps: BuiltInTools, c: PageContext, name: string): Promise<Response> {
+async function range(deps: BuiltInTools, c: PageContext, name: string): Promise<Response> {
+  refuseAfter(readAfter(c), 'a range, which is in many tasks')
   const whole = deps.site.definitions.globalTables.get(name)
   return whole === undefined ? rangePage(deps, c, partitionedTable(deps, name)) : globalRangePage(deps, c, whole)
 }
@@ -75,6 +94,12 @@ function timeIn(c: PageContext, name: string): number | undefined {
   const time = /^\d+$/.test(text) ? Number(text) : Date.parse(text)
   if (Number.isFinite(time)) return time
   throw new PageError(400, `?${name}=${text} is not a time: give milliseconds since the epoch, or ISO text.`)
+}
+
+/** Throws `READ_INVALID`. */
+function refuseAfter(after: EventPosition | undefined, of: string): void {
+  if (after !== undefined)
+    throw new MillraceError('READ_INVALID', `?after= was given for ${of}; it is for the keys of other tables.`)
 }
 
 function describeTable(deps: BuiltInTools, name: string): TableListing {

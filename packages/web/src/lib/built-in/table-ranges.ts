@@ -3,10 +3,11 @@ import type { PageContext } from '../pages/page-context.ts'
 import { PageError, unavailable } from '../pages/page-error.ts'
 import { type Owner, ownersOf } from '../routing/locate.ts'
 import type { PartitionedTable, SiteTable, SiteWorker, TextRange } from '../site-app.ts'
+import { readLevel } from './read-options.ts'
 import type { BuiltInTools } from './site-tools.ts'
 
 /** Query parameters that make a request for a table one for a range of it. */
-const PARAMETERS = ['prefix', 'from', 'to', 'limit', 'cursor', 'reverse', 'partial']
+const PARAMETERS = ['prefix', 'from', 'to', 'limit', 'cursor', 'reverse', 'partial', 'read']
 /** Set by a worker that asks another one: only for the rows that this one has. */
 const HERE = 'here'
 const DEFAULT_LIMIT = 100
@@ -87,8 +88,9 @@ function answer(
   return c.json({ rows, ...cursor, ...(isPartial ? { missing } : {}) })
 }
 
-/** One row more than was asked for: it shows whether there are more. Throws a `PageError` 400. */
-function rangeOf({ query }: PageContext): TextRange {
+/** One row more than was asked for: it shows whether there are more. Throws a `PageError` 400, `READ_INVALID`. */
+function rangeOf(c: PageContext): TextRange {
+  const { query } = c
   const text = query.get('limit')
   const limit = text === null ? DEFAULT_LIMIT : Number(text)
   if (!Number.isInteger(limit) || limit < 1 || limit > MOST_ROWS)
@@ -99,6 +101,7 @@ function rangeOf({ query }: PageContext): TextRange {
     to: query.get('to') ?? undefined,
     after: query.get('cursor') ?? undefined,
     reverse: query.get('reverse') === '1',
+    committed: readLevel(c) === 'committed',
     limit: limit + 1,
   }
 }

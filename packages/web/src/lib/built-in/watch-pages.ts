@@ -1,8 +1,10 @@
+import { MillraceError } from '@millrace/core'
 import type { PageContext } from '../pages/page-context.ts'
 import { unavailable } from '../pages/page-error.ts'
 import { followKey, followWholeKey, keyHere } from '../watch/follow-key.ts'
 import { followRange, followWhole, rangeChanges, textsHere, type WatchedRange } from '../watch/follow-range.ts'
 import type { Followed } from '../watch/follow.ts'
+import { readLevel } from './read-options.ts'
 import type { BuiltInPages, BuiltInTools } from './site-tools.ts'
 import { askedWindows, partitionedTable } from './table-pages.ts'
 
@@ -55,7 +57,10 @@ function watchRange(tools: BuiltInTools, c: PageContext): Response {
   return open(tools, c, (asked) => texts(tools, partitioned, { ...asked, range }))
 }
 
+/** Throws a `PageError` 503 when there are too many, and `READ_INVALID`. */
 function open(tools: BuiltInTools, c: PageContext, texts: (asked: Followed) => AsyncGenerator<string>): Response {
+  if (readLevel(c, 'committed') !== 'committed')
+    throw new MillraceError('READ_INVALID', '?read=finished was given; watches show what is committed.')
   const worker = tools.workers.asked()
   const lastId = c.request.headers.get('last-event-id') ?? c.query.get('lastEventId') ?? undefined
   return tools.watches.open({

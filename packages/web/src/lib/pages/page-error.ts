@@ -38,6 +38,7 @@ const RETRY_AFTER_S = 1
 const STATUS: Partial<Record<ErrorCode, number>> = {
   KEY_INVALID: 400,
   RANGE_UNORDERED: 400,
+  READ_INVALID: 400,
   DEAD_LETTER_FOREIGN: 409,
   RECORD_TOO_LARGE: 413,
   PARTITION_NOT_LOCAL: 503,
@@ -47,6 +48,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   CLOSED: 503,
   LEASE_EXPIRED: 503,
   ASK_TIMEOUT: 504,
+  READ_TIMEOUT: 504,
 }
 
 /** The part that a client gets. */

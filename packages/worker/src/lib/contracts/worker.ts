@@ -2,6 +2,7 @@ import type { TimeStats, TopicPartition } from '@millrace/core'
 import type { CurrentEvent } from './event.ts'
 import type { AssignmentView } from './group.ts'
 import type { WorkerStats, WorkerStatus } from './stats.ts'
+import type { StateDefinition } from './task.ts'
 import type { ClientContext, WorkerContext } from './worker-context.ts'
 
 /** What a rebalance has changed. Emitted when it is over. */
@@ -37,6 +38,18 @@ export interface Quiet {
   readonly finished: readonly (TopicPartition & { readonly offset: number })[]
 }
 
+/** How far a task has come with one event. */
+export interface EventProgress {
+  /** All agents of the task that read the event's partition have finished it. */
+  readonly isFinished: boolean
+  /** What it has changed is committed, and everything before it. */
+  readonly isCommitted: boolean
+  /** All events before this offset are finished. */
+  readonly finishedTo: number
+  /** The committed offset; 0 if there is none. */
+  readonly committedTo: number
+}
+
 /** One run of an app in this process: joins the group, runs tasks, stops. */
 export interface Worker {
   /** The worker as parts and descriptors see it. */
@@ -52,6 +65,15 @@ export interface Worker {
   /** How long commits have taken since the worker started. */
   commitTimes(): TimeStats
   assignment(): AssignmentView
+  /**
+   * How far the task of a state's partition has come with an event. `undefined` if that task is not here, or does not read
+   * the event's partition.
+   */
+  progressOf(
+    state: StateDefinition,
+    partition: number,
+    event: TopicPartition & { readonly offset: number },
+  ): EventProgress | undefined
   /**
    * The secret with which the sites of the group's members sign requests to one another; `undefined` before the worker
    * has joined, and while the group's leader has an earlier version. Must not appear in logs or on any page.

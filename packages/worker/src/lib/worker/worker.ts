@@ -6,11 +6,19 @@ import {
   MillraceError,
   type TimeStats,
   toError,
+  type TopicPartition,
 } from '@millrace/core'
 import type { SubscriptionQueue } from '../contracts/event.ts'
 import type { AssignmentView } from '../contracts/group.ts'
 import type { WorkerStats, WorkerStatus } from '../contracts/stats.ts'
-import type { Quiet, RebalanceChange, WorkerEvents, Worker as WorkerContract } from '../contracts/worker.ts'
+import type { StateDefinition } from '../contracts/task.ts'
+import type {
+  EventProgress,
+  Quiet,
+  RebalanceChange,
+  WorkerEvents,
+  Worker as WorkerContract,
+} from '../contracts/worker.ts'
 import type { SubscriptionSpec } from '../contracts/worker-context.ts'
 import { HandOut } from '../environment/hand-out.ts'
 import { Lease } from '../environment/lease.ts'
@@ -27,6 +35,7 @@ import { DeclaredTopology } from '../topics/declared-topology.ts'
 import { TopicDirectory } from '../topics/topic-directory.ts'
 import { brokenBatchesDeclaration } from './broken-batches.ts'
 import { CountingSensor } from './counting-sensor.ts'
+import { progressOf } from './event-progress.ts'
 import { LiveContext } from './live-context.ts'
 import { GroupMember } from './group-member.ts'
 import { type Ending, Shutdown } from './shutdown.ts'
@@ -144,6 +153,15 @@ export class Worker implements WorkerContract {
 
   assignment(): AssignmentView {
     return assignmentOf(this.#view())
+  }
+
+  progressOf(
+    state: StateDefinition,
+    statePartition: number,
+    event: TopicPartition & { readonly offset: number },
+  ): EventProgress | undefined {
+    if (this.#member === undefined || !this.lease.valid) return undefined
+    return progressOf(this.#member, { ...event, state, statePartition })
   }
 
   groupSecret(): string | undefined {
