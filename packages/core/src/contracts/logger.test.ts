@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { plainLogger } from './logger.ts'
 
-test('lines have the shape of the log of the command line: level, time, pid, fields, msg', () => {
+test("lines have the shape of the command line's log: level, time, pid, fields, msg", () => {
   const lines: string[] = []
   const { write } = process.stderr
   process.stderr.write = (text: unknown): boolean => lines.push(String(text)) > 0

@@ -12,7 +12,7 @@ describe('bad input', () => {
     )
   })
 
-  it('options that do not exist are refused wherever something is declared, as JavaScript would pass them', () => {
+  it('unknown options are refused in every declaration, for users of JavaScript', () => {
     const app = createApp({ id: 'shop' })
     const reads = async (stream: AsyncIterable<unknown>) => {
       for await (const _ of stream);
@@ -97,7 +97,7 @@ describe('bad input', () => {
     expect(() => app.topic('late')).toThrow(/DEFINITION_LATE.*topic "late"/is)
   })
 
-  it('a value that does not match its schema is refused at send, naming the topic', async () => {
+  it('a send of a value that does not match its schema is refused with the name of the topic', async () => {
     const app = createApp({ id: 'shop' })
     const orders = app.topic('orders', { value: json(z.object({ total: z.number() })) })
     app.agent('read', orders, async (stream) => {
@@ -109,7 +109,7 @@ describe('bad input', () => {
     expect(t.sent(orders)).toEqual([])
   })
 
-  it('a record larger than the broker takes is refused at send, into the handler', async () => {
+  it('sending a record that is too large for the broker throws in the handler', async () => {
     const app = createApp({ id: 'shop', maxRecordBytes: '10kb' })
     const input = app.topic('input', { value: 'number' })
     const output = app.topic('output', { value: 'string' })
@@ -126,7 +126,7 @@ describe('bad input', () => {
     expect(String(refused[0])).toMatch(/RECORD_TOO_LARGE.*output/s)
   })
 
-  it('an undecodable record is kept as a dead letter, byte for byte, and the others go on', async () => {
+  it('an undecodable record is kept as a dead letter, byte for byte, and the other records are handled', async () => {
     const { app, input, seen } = counting()
     await using t = await testApp(app, { partitions: 1 })
     await t.send(input, { key: 'a', value: { n: 1 } })
@@ -141,7 +141,7 @@ describe('bad input', () => {
     })
   })
 
-  it('a record nested 20,000 deep is a dead letter at once, and pages and commands show it as text', async () => {
+  it('a record nested 20,000 levels deep becomes a dead letter at once; pages and commands show it as text', async () => {
     const shop = createApp({ id: 'shop' })
     const input = shop.topic('input', { key: 'string', value: 'json' })
     const output = shop.topic('output', { value: 'json' })
@@ -193,7 +193,7 @@ describe('bad input', () => {
     },
   )
 
-  it("an undecodable record stops the worker with topic, partition and offset where onError is 'stop'", async () => {
+  it("an undecodable record stops the worker if onError is 'stop'; the error has topic, partition and offset", async () => {
     const { app, input, seen } = counting('stop')
     await using t = await testApp(app, { partitions: 1 })
     await t.send(input, { key: 'a', value: { n: 1 } })
@@ -205,7 +205,7 @@ describe('bad input', () => {
     expect(t.log.committed('shop').find(({ topic }) => topic === 'input')?.offset).toBe(1)
   })
 
-  it('a failing handler is tried again, then its event is kept as a dead letter and the others go on', async () => {
+  it('a failing event is retried, then kept as a dead letter, and the other events are handled', async () => {
     const { app, input, tries } = picking()
     await using t = await testApp(app)
     for (const n of [1, 2, 3]) await t.send(input, n)
@@ -217,7 +217,7 @@ describe('bad input', () => {
     expect(t.log.committed('shop').find(({ topic }) => topic === 'input')?.offset).toBe(3)
   })
 
-  it('a failing handler stops the worker with topic, partition, offset and the error where it is told to', async () => {
+  it('a failing handler stops the worker if onError says so, with topic, partition, offset and the error', async () => {
     const { app, input, tries } = picking({ retry: 3, then: 'stop' })
     await using t = await testApp(app)
     for (const n of [1, 2, 3]) await t.send(input, n)
@@ -252,7 +252,7 @@ describe('bad input', () => {
       for (let n = 0; n < 40; n++) await t.write('orders', { key: `order-${n}`, value: `customer-${n % 8}` })
     }
 
-    it('stops the worker at the first event that it would count wrongly, with the table, the key and groupBy', async () => {
+    it('stops the worker at the first event that would be counted wrongly; the error names the table, the key and groupBy', async () => {
       const { app } = wrongly()
       await using t = await testApp(app)
       await write(t)
@@ -285,7 +285,7 @@ describe('bad input', () => {
     )
   })
 
-  it('a changelog with another partition count than its source is refused, naming both', async () => {
+  it('a changelog whose partition count differs from its source is refused, naming both', async () => {
     const { app } = counting()
     const test = testApp(app, {
       topics: [

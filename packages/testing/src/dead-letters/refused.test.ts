@@ -105,7 +105,7 @@ test.each(guarantees)(
   },
 )
 
-test.each(guarantees)('onError decides about it, and is told what the broker said: %s', async (guarantee) => {
+test.each(guarantees)("onError decides about it and gets the broker's error: %s", async (guarantee) => {
   const told: unknown[] = []
   const { app, source, sums, handled } = sizes(guarantee, ({ error, event, attempts }) => {
     told.push([isMillraceError(error, 'RECORD_REFUSED') && String(error.cause), event.value, attempts])
@@ -120,7 +120,7 @@ test.each(guarantees)('onError decides about it, and is told what the broker sai
   expect(sums.get('k')).toBe(30)
 })
 
-test('a batch is given up whole', async () => {
+test('a batch is given up as a whole', async () => {
   const app = createApp({ id: 'batches', agent: { retries: 1, backoff: '10ms' } })
   const source = app.topic('in', { value: 'number', partitions: 1 })
   const out = app.topic('out', { value: 'string', partitions: 1, config: { 'max.message.bytes': '5000' } })
@@ -203,7 +203,7 @@ test.each(guarantees)(
   },
 )
 
-test('a dead letter goes where there is room for it when its topic has fewer partitions than the source', async () => {
+test('a dead letter goes to an existing partition if its topic has fewer than the source', async () => {
   const app = createApp({ id: 'narrow', agent: { retries: 0 } })
   const source = app.topic('in', { key: 'string', value: 'string', partitions: 3 })
   app.topic('narrow-read-dlq', { value: 'bytes', partitions: 1 })
@@ -220,7 +220,7 @@ test('a dead letter goes where there is room for it when its topic has fewer par
   expect(kept.every(({ partition }) => partition === 0)).toBe(true)
 })
 
-test('what is decided on an event whose task is opened again for it is carried out and told once', async () => {
+test('a decision on an event whose task is reopened for it is executed and reported once', async () => {
   const app = createApp({
     id: 'bursts',
     processingGuarantee: 'exactly-once',

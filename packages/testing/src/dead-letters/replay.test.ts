@@ -60,7 +60,7 @@ function replayWith(app: App, { transport, clock }: { transport: Transport; cloc
 }
 
 describe('replay', () => {
-  it('sends letters back as they were; their agent handles them once, the other one does not', async () => {
+  it('sends letters back unchanged; their agent handles them once, other agents ignore them', async () => {
     const { app, numbers, sums, seen, mood, send } = pickyApp()
     await using t = await testApp(app)
     await send(t, 0, 100)
@@ -93,7 +93,7 @@ describe('replay', () => {
     expect(stats).toMatchObject({ agents: { picky: { deadLettered: 10 }, other: { deadLettered: 0 } } })
   })
 
-  it('of one, then of the rest; a letter that fails again is a new one', async () => {
+  it('replays one letter, then the rest; a letter that fails again becomes a new one', async () => {
     const { app, seen, mood, send } = pickyApp()
     await using t = await testApp(app)
     await send(t, 0, 50)
@@ -118,7 +118,7 @@ describe('replay', () => {
     expect(seen.other).toHaveLength(50)
   })
 
-  it('by two people at once sends nothing twice', async () => {
+  it('sends nothing twice when two people replay at once', async () => {
     const { app, numbers, mood, send } = pickyApp()
     await using t = await testApp(app)
     await send(t, 0, 100)
@@ -131,7 +131,7 @@ describe('replay', () => {
     expect(t.sent(numbers)).toHaveLength(110)
   })
 
-  it('is done by the app itself, in a job', async () => {
+  it('works from a job of the app', async () => {
     const { app, mood, seen, send } = pickyApp()
     const outcomes: unknown[] = []
     app.timer('1h', async function tryAgain() {
@@ -147,7 +147,7 @@ describe('replay', () => {
     expect(seen.picky.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 50 }, (_, n) => n))
   })
 
-  it('is what /metrics counts by, of the letters themselves, every five minutes', async () => {
+  it('is reflected in /metrics, which counts waiting letters every five minutes', async () => {
     const { app, mood, send } = pickyApp()
     await using t = await testApp(app)
     const waiting = async (): Promise<string | undefined> =>
@@ -190,7 +190,7 @@ describe('replay', () => {
     await app.stop()
   })
 
-  it('knows what another one has sent that ran while it began', async () => {
+  it('knows what a concurrent replay has sent', async () => {
     const { app, numbers, mood, send } = pickyApp()
     await using t = await testApp(app)
     await send(t, 0, 100)
@@ -214,7 +214,7 @@ describe('replay', () => {
     await transport.close()
   })
 
-  it('leaves alone agents of that name in another app', async () => {
+  it('ignores agents of the same name in another app', async () => {
     const one = pickyApp('one')
     const two = pickyApp('two')
     const first = await testApp(one.app)
@@ -233,7 +233,7 @@ describe('replay', () => {
     expect(two.seen.other).toHaveLength(10)
   })
 
-  it('goes back between the steps of an agent, where it failed', async () => {
+  it('resumes at the step of the agent that failed', async () => {
     const app = createApp({ id: 'shop' })
     const words = app.topic('words', { value: 'string', partitions: 2 })
     const seen: string[] = []
@@ -264,7 +264,7 @@ describe('replay', () => {
     expect(t.log.records('words')).toHaveLength(3)
   })
 
-  it('names what is not there', async () => {
+  it('names a missing agent or letter in its error', async () => {
     const { app, send } = pickyApp()
     await using t = await testApp(app)
     expect(await t.deadLetters.replay('picky', 'all')).toEqual(ALL)
@@ -279,7 +279,7 @@ describe('replay', () => {
     expect(await t.deadLetters.show('other', 'latest')).toBeUndefined()
   })
 
-  it('goes to no topic that the agent does not read, whatever somebody has written into a letter', async () => {
+  it('sends only to topics that the agent reads, whatever a forged letter says', async () => {
     const { app, numbers, mood, seen, send } = pickyApp()
     const secret = app.topic('payments', { value: 'string', partitions: 4 })
     app.agent('pays', secret, async (stream) => {
@@ -365,7 +365,7 @@ describe('replay', () => {
     },
   )
 
-  it('tells which letters cannot go back, and keeps them', async () => {
+  it('reports the letters that cannot be replayed, and keeps them', async () => {
     const app = createApp({ id: 'shop' })
     const parcels = app.channel<number>('parcels')
     app.agent(
@@ -391,7 +391,7 @@ describe('replay', () => {
 })
 
 describe('show', () => {
-  it('gives the whole letter, decoded where it can be', async () => {
+  it('gives the whole letter, decoded where possible', async () => {
     const { app, send } = pickyApp()
     await using t = await testApp(app)
     await send(t, 0, 10)
@@ -429,7 +429,7 @@ describe('show', () => {
   })
 })
 
-it('lists no more than it was told to read, the newest of each partition, and keeps no long texts', async () => {
+it('lists at most the given number of letters, the newest of each partition, without long texts', async () => {
   const { app, send } = pickyApp()
   await using t = await testApp(app)
   await send(t, 0, 200)
@@ -450,7 +450,7 @@ it('lists no more than it was told to read, the newest of each partition, and ke
   expect(listed?.newest.map(({ failure }) => failure.message)).toEqual(['m'.repeat(1_000)])
 })
 
-it('an app that has none lists every agent with nothing', async () => {
+it('an app without letters lists every agent with none', async () => {
   const { app }: { app: App } = pickyApp()
   await using t = await testApp(app)
   expect(await t.deadLetters.list({ newest: 5 })).toEqual([

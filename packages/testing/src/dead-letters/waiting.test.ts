@@ -4,7 +4,7 @@ import { testApp } from '../index.ts'
 import { letters } from './letters.fixture.ts'
 
 describe('an event that waits for its next attempt', () => {
-  it('holds up its key only, when the agent is concurrent', async () => {
+  it('blocks only its own key if the agent is concurrent', async () => {
     const app = createApp({ id: 'shop' })
     const numbers = app.topic('numbers', { key: 'string', value: 'number', partitions: 1 })
     const seen: string[] = []
@@ -31,7 +31,7 @@ describe('an event that waits for its next attempt', () => {
     expect(letters(t, 'shop-count-dlq')).toMatchObject([{ key: 'bad', value: '0', told: { 'millrace-attempts': '3' } }])
   })
 
-  it('stays outside the transactions of the others under exactly once', async () => {
+  it("stays out of other events' transactions under exactly once", async () => {
     const app = createApp({ id: 'shop', processingGuarantee: 'exactly-once', commitInterval: '100ms' })
     const numbers = app.topic('numbers', { key: 'string', value: 'number', partitions: 1 })
     const out = app.topic('out', { key: 'string', value: 'number', partitions: 1 })
@@ -111,7 +111,7 @@ it.each(['at-least-once', 'exactly-once'] as const)(
   },
 )
 
-it('agents that fail on one event keep a letter each, in as many partitions as their largest topic has', async () => {
+it('each agent that fails on an event keeps a letter, in as many partitions as its largest topic has', async () => {
   const app = createApp({ id: 'shop' })
   const small = app.topic('small', { value: 'number', partitions: 2 })
   const large = app.topic('large', { value: 'number', partitions: 5 })
@@ -139,7 +139,7 @@ it('agents that fail on one event keep a letter each, in as many partitions as t
   ])
 })
 
-describe('a record that leaves no room for headers', () => {
+describe('a record without room for headers', () => {
   const oversized = (bytes: number) => {
     const app = createApp({ id: 'shop', maxRecordBytes: '10kb' })
     const input = app.topic('input', { value: 'string', partitions: 1 })
@@ -154,7 +154,7 @@ describe('a record that leaves no room for headers', () => {
     return { app, value: 'x'.repeat(bytes) }
   }
 
-  it('is kept without the stack and with a short message', async () => {
+  it('is kept with a short message and without the stack', async () => {
     const { app, value } = oversized(9_000)
     await using t = await testApp(app)
     await t.write('input', { value })
@@ -167,7 +167,7 @@ describe('a record that leaves no room for headers', () => {
     })
   })
 
-  it('is cut when it is too large even so, and the letter says so and is not sent back', async () => {
+  it('is truncated if it is still too large; the letter says so and cannot be replayed', async () => {
     const { app, value } = oversized(20_000)
     await using t = await testApp(app)
     await t.write('input', { value })

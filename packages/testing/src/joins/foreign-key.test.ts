@@ -144,7 +144,7 @@ test.each(['at-least-once', 'exactly-once'] as const)(
   },
 )
 
-test('an outer join by a key in the rows is refused', () => {
+test('an outer join by foreign key is refused', () => {
   const app = createApp({ id: 'shop' })
   const left = app.table('left', { key: 'string', value: 'string' })
   const right = app.table('right', { key: 'number', value: 'string' })

@@ -5,7 +5,7 @@ interface Order {
   readonly customer: string
 }
 
-test('joins are typed end to end, without a cast', () => {
+test('joins are typed end to end without casts', () => {
   const app = createApp({ id: 'typed' })
   const orders = app.topic('orders', { key: 'string', value: json<Order>() })
   const payments = app.topic('payments', { key: 'string', value: 'number' })

@@ -31,7 +31,7 @@ test.each([
   expect(seen).toEqual(seen.toSorted())
 })
 
-test('a channel has no times, and cannot be ordered', async () => {
+test('a channel cannot be ordered because its messages have no times', async () => {
   const app = createApp({ id: 'merging' })
   const topic = app.topic('a', { value: 'string' })
   app.agent('read', topic, async (stream) => {

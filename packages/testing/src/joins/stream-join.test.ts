@@ -22,7 +22,7 @@ function shopApp(kind: 'inner' | 'left' | 'outer', guarantee: 'at-least-once' | 
   return { app, orders, payments, late, out }
 }
 
-test('a left join gives a pair at once, and what has met none once event time is beyond span and grace', async () => {
+test('a left join gives pairs at once, and unmatched values when event time passes span and grace', async () => {
   const { app, orders, payments, out } = shopApp('left')
   await using t = await testApp(app)
   const values = () => t.sent(out).map(({ key, value, timestamp }) => [key, value, timestamp])
@@ -42,7 +42,7 @@ test('a left join gives a pair at once, and what has met none once event time is
   ])
 })
 
-test('rows are gone once nothing in them can meet anything', async () => {
+test('a row is deleted when none of its events can match any more', async () => {
   const { app, orders, payments } = shopApp('inner', 'exactly-once')
   await using t = await testApp(app)
   for (let n = 0; n < 5; n++) {
@@ -62,7 +62,7 @@ test('rows are gone once nothing in them can meet anything', async () => {
   expect(kept).toHaveLength(1)
 })
 
-test('a late record meets none, is counted, logged once and sent on', async () => {
+test('a late record is not matched; it is counted, sent to the late topic, and the first one is logged', async () => {
   const { app, orders, payments, late, out } = shopApp('outer')
   await using t = await testApp(app)
   await t.send(orders, { key: 'a', value: { item: 'x' }, timestamp: 60 * MINUTE })
@@ -80,7 +80,7 @@ test('a late record meets none, is counted, logged once and sent on', async () =
   expect(t.logged.lines.filter(({ message }) => message.includes('too late for join()'))).toHaveLength(1)
 })
 
-test('a side that has had nothing yet holds event time, and what it brings then is not late', async () => {
+test('a side without records holds event time back, so its first records are not late', async () => {
   const { app, orders, payments, out } = shopApp('left')
   await using t = await testApp(app)
   await t.send(orders, { key: 'a', value: { item: 'book' }, timestamp: MINUTE })
@@ -93,7 +93,7 @@ test('a side that has had nothing yet holds event time, and what it brings then 
   expect(t.sent(out).map(({ value }) => value)).toEqual([{ item: 'book', amount: 9 }])
 })
 
-test('after a crash, at least once, no pair and no event that has met none is missing, and none is kept twice', async () => {
+test('after a crash, at least once, no pair and no unmatched event is missing, and no event is kept twice', async () => {
   const { app, orders, payments, out } = shopApp('outer')
   await using t = await testApp(app)
   for (let n = 0; n < 12; n++) {
@@ -117,7 +117,7 @@ test('after a crash, at least once, no pair and no event that has met none is mi
     expect(found).toContain(JSON.stringify(n % 3 === 0 ? { item: `item ${n}`, amount: n } : { item: `item ${n}` }))
 })
 
-test('on a replay, what met live meets again, though one topic is far longer than the other', async () => {
+test('a replay gives the same pairs as live, even if one topic is far longer than the other', async () => {
   const { app, orders, payments, out } = shopApp('left')
   await using t = await testApp(app)
   for (const worker of t.all) await worker.stop()
@@ -130,7 +130,7 @@ test('on a replay, what met live meets again, though one topic is far longer tha
   expect(pairs).toEqual(Array.from({ length: 10 }, (_, n) => ({ item: String(n * 10), amount: n * 10 })))
 })
 
-test('what cannot be joined ends the worker at start, and says why', async () => {
+test('an impossible join ends the worker at start, with the reason', async () => {
   const started = async (declare: (app: ReturnType<typeof createApp>) => void): Promise<unknown> => {
     const app = createApp({ id: 'shop' })
     declare(app)

@@ -93,7 +93,7 @@ function customersApp() {
   return { app, people, orders, customers, joined }
 }
 
-test('a table that is a topic has its rows, a record without a value deletes one, and no other agent may write it', async () => {
+test('a table over a topic has its records as rows, a tombstone deletes a row, and no agent may write it', async () => {
   const { app, people, orders, customers } = customersApp()
   app.agent('write', orders, async (stream) => {
     for await (const { key } of stream.events()) customers.set(key, 'x')
@@ -113,7 +113,7 @@ test('a table that is a topic has its rows, a record without a value deletes one
   })
 })
 
-test('an inner join leaves out events without a row, a left join keeps them, and events without a key have none', async () => {
+test('an inner join drops events without a row, a left join keeps them; events without a key have no row', async () => {
   const { app, people, customers, joined } = customersApp()
   const notes = app.topic('notes', { value: 'string', partitions: 2 })
   app.agent('inner', notes, async (stream) => {
@@ -135,7 +135,7 @@ test('an inner join leaves out events without a row, a left join keeps them, and
   )
 })
 
-test('with `on`, events go to where their rows are, and those that name no row are kept by a left join alone', async () => {
+test('with `on`, events move to the partition of their row; only a left join keeps events that name no row', async () => {
   const app = createApp({ id: 'shop' })
   const people = app.topic('people', { key: 'string', value: 'string', partitions: 3 })
   const orders = app.topic('orders', { value: 'json', partitions: 2 })
@@ -160,7 +160,7 @@ test('with `on`, events go to where their rows are, and those that name no row a
   expect(lines.map(({ level }) => level)).toEqual(['info', 'info'])
 })
 
-test('topics declared with other partition counts are brought to the rows as well', async () => {
+test('events of a topic with another partition count are repartitioned to the rows as well', async () => {
   const app = createApp({ id: 'shop' })
   const orders = app.topic('orders', { key: 'string', value: 'string', partitions: 5 })
   const words = app.topic('words', { key: 'string', value: 'string', partitions: 2 })
@@ -180,7 +180,7 @@ test('topics declared with other partition counts are brought to the rows as wel
   expect(joined.toSorted()).toEqual(['a A', 'b B', 'c C', 'd D'])
 })
 
-test('a global table is joined on any key, in any partition', async () => {
+test('a global table can be joined on any key, from any partition', async () => {
   const app = createApp({ id: 'shop' })
   const orders = app.topic('orders', { key: 'string', value: 'string', partitions: 3 })
   const codes = app.topic('codes', { key: 'string', value: 'string', partitions: 8 })
@@ -202,7 +202,7 @@ test('a global table is joined on any key, in any partition', async () => {
   expect(joined).toEqual(['x de Germany'])
 })
 
-test('what cannot be joined ends the worker at start, and says why', async () => {
+test('an impossible join ends the worker at start, with the reason', async () => {
   const started = async (declare: (shop: ReturnType<typeof customersApp>) => void): Promise<unknown> => {
     const shop = customersApp()
     declare(shop)

@@ -112,7 +112,7 @@ test.each(['at-least-once', 'exactly-once'] as const)(
   },
 )
 
-test('a joined table can be joined again, and no agent may write it', async () => {
+test('a joined table can be joined again, and agents cannot write it', async () => {
   const app = createApp({ id: 'joined' })
   const topic = app.topic('changes', { key: 'string', value: 'number', partitions: 2 })
   const tables = ['a', 'b', 'c'].map((name) => app.table(name, { key: 'string', value: 'number' }))
@@ -136,7 +136,7 @@ test('a joined table can be joined again, and no agent may write it', async () =
   expect(failure).toMatchObject({ cause: { code: 'TABLE_IS_JOIN', message: expect.stringContaining('"a" and "b"') } })
 })
 
-test('tables that cannot be joined are refused, when they are declared or at start', async () => {
+test('tables that cannot be joined are refused at their declaration or at start', async () => {
   const app = createApp({ id: 'joined' })
   const text = app.table('text', { key: 'string', value: json<{ n: number }>() })
   const numbers = app.table('numbers', { key: 'number', value: 'string' })

@@ -4,7 +4,7 @@ import { isMillraceError, systemClock, withTimeout } from '@millrace/core'
 import { expect, test } from 'vitest'
 import { testApp } from './test-app.ts'
 
-test('a handler that waits for something real is waited for while another one waits for the clock', async () => {
+test('settling waits for a handler with real work while another one waits for the clock', async () => {
   const app = createApp({ id: 'shop' })
   const input = app.topic('input', { key: 'string', value: 'string', partitions: 4 })
   const done: string[] = []
@@ -32,7 +32,7 @@ test('a handler that waits for something real is waited for while another one wa
   expect(done).toHaveLength(4)
 })
 
-test('a batch, events let go, and a question whose answer waits for the clock do not keep it from settling', async () => {
+test('an open batch, unacked events, and an ask whose reply waits for the clock do not prevent settling', async () => {
   const app = createApp({ id: 'shop' })
   const input = app.topic('input', { key: 'string', value: 'string', partitions: 1 })
   const slow = app.agent('slow', { key: 'string', value: 'string' }, async function* (stream) {
@@ -83,7 +83,7 @@ test('a test that fails while a handler waits for the clock ends with its own er
   )
 })
 
-test('what the end of a worker cuts short says why it has died', async () => {
+test('work that is interrupted by the end of a worker rejects with the reason', async () => {
   const app = createApp({ id: 'shop', processingGuarantee: 'exactly-once' })
   const input = app.topic('input', { key: 'string', value: 'string', partitions: 1 })
   const echo = app.agent('echo', { key: 'string', value: 'string' }, async function* (stream) {

@@ -11,7 +11,7 @@ function itemsOf(carts: Table<string, Cart> | GlobalTable<string, Cart>, custome
   return carts.get(customer)?.items ?? []
 }
 
-test('enums, literals and lists go through topics and tables as they are typed', async () => {
+test('enums, literals and lists keep their types through topics and tables', async () => {
   const app = createApp({ id: 'shop' }, { clock: undefined, log: undefined, sensor: undefined })
   const changes = app.topic('changes', { key: 'string', value: json(Cart), partitions: undefined })
   const kept = app.topic('kept', { key: 'string', value: json(Cart) })
@@ -43,7 +43,7 @@ test('enums, literals and lists go through topics and tables as they are typed',
   void (() => itemsOf(everywhere, 'a'))
 })
 
-test('the clock of an app is the one of the test', async () => {
+test("an app runs on the test's clock", async () => {
   const app = createApp({ id: 'shop' })
   const input = app.topic('input', { value: 'string' })
   const seen: number[] = []
@@ -61,7 +61,7 @@ test('the clock of an app is the one of the test', async () => {
   expect(seen).toEqual([Date.UTC(2020, 1, 29, 12), Date.UTC(2020, 1, 29, 13)])
 })
 
-test('a worker stays ready while a rebalance waits for an event, for as long as web.readyGrace', async () => {
+test('a worker stays ready for web.readyGrace while a rebalance waits for an event', async () => {
   const app = createApp({ id: 'shop', drainTimeout: '20s', web: { readyGrace: '5s' } })
   const input = app.topic('input', { value: 'string', partitions: 2 })
   app.agent('slow', input, async (stream) => {

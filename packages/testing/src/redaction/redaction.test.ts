@@ -23,7 +23,7 @@ const secret = fc.string({
 })
 const settings = fc.record({ token: secret, secret, password: secret, passphrase: secret })
 
-it('no secret of the settings, of a URL or of an error gets into the log, onto a page, into a letter or a reply', async () => {
+it('no secret of a setting, a URL or an error appears in logs, pages, dead letters or replies', async () => {
   await fc.assert(
     fc.asyncProperty(
       settings,

@@ -17,7 +17,7 @@ function time(slot: Date): string {
   return slot.toISOString().slice(11, 19)
 }
 
-test('a task runs when the worker is ready, a timer at its rate, a cron job by its zone; all can send and read', async () => {
+test('a task runs when the worker is ready, a timer at its interval, a cron job in its time zone; all can send and read', async () => {
   const app = makeApp()
   const words = app.topic('words', { key: 'string', value: 'string' })
   const counts = app.table('counts', { key: 'string', value: 'number', default: () => 0 })
@@ -46,7 +46,7 @@ test('a task runs when the worker is ready, a timer at its rate, a cron job by i
   ])
 })
 
-test('a job that throws does not end the worker, and shows in jobs and stats', async () => {
+test('a job that throws does not end the worker; its error appears in the jobs and the statistics', async () => {
   const app = makeApp()
   app.timer('1s', function shaky() {
     throw new Error('always')
@@ -64,7 +64,7 @@ test('a job that throws does not end the worker, and shows in jobs and stats', a
   expect(t.all[0]?.worker.status).toBe('running')
 })
 
-test('of three workers the leader runs the job; when it dies the next one goes on, and no slot runs twice', async () => {
+test('of three workers the leader runs the job; when it dies the next leader continues, and no slot runs twice', async () => {
   const app = makeApp()
   const ran: string[] = []
   app.crontab('* * * * *', { onLeader: true }, function minutely({ slot }) {
@@ -89,7 +89,7 @@ test('of three workers the leader runs the job; when it dies the next one goes o
   expect(Object.keys(t.all[0]?.worker.stats().agents ?? {})).toEqual([])
 })
 
-test('a job of the leader does not take a part of a table for the whole', async () => {
+test("a leader's job cannot mistake its part of a table for the whole table", async () => {
   const app = makeApp()
   const sales = app.topic('sales', { key: 'string', value: 'number' })
   const totals = app.table('totals', { key: 'string', value: 'number', default: () => 0 })
@@ -115,7 +115,7 @@ test('a job of the leader does not take a part of a table for the whole', async 
   )
 })
 
-test('a run under way when the leader dies runs again on the next one', async () => {
+test('a run that was under way when the leader died runs again on the next leader', async () => {
   const app = makeApp()
   const ran: string[] = []
   app.crontab('0 13 * * *', { onLeader: true }, async function once({ slot, signal }) {
@@ -135,7 +135,7 @@ test('a run under way when the leader dies runs again on the next one', async ()
   expect(ran).toHaveLength(2)
 })
 
-test('a leader task runs once while there is any worker, and again when all had stopped', async () => {
+test('a leader task runs once while any worker is alive, and again after all have stopped', async () => {
   const app = makeApp()
   const ran: string[] = []
   app.task({ onLeader: true }, function seed() {
@@ -172,7 +172,7 @@ test('a leader task that had not finished runs on the next leader', async () => 
   expect(ran).toEqual(['worker-1', 'worker-1 ends', 'worker-2'])
 })
 
-test('catchUp works after a restart of everything', async () => {
+test('catchUp works after a full restart', async () => {
   const app = makeApp()
   const ran: string[] = []
   app.crontab(
@@ -197,7 +197,7 @@ test('catchUp works after a restart of everything', async () => {
   expect(ran.sort()).toEqual(['all 15:00:00', 'all 16:00:00', 'latest 16:00:00'])
 })
 
-test('stopping waits for runs, whose signal has aborted', async () => {
+test('a stop aborts the signal of runs and waits for them', async () => {
   const app = makeApp()
   const seen: string[] = []
   const done = app.topic('done', { value: 'string' })
@@ -219,7 +219,7 @@ test('stopping waits for runs, whose signal has aborted', async () => {
   ).toEqual(['slow-false', 'slow-true'])
 })
 
-test('a job of the leader can be triggered in the process of the leader, paused and resumed', async () => {
+test("a leader's job can be triggered on the leader, paused and resumed", async () => {
   const app = makeApp()
   const ran: string[] = []
   app.crontab('@hourly', { onLeader: true }, function hourly() {
@@ -237,7 +237,7 @@ test('a job of the leader can be triggered in the process of the leader, paused 
   await expect(t.job('daily').trigger()).rejects.toMatchObject({ code: 'JOB_MISSING' })
 })
 
-test('a job that is paused anywhere is paused on every worker, and stays so over restarts', async () => {
+test('a job that is paused on one worker is paused on all, and stays paused after restarts', async () => {
   const app = makeApp()
   const ran: string[] = []
   app.crontab('@hourly', function local() {

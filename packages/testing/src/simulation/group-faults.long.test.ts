@@ -51,14 +51,14 @@ async function run(
 }
 
 // Nothing may double here: members that miss a generation give up what others may have had, and have drained before.
-test.each(GUARANTEES)('members miss generations, %s: nothing is lost, and nothing counts twice', async (guarantee) => {
+test.each(GUARANTEES)('members miss generations, %s: nothing is lost or counted twice', async (guarantee) => {
   const faults = { ...QUIET, rebalances: 8, stops: 3, lags: 8 }
   const { failures, happened } = await run(ledgerCase(guarantee), faults)
   expect(failures).toEqual([])
   expect(happened['lags']).toBeGreaterThan(0)
 })
 
-test.each(GUARANTEES)('members are thrown out while they drain, %s', async (guarantee) => {
+test.each(GUARANTEES)('members are removed from the group while they drain, %s', async (guarantee) => {
   const faults = { ...QUIET, rebalances: 8, stops: 1, evictions: 4, slow: 0.1 }
   const { failures, happened } = await run(ledgerCase(guarantee), faults)
   expect(failures).toEqual([])

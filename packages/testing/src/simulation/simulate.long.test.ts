@@ -79,7 +79,7 @@ describe.each(GUARANTEES)('%s', (guarantee) => {
     expect([...happened].toSorted()).toEqual([...planned, ...ofRequests].toSorted())
   }, 3_600_000)
 
-  test('the same seed takes the same steps, another one others', async () => {
+  test('the same seed takes the same steps; another seed takes others', async () => {
     const { make, input, check, isPending } = ledgerCase(guarantee)
     const trace = async (seed: number): Promise<string> =>
       (await simulate(make, { seed, input, check, isPending, releases: RELEASES })).trace.join('\n')
@@ -87,7 +87,7 @@ describe.each(GUARANTEES)('%s', (guarantee) => {
     expect(await trace(3)).not.toBe(await trace(4))
   })
 
-  test('without faults nothing counts twice, on one worker or several', async () => {
+  test('without faults nothing is counted twice, on one worker or several', async () => {
     // A handler that blocks is a fault.
     const { make, input, check, isPending } = ledgerCase(guarantee, {
       scenarios: [...NOT_BLOCKING, 'gathering'],
@@ -113,7 +113,7 @@ const LOST_ANSWERS = {
   lostAnswers: 0.3,
 } as const
 
-test('lost answers alone double nothing, at least once', async () => {
+test('at least once, lost responses alone cause no duplicates', async () => {
   const { make, input, check, isPending } = ledgerCase('at-least-once')
   let lost = 0
   for (let seed = 1; seed <= 3; seed++) {
@@ -126,7 +126,7 @@ test('lost answers alone double nothing, at least once', async () => {
 /** Rebalances while events take long, and little else. */
 const LONG_WORK = { ...QUIET, silences: 0, freezes: 0, intruders: 0, rebalances: 5 }
 
-test.each(GUARANTEES)('workers that stop with long events hold up no rebalance, %s', async (guarantee) => {
+test.each(GUARANTEES)('workers that stop with long events do not delay a rebalance, %s', async (guarantee) => {
   const { make, input, check, isPending } = ledgerCase(guarantee, { scenarios: ['longEvents'], always: true })
   let stops = 0
   for (let seed = 1; seed <= 4; seed++) {
@@ -136,7 +136,7 @@ test.each(GUARANTEES)('workers that stop with long events hold up no rebalance, 
   expect(stops).toBeGreaterThan(5)
 })
 
-test.each(GUARANTEES)('each entry meets its copy in a join, %s', async (guarantee) => {
+test.each(GUARANTEES)('each entry is joined with its copy, %s', async (guarantee) => {
   const to = Number(process.env['JOIN_SEEDS'] ?? 2)
   // The next release counts copies from their beginning, which holds where nobody has read them before.
   const faults = { deploys: 0 }
@@ -145,12 +145,12 @@ test.each(GUARANTEES)('each entry meets its copy in a join, %s', async (guarante
   ).toBeUndefined()
 })
 
-test.each(GUARANTEES)('windows and sessions close, and each once if nothing counts twice, %s', async (guarantee) => {
+test.each(GUARANTEES)('windows and sessions close, exactly once if the guarantee is, %s', async (guarantee) => {
   const to = Number(process.env['WINDOW_SEEDS'] ?? 2)
   expect((await firstFailure(guarantee, { to, scenarios: ['windows'], always: true }, {}))?.message).toBeUndefined()
 })
 
-test.each(GUARANTEES)('timers fire, and no crash loses one, %s', async (guarantee) => {
+test.each(GUARANTEES)('timers fire, and a crash loses none, %s', async (guarantee) => {
   const { make, input, check, isPending } = ledgerCase(guarantee, { scenarios: ['timers'], always: true })
   for (let seed = 1; seed <= Number(process.env['TIMER_SEEDS'] ?? 2); seed++)
     await simulate(make, { seed, input, check, isPending, faults: { kills: 5 } })
@@ -165,7 +165,7 @@ describe('exactly once', () => {
     return simulate(make, { input, check, isPending, releases: RELEASES, ...options })
   }
 
-  test('what many agents have finished goes to pages, through all faults', async () => {
+  test('the progress of many agents is kept in pages through all faults', async () => {
     let pages = 0
     for (let seed = 1; seed <= 4; seed++) {
       const { trace } = await run('manyNames', { seed })
@@ -183,7 +183,7 @@ describe('exactly once', () => {
     expect(rebalances).toBeGreaterThan(5)
   })
 
-  test('tasks that wait for a partition hold up no others, however much they send', async () => {
+  test('tasks that wait for a partition do not block others, however much they send', async () => {
     let delays = 0
     for (let seed = 1; seed <= 6; seed++) {
       const { faults } = await run('largeSends', { seed, faults: { ...QUIET, delays: 4 } })
@@ -194,12 +194,12 @@ describe('exactly once', () => {
 })
 
 describe('planted defects are caught', () => {
-  test('a commit past what is finished', async () => {
+  test('a commit past the finished position', async () => {
     const failure = await firstFailure('at-least-once', { to: 5 }, { wrapTransport: commitsTooFar })
     expect(failure?.message).toMatch(/commits \S+@\d+, but events are finished up to \d+ only/)
   })
 
-  test.each(GUARANTEES)('a changelog row that is not there, %s', async (guarantee) => {
+  test.each(GUARANTEES)('a missing changelog row, %s', async (guarantee) => {
     const failure = await firstFailure(guarantee, { to: 5 }, { wrapTransport: losesRows })
     expect(failure?.message).toMatch(/row "[^"]+" of \S+ partition \d on \S+: changelog \S+, store|counts has/)
   })
@@ -217,7 +217,7 @@ describe('planted defects are caught', () => {
     expect(await firstFailure('at-least-once', range, { faults })).toBeUndefined()
   })
 
-  test('a task whose earlier owner is shut out after its offsets were asked for', async () => {
+  test('a task whose earlier owner is fenced only after the offsets were read', async () => {
     const failure = await firstFailure('exactly-once', { to: 150 }, { wrapTransport: fencesLate })
     expect(failure?.message).toMatch(/ \d times|counts has|went back|without a lease/)
   })
@@ -233,7 +233,7 @@ describe('planted defects are caught', () => {
     expect(failure?.message).toMatch(/is open already|left stores open|changelog \S+, store/)
   })
 
-  test('sends that are not there', async () => {
+  test('missing sends', async () => {
     const failure = await firstFailure('at-least-once', { to: 3 }, { wrapTransport: losesSends })
     expect(failure?.message).toMatch(/copies has lost/)
   })
@@ -247,20 +247,20 @@ describe('planted defects are caught', () => {
     expect(failure?.message).toMatch(/ 2 times| after |has \d+ for/)
   })
 
-  test('a transaction that has something twice', async () => {
+  test('a transaction with duplicates', async () => {
     const failure = await firstFailure('exactly-once', { to: 3 }, { wrapTransport: sendsTransactionsTwice })
     expect(failure?.message).toMatch(/ 2 times/)
   })
 })
 
-test('a fault that there is not is refused', async () => {
+test('an unknown fault is refused', async () => {
   const { make, input } = ledgerCase('at-least-once')
   const faults: SimulationFaults = JSON.parse('{ "crashes": 1 }')
   await expect(simulate(make, { seed: 1, input, faults })).rejects.toMatchObject({ code: 'DEFINITION_INVALID' })
 })
 
 describe('a failing seed', () => {
-  test('is named, with the call that repeats it, and fails again in the same way', async () => {
+  test('is reported with the call that repeats it, and fails again in the same way', async () => {
     const { make, input, check, isPending } = ledgerCase('at-least-once')
     const options: SimulationOptions = {
       seed: 2,
@@ -287,7 +287,7 @@ describe('a failing seed', () => {
     expect(second.message).toBe(first.message)
   })
 
-  test('leaves the app as it was, and Math.random too', async () => {
+  test('leaves the app and Math.random unchanged', async () => {
     const { random } = Math
     const app = createApp({ id: 'failing' })
     const topic = app.topic('numbers', { key: 'string', value: 'number' })

@@ -2,7 +2,7 @@ import { createApp } from '@millrace/app'
 import { expect, test } from 'vitest'
 import { testApp } from '../lib/test-app.ts'
 
-test('agents that say nothing else have as many instances as the settings say', async () => {
+test('the settings determine the default concurrency of agents', async () => {
   const app = createApp({ id: 'shop', agent: { concurrency: 3 } })
   const started: string[] = []
   const reads = (name: string) => async (stream: AsyncIterable<unknown>) => {
@@ -15,7 +15,7 @@ test('agents that say nothing else have as many instances as the settings say', 
   expect(started.toSorted()).toEqual(['default', 'default', 'default', 'own'])
 })
 
-test('an ask that says nothing else waits for as long as the settings say', async () => {
+test('the settings determine the default time-out of an ask', async () => {
   // No worker runs, so nobody answers.
   const app = createApp({ id: 'shop', broker: 'memory:', agent: { askTimeout: '50ms' } })
   const double = app.agent('double', { value: 'number' }, async function* (numbers) {

@@ -37,7 +37,7 @@ function asking(id: string, workMs: number, seen: { t: TestApp | undefined; aske
   return { app, source, results, sums }
 }
 
-test('an event that asks while its worker gives partitions up is handed out again at once, and nothing of it counts twice', async () => {
+test('an event that asks while its worker revokes partitions is handed out again at once, and counts once', async () => {
   const seen: { t: TestApp | undefined; asked: number; interrupted: number } = {
     t: undefined,
     asked: 0,
@@ -61,7 +61,7 @@ test('an event that asks while its worker gives partitions up is handed out agai
   for (const { worker } of t.all) expect(worker.stats().agents['outer']).toMatchObject({ failed: 0, retried: 0 })
 })
 
-test('a worker that stops does not wait for replies that nobody can give', async () => {
+test('a worker that stops does not wait for replies that can no longer come', async () => {
   const seen: { t: TestApp | undefined; asked: number; interrupted: number } = {
     t: undefined,
     asked: 0,

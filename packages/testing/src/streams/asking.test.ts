@@ -4,7 +4,7 @@ import { testApp } from '../index.ts'
 
 const PARTITIONS = 8
 
-test('ask, map and join are answered by whichever worker has the key', async () => {
+test('ask, map and join are answered by the worker that has the key', async () => {
   const app = createApp({ id: 'asks', broker: 'memory:' })
   const counts = app.table('counts', { key: 'string', value: 'number', default: () => 0, partitions: PARTITIONS })
   const count = app.agent(
@@ -52,7 +52,7 @@ test('ask, map and join are answered by whichever worker has the key', async () 
   for (let w = 0; w < 30; w++) expect(counts.get(`w${w}`)).toBe(20)
 })
 
-test('an agent asks another, and a channel takes what is done on the side', async () => {
+test('an agent asks another one, and uses a channel for side work', async () => {
   const app = createApp({ id: 'asking-agents', broker: 'memory:' })
   const notes = app.channel<string>('notes')
   const noted: string[] = []

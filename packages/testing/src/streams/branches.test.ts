@@ -41,7 +41,7 @@ interface Item {
   readonly copy: number
 }
 
-test('each event is handled once, by one branch, whatever fails, waits, gathers, spreads or groups', async () => {
+test('each event is handled once, by one branch, through failures, waits, batches, flatMap and groupBy', async () => {
   await fc.assert(
     fc.asyncProperty(Plan, async (plan) => {
       const { records, slowSteps, slowPredicates, spread, take, regrouped, noAck, merged, concurrency } = plan
@@ -150,7 +150,7 @@ test('each event is handled once, by one branch, whatever fails, waits, gathers,
 })
 
 describe('branch', () => {
-  test('types its branches by what predicates narrow to, and the rest by what they leave', async () => {
+  test('types branches by their narrowing predicates, and the rest by what remains', async () => {
     const app = createApp({ id: 'typed' })
     const orders = app.topic('orders', { key: 'string', value: json<Order>(), partitions: 1 })
     const seen: unknown[] = []
@@ -181,7 +181,7 @@ describe('branch', () => {
     expect(app).toBeDefined()
   })
 
-  test('counts an event as finished when its branch has finished it', async () => {
+  test('counts an event as finished when its branch finishes it', async () => {
     const app = createApp({ id: 'ends' })
     const source = app.topic('numbers', { key: 'string', value: 'number', partitions: 1 })
     const small: number[] = []
@@ -203,7 +203,7 @@ describe('branch', () => {
     expect(inFlight()).toEqual([])
   })
 
-  test('an event that fails in its branch for good is a dead letter, and the branches go on', async () => {
+  test('an event that fails permanently in its branch becomes a dead letter, and the branches continue', async () => {
     const app = createApp({ id: 'dead', agent: { backoff: 1 } })
     const source = app.topic('numbers', { key: 'string', value: 'number', partitions: 1 })
     const loud = app.topic('loud', { key: 'string', value: 'string', partitions: 1 })
@@ -236,7 +236,7 @@ describe('branch', () => {
     expect(t.all[0]?.worker.quiet()).toMatchObject({ idle: true, inFlight: [] })
   })
 
-  test('yields answer the event of the branch that the generator loops over', async () => {
+  test('a yield replies to the event of the branch that the generator reads', async () => {
     const app = createApp({ id: 'asked' })
     const aside: number[] = []
     const agent = app.agent(
@@ -260,7 +260,7 @@ describe('branch', () => {
     expect(aside).toEqual([1, 2, 3])
   })
 
-  test('a branch of events may look at headers, and cannot be grouped', async () => {
+  test('a branch of events can read headers, and cannot be grouped', async () => {
     const app = createApp({ id: 'headers' })
     const source = app.topic('posts', { key: 'string', value: 'string', partitions: 1 })
     const seen: string[] = []
@@ -332,7 +332,7 @@ describe('branch', () => {
     })
   })
 
-  test('stops with events in every branch, and gives back what was gathered', async () => {
+  test('stops with events in every branch, and gives back collected events', async () => {
     const app = createApp({ id: 'stops' })
     const source = app.topic('numbers', { key: 'string', value: 'number', partitions: 1 })
     const seen: number[][] = []
@@ -348,7 +348,7 @@ describe('branch', () => {
     expect(seen).toEqual([])
   })
 
-  test('a batch that is due waits for the event that another branch has in flight, and has no part in its failure', async () => {
+  test('a due batch waits for the event that another branch has in flight, and is not affected by its failure', async () => {
     const app = createApp({ id: 'turns' })
     const source = app.topic('numbers', { key: 'string', value: 'number', partitions: 1 })
     const seen: unknown[] = []
@@ -382,7 +382,7 @@ describe('branch', () => {
     expect(t.all[0]?.worker.quiet()).toMatchObject({ idle: true, inFlight: [] })
   })
 
-  test('an event that waits for the turn of its branch is given back when another loop fails', async () => {
+  test("an event that waits for its branch's turn is given back when another loop fails", async () => {
     const app = createApp({ id: 'waits', agent: { backoff: 1 } })
     const source = app.topic('numbers', { key: 'string', value: 'number', partitions: 1 })
     const seen: string[] = []
@@ -447,7 +447,7 @@ describe('branch', () => {
     expect(ended.toSorted()).toEqual(who === 'a branch' ? ['grouped', 'small'] : ['grouped', 'large', 'small'])
   })
 
-  test('what a branch has gathered is given back when a rebalance waits for it', async () => {
+  test('events that a branch has collected are given back when a rebalance waits for them', async () => {
     const app = createApp({ id: 'moves' })
     const source = app.topic('numbers', { key: 'string', value: 'number', partitions: 2 })
     const counts = app.table('counts', { key: 'string', value: 'number', default: () => 0, partitions: 2 })
@@ -476,7 +476,7 @@ describe('branch', () => {
 })
 
 describe('flatMap with an asynchronous generator', () => {
-  test('takes its values one at a time, and closes it when its event fails', async () => {
+  test('takes values one at a time, and closes the generator when its event fails', async () => {
     const app = createApp({ id: 'pages', agent: { backoff: 1 } })
     const source = app.topic('books', { key: 'string', value: 'number', partitions: 1 })
     const seen: string[] = []
@@ -508,7 +508,7 @@ describe('flatMap with an asynchronous generator', () => {
     expect(t.all[0]?.worker.quiet()).toMatchObject({ idle: true, inFlight: [] })
   })
 
-  test('fails its event when the generator does, at once or while it waits', async () => {
+  test('fails its event if the generator throws, at once or while it waits', async () => {
     const app = createApp({ id: 'broken' })
     const source = app.topic('books', { key: 'string', value: 'number', partitions: 1 })
     const seen: number[] = []

@@ -74,7 +74,7 @@ test.each([
   },
 )
 
-test('the same event passes again after a crash that left its row', async () => {
+test('an event passes dedupe again after a crash that left its row', async () => {
   const { app, orders, seen } = ordersApp()
   await using t = await testApp(app)
   await t.send(orders, { key: 'a', value: { id: 'a', n: 0 }, timestamp: NOW })
@@ -93,7 +93,7 @@ test('the same event passes again after a crash that left its row', async () => 
   expect(t.sent(seen).map(({ value }) => value?.n)).toEqual([0, 1])
 })
 
-test('what was seen is forgotten when its time is over', async () => {
+test('an id is forgotten after its time', async () => {
   const { app, orders } = ordersApp()
   await using t = await testApp(app)
   for (let n = 0; n < 20; n++) await t.send(orders, { key: 'k', value: { id: `id ${n}`, n }, timestamp: NOW + n * 400 })
@@ -136,7 +136,7 @@ test.each(['at-least-once', 'exactly-once'] as const)(
   },
 )
 
-test('mistakes end the worker when the handler starts', async () => {
+test('invalid options end the worker when the handler starts', async () => {
   const startWith = async (use: (app: ReturnType<typeof createApp>) => void): Promise<void> => {
     const app = createApp({ id: 'mistakes' })
     use(app)

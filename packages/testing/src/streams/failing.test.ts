@@ -5,7 +5,7 @@ import { testApp } from '../index.ts'
 const PARTITIONS = 8
 const COUNT = 3000
 
-test('a handler that counts, sends and then throws on one event in a hundred gives exact results', async () => {
+test('results are exact when a handler counts, sends, and then throws on one event in a hundred', async () => {
   const app = createApp({ id: 'failing', broker: 'memory:' })
   const numbers = app.topic('numbers', { key: 'string', value: 'number', partitions: PARTITIONS })
   const out = app.topic('out', { key: 'string', value: 'number', partitions: PARTITIONS })

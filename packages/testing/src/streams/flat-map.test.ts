@@ -23,7 +23,7 @@ interface Word {
   readonly at: number
 }
 
-test('each value of each event counts once, in order, whatever fails, waits, gathers or groups behind flatMap', async () => {
+test('after flatMap each value counts once and in order, through failures, waits, batches and groupBy', async () => {
   await fc.assert(
     fc.asyncProperty(Plan, async (plan) => {
       const { posts, take, slow, generated, nested, regrouped, dropsOdd, concurrency } = plan
@@ -88,7 +88,7 @@ test('each value of each event counts once, in order, whatever fails, waits, gat
   )
 })
 
-test('under noAck an event is finished when all of its values are', async () => {
+test('under noAck an event is finished when all of its values are acked', async () => {
   const app = createApp({ id: 'loose' })
   const source = app.topic('posts', { key: 'string', value: 'string', partitions: 1 })
   const acks: (() => void)[] = []
@@ -112,7 +112,7 @@ test('under noAck an event is finished when all of its values are', async () => 
   expect(inFlight()).toBe(0)
 })
 
-test('a loop that is left between two values of an event stops the worker when another loop begins', async () => {
+test('leaving a loop between two values of an event stops the worker when another loop begins', async () => {
   const app = createApp({ id: 'leaving' })
   const source = app.topic('posts', { key: 'string', value: 'string', partitions: 1 })
   const seen: string[] = []
@@ -143,7 +143,7 @@ test('a loop that is left between two values of an event stops the worker when a
   await again.close().catch(() => {})
 })
 
-test('a function of flatMap that gives text fails its event, rather than giving letters', async () => {
+test('a flatMap function that returns text fails its event instead of giving its characters', async () => {
   const app = createApp({ id: 'letters' })
   const source = app.topic('posts', { key: 'string', value: 'string', partitions: 1 })
   const seen: string[] = []
@@ -165,7 +165,7 @@ test('a function of flatMap that gives text fails its event, rather than giving 
   })
 })
 
-test('an agent is one expression: to sinks, or a function for each value', async () => {
+test('an agent can be one expression: to sinks, or a function for each value', async () => {
   const app = createApp({ id: 'ends', agent: { backoff: 1 } })
   const source = app.topic('posts', { key: 'string', value: 'string', partitions: 1 })
   const loud = app.topic('loud', { key: 'string', value: 'string', partitions: 1 })

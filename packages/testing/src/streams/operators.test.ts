@@ -103,7 +103,7 @@ test('groupBy chains, through, echo and sinks keep key, headers and timestamp', 
   expect(byId(t.sent(lengths))).toEqual(expected.map(([id, key, text, at]) => [id, key, String(text).length, at]))
 })
 
-test('take gives batches of one task, and merge reads several topics', async () => {
+test('take gives batches of one task; merge reads several topics', async () => {
   const app = createApp({ id: 'batches', broker: 'memory:' })
   const left = app.topic('left', { key: 'string', value: 'number', partitions: PARTITIONS })
   const right = app.topic('right', { key: 'string', value: 'number', partitions: PARTITIONS })

@@ -48,7 +48,7 @@ const sumOf = ({ sums }: Summing): number =>
 const triangle = (count: number): number => (count * (count - 1)) / 2
 
 for (const processingGuarantee of GUARANTEES) {
-  test(`what has been read goes, what has not stays, and the next worker finds its place: ${processingGuarantee}`, async () => {
+  test(`committed records are deleted, the others stay, and the next worker continues: ${processingGuarantee}`, async () => {
     const world = summing({ processingGuarantee })
     await using t = await testApp(world.app)
     world.at.t = t
@@ -86,7 +86,7 @@ for (const processingGuarantee of GUARANTEES) {
   })
 }
 
-test('an interval of 0 keeps everything, and so does a topic that the app file names too', async () => {
+test('an interval of 0 keeps everything; so does a repartition topic that the app declares itself', async () => {
   const kept = summing({ repartitionPurgeInterval: 0 })
   const named = summing({})
   named.app.topic(REPARTITION, { key: 'string' })
@@ -98,7 +98,7 @@ test('an interval of 0 keeps everything, and so does a topic that the app file n
   }
 })
 
-test.each(GUARANTEES)('under crashes, freezes and rebalances no sum is wrong: %s', async (processingGuarantee) => {
+test.each(GUARANTEES)('sums are right after crashes, freezes and rebalances: %s', async (processingGuarantee) => {
   let purged = 0
   for (let seed = 1; seed <= 12; seed++) {
     let world: Summing | undefined

@@ -3,7 +3,7 @@ import { deferred } from '@millrace/core'
 import { expect, test } from 'vitest'
 import { testApp } from '../index.ts'
 
-test('an agent that awaits something before its loop is named once, and a stop does not wait for it', async () => {
+test('an agent that awaits before its loop is reported once, and a stop does not wait for it', async () => {
   const app = createApp({ id: 'silent' })
   const posts = app.topic('posts', { key: 'string', value: 'string', partitions: 2 })
   const never = deferred<void>()
@@ -43,7 +43,7 @@ test('an agent that awaits something before its loop is named once, and a stop d
   expect(seen).toEqual([])
 })
 
-test('a handler that fails before its loop after the stop is not started again', async () => {
+test('a handler that fails before its loop, after the stop, is not restarted', async () => {
   const app = createApp({ id: 'late' })
   const posts = app.topic('posts', { key: 'string', value: 'string', partitions: 1 })
   const connected = deferred<void>()

@@ -12,7 +12,7 @@ function words(id: string, partitions = 1) {
   return { app, source, counts, count }
 }
 
-test('an event that needs what a gathered one has changed does not wait for a batch that it would have to fill', async () => {
+test('an event that needs a row changed by a collected event does not wait until the batch is full', async () => {
   const { app, source, counts, count } = words('same-key')
   const batches: number[][] = []
   app.agent('count', source, async (words) => {
@@ -25,7 +25,7 @@ test('an event that needs what a gathered one has changed does not wait for a ba
   expect(['a', 'b', 'c', 'd'].map((word) => counts.get(word))).toEqual([3, 1, 1, 1])
 })
 
-test('nor does an event of another agent', async () => {
+test('an event of another agent does not wait for such a batch either', async () => {
   const { app, source, counts, count } = words('two-agents')
   const batches: string[][] = []
   app.agent('gather', source, async (words) => {
@@ -46,7 +46,7 @@ test('nor does an event of another agent', async () => {
   await t.all[0]?.stop()
 })
 
-test('a batch is one event to the tables: what one of it has changed is no conflict for the others', async () => {
+test('tables treat a batch as one event: its events do not conflict with one another', async () => {
   const { app, source, counts, count } = words('one-fate')
   let rounds = 0
   app.agent('count', source, async (words) => {
@@ -64,7 +64,7 @@ test('a batch is one event to the tables: what one of it has changed is no confl
   expect(['a', 'b', 'c', 'd'].map((word) => counts.get(word))).toEqual([1, 2, 1, 2])
 })
 
-test('events of a batch at work one by one may touch the same keys', async () => {
+test('events of a batch that are handled one by one may change the same keys', async () => {
   const { app, source, counts, count } = words('each-by-itself')
   app.agent('count', source, async (words) => {
     for await (const batch of words.events().take(4))
@@ -76,7 +76,7 @@ test('events of a batch at work one by one may touch the same keys', async () =>
   expect([counts.get('a'), counts.get('b')]).toEqual([3, 1])
 })
 
-test('what a step has caught does not join a batch', async () => {
+test('an event whose conflict a step has caught does not join a batch', async () => {
   const { app, source, counts, count } = words('caught')
   const seen: string[] = []
   app.agent('count', source, async (words) => {
@@ -98,7 +98,7 @@ test('what a step has caught does not join a batch', async () => {
   expect(counts.get('a')).toBe(3)
 })
 
-test('a batch that fails is tried again as one and given up as one; what cannot be decoded goes by itself', async () => {
+test('a failing batch is retried and given up as one; an undecodable event is given up alone', async () => {
   const app = createApp({ id: 'failing-batch', broker: 'memory:', agent: { backoff: '10ms' } })
   const source = app.topic('numbers', { key: 'string', value: 'number', partitions: 1 })
   const sums = app.table('sums', { key: 'string', value: 'number', default: () => 0, partitions: 1 })
@@ -122,7 +122,7 @@ test('a batch that fails is tried again as one and given up as one; what cannot 
   expect(given?.letters).toBe(4)
 })
 
-test('gathered events go through a rebalance: each is handled once, on whichever worker', async () => {
+test('collected events survive a rebalance: each is handled once, on one of the workers', async () => {
   const PARTITIONS = 4
   const { app, source, counts, count } = words('moved', PARTITIONS)
   const seen: string[] = []
@@ -157,7 +157,7 @@ test('gathered events go through a rebalance: each is handled once, on whichever
   expect(all.every((word) => counts.get(word) === 1)).toBe(true)
 })
 
-test('an event that comes out of a step during a rebalance is not kept waiting for others', async () => {
+test('an event that leaves a step during a rebalance does not wait for others', async () => {
   const { app, source } = words('slow-step', 2)
   const seen: string[] = []
   app.agent('slow', source, async (words) => {

@@ -8,13 +8,13 @@ afterEach(() => {
   else process.env['NODE_ENV'] = before
 })
 
-test('values of tables are frozen in production too, unless a setting says otherwise', () => {
+test('values of tables are frozen in production too, unless a setting turns that off', () => {
   process.env['NODE_ENV'] = 'production'
   expect(runtimeOf(createApp({ id: 'a', broker: 'memory:' })).surroundings.freeze).toBe(true)
   expect(runtimeOf(createApp({ id: 'b', broker: 'memory:', freeze: false })).surroundings.freeze).toBe(false)
 })
 
-test('a value changed in place fails the event, with table and key', async () => {
+test('changing a value in place fails the event; the error names table and key', async () => {
   const app: App = createApp({ id: 'shop', broker: 'memory:' })
   const orders = app.topic('orders', { key: 'string', value: 'string', partitions: 1 })
   const carts = app.table('carts', { key: 'string', value: json<{ items: string[] }>(), partitions: 1 })

@@ -59,7 +59,7 @@ test.each(['at-least-once', 'exactly-once'] as const)(
   },
 )
 
-test('concurrent events of one agent lose nothing of a row that they share', async () => {
+test('concurrent events of one agent lose no update of a shared row', async () => {
   const { app, totals } = shop()
   const amounts = app.topic('amounts', NUMBERS)
   let most = 0
@@ -89,7 +89,7 @@ test('concurrent events of one agent lose nothing of a row that they share', asy
   expect(t.all[0]?.worker.stats().agents['add']).toMatchObject({ received: 20, processed: 20, failed: 0, active: 0 })
 })
 
-test('a send that rests on a row counts as a write', async () => {
+test('a send that depends on a row counts as a write', async () => {
   const { app, totals } = shop()
   const asks = app.topic('asks', NUMBERS)
   const writes = app.topic('writes', NUMBERS)
@@ -113,7 +113,7 @@ test('a send that rests on a row counts as a write', async () => {
   expect(t.log.records('answers').map(({ value }) => String(value))).toEqual(['7'])
 })
 
-test('an event that neither writes nor sends is handled once, whatever becomes of what it has read', async () => {
+test('an event that neither writes nor sends is handled once, even if the rows that it read change', async () => {
   const { app, totals } = shop()
   const looks = app.topic('looks', NUMBERS)
   const writes = app.topic('writes', NUMBERS)
@@ -136,7 +136,7 @@ test('an event that neither writes nor sends is handled once, whatever becomes o
   expect([looked, totals.get('all')]).toEqual([1, 7])
 })
 
-test('a failure on rows that did not belong together is no failure of the event', async () => {
+test('an error caused by inconsistent reads does not count as a failure of the event', async () => {
   const { app, totals } = shop()
   const checks = app.topic('checks', NUMBERS)
   const moves = app.topic('moves', NUMBERS)
@@ -214,7 +214,7 @@ test.each(
   },
 )
 
-test('an event that reads more rows than its task remembers at once is handled again when the first of them has changed', async () => {
+test('an event that reads more rows than its task tracks is still handled again when the first of them changes', async () => {
   const { app, totals } = shop()
   const sums = app.topic('sums', NUMBERS)
   const writes = app.topic('writes', NUMBERS)

@@ -13,7 +13,7 @@ const keyText = fc
   .array(fc.constantFrom('a', 'b', 'é', '/', '\u{10ffff}'), { maxLength: 3 })
   .map((parts) => parts.join(''))
 
-test('ranges and prefixes over all partitions are what sorting the rows gives, before and after they are stored', async () => {
+test('ranges and prefixes over all partitions are sorted, both before and after rows are stored', async () => {
   const app = createApp({ id: 'ranges', commitInterval: '1h' })
   const words = app.topic('words', { key: 'string', value: 'number', partitions: 3 })
   const table = app.table('words', { key: 'string', value: 'number' })
@@ -95,7 +95,7 @@ test('an event reads its own changes in a range', async () => {
   ])
 })
 
-test('keys without an order are refused', async () => {
+test('a range over keys without an order is refused', async () => {
   const app = createApp({ id: 'unordered' })
   const topic = app.topic('in', { key: 'number', value: 'number', partitions: 1 })
   const numbers = app.table('numbers', { key: 'number', value: 'number' })
@@ -111,7 +111,7 @@ test('keys without an order are refused', async () => {
   expect(() => texts.range({ until: 'b' })).toThrow('until')
 })
 
-test('pages of ranges come from the tables of all workers', async () => {
+test('a page of a range has rows from all workers', async () => {
   const app = createApp({ id: 'pages' })
   const words = app.topic('words', { key: 'string', value: 'number', partitions: 3 })
   const table = app.table('words', { key: 'string', value: 'number' })

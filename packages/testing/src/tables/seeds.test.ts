@@ -30,7 +30,7 @@ function shop() {
 
 const ROWS = KEYS.map((key, n) => [key, n] as const)
 
-test('tables of all kinds have their seeds before anything runs', async () => {
+test('tables of all kinds are seeded before anything runs', async () => {
   const { app, adds, carts, counts, seen, rates, names, atStart } = shop()
   await using t = await testApp(app, {
     seeds: [
@@ -57,7 +57,7 @@ test('tables of all kinds have their seeds before anything runs', async () => {
   expect(counts.get('k1')).toBe(2)
 })
 
-test('a table that runs is seeded too: agents go on from there, and another worker restores it', async () => {
+test('a running table can be seeded: agents see the rows, and another worker restores them', async () => {
   const { app, adds, carts, counts, seen, rates, names } = shop()
   await using t = await testApp(app)
   await t.send(adds, { key: 'k2', value: 'milk' })
@@ -79,7 +79,7 @@ test('a table that runs is seeded too: agents go on from there, and another work
   expect([seen.values('k1'), rates.get('EUR'), names.values('k1')]).toEqual([[7], 1.1, ['ann']])
 })
 
-test('a seed is typed, and refused where the table would refuse it', async () => {
+test("a seed has the table's types and is checked like a write", async () => {
   const { app, carts, seen } = shop()
   // @ts-expect-error there is no such tier
   expect(() => seed(carts, [['a', { articles: [], tier: 'iron' }]])).toThrow(

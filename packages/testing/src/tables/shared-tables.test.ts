@@ -48,7 +48,7 @@ async function visitAll(t: TestApp, visits: Site['visits'], users: readonly stri
 }
 
 describe('global and set tables with two workers on 8 partitions', () => {
-  it('both write, both read everything, both restart, same contents', async () => {
+  it('both workers write, read all rows, and find the same rows after a restart', async () => {
     const { app, visits, lastVisitor, visitors, everywhere } = site()
     await using t = await testApp(app, { partitions: 8 })
     await t.worker()
@@ -80,7 +80,7 @@ describe('global and set tables with two workers on 8 partitions', () => {
     expect(look()).toEqual(before)
   })
 
-  it('a worker that is killed leaves what it had committed', async () => {
+  it('the committed rows of a killed worker survive', async () => {
     const { app, visits, lastVisitor, visitors } = site()
     await using t = await testApp(app, { partitions: 8 })
     const second = await t.worker()

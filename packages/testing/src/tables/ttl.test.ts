@@ -72,7 +72,7 @@ test.each([false, true])(
   },
 )
 
-test('expiry asks the cached row: one that was written again in time stays', async () => {
+test('expiry checks the cached row: a row that was renewed in time stays', async () => {
   const { app, commands, carts } = cartsApp('wall')
   await using t = await testApp(app)
   const add = () => t.send(commands, { key: 'a', value: { do: 'add' } })
@@ -93,7 +93,7 @@ test('expiry asks the cached row: one that was written again in time stays', asy
   expect([carts.size, carts.stats().expired]).toEqual([0, 1])
 })
 
-test('expiry asks the cached row where the store has an older one', async () => {
+test('expiry checks the cached row if the store has an older one', async () => {
   const { app, commands, carts } = cartsApp('wall', false, '7m')
   await using t = await testApp(app)
   const add = () => t.send(commands, { key: 'a', value: { do: 'add' } })
@@ -109,7 +109,7 @@ test('expiry asks the cached row where the store has an older one', async () => 
   expect(carts.get('a')).toBe(2)
 })
 
-test('by event time, rows expire with the events, whatever the clock says', async () => {
+test('with event time, rows expire by the times of events, not by the clock', async () => {
   const { app, commands, carts, seen } = cartsApp('event')
   await using t = await testApp(app)
   const send = (key: string, what: Command['do'], minute: number) =>
@@ -131,7 +131,7 @@ test('by event time, rows expire with the events, whatever the clock says', asyn
   expect(await entriesOf(carts)).toEqual([['c', 1]])
 })
 
-test('rows from before the table had a ttl are there until they are written again', async () => {
+test('rows that were written before the table had a ttl do not expire until they are written again', async () => {
   const before = createApp({ id: 'carts' })
   const topic = before.topic('commands', { key: 'string', value: json<Command>(), partitions: 1 })
   const old = before.table('carts', { key: 'string', value: 'number', default: () => 0 })
@@ -156,7 +156,7 @@ test('rows from before the table had a ttl are there until they are written agai
   expect([carts.get('a'), carts.get('b'), carts.size]).toEqual([0, 1, 1])
 })
 
-test('mistakes are found when the table is declared', () => {
+test('invalid options are refused when the table is declared', () => {
   const app = createApp({ id: 'mistakes' })
   const topic = app.topic('in', { key: 'string', value: 'string' })
   const value = { key: 'string', value: 'string' } as const

@@ -2,7 +2,7 @@ import { createApp } from '@millrace/app'
 import { expect, test } from 'vitest'
 import { testApp } from '../index.ts'
 
-test('a second worker of a test has copies of large tables first, and its share when all is settled', async () => {
+test('a second worker warms up copies of large tables before it takes its share of tasks', async () => {
   const app = createApp({ id: 'shop', topicPartitions: 4, acceptableRecoveryLag: 100 })
   const visits = app.topic('visits', { key: 'string', value: 'number' })
   const counts = app.table('counts', { key: 'string', value: 'number', default: () => 0 })

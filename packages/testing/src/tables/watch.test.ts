@@ -83,7 +83,7 @@ test.each(['at-least-once', 'exactly-once'] as const)(
   },
 )
 
-test('a watch follows its key from worker to worker, and shows nothing that a crash takes back', async () => {
+test('a watch follows its key from worker to worker, and shows only committed values', async () => {
   const { app, words } = countingApp()
   await using t = await testApp(app)
   const keys = Array.from({ length: 12 }, (_, n) => `key-${n}`)
@@ -112,7 +112,7 @@ test('a watch follows its key from worker to worker, and shows nothing that a cr
   expect([...last.values()].map((row) => Reflect.get(Object(row), 'value'))).toEqual(keys.map(() => 4))
 })
 
-test('windows of a key are watched until their retention is over', async () => {
+test('windows of a key can be watched until their retention ends', async () => {
   const { app, words } = countingApp()
   await using t = await testApp(app, { now: new Date('2026-03-01T08:00:10Z') })
   const start = Date.parse('2026-03-01T08:00:00Z')
@@ -130,7 +130,7 @@ test('windows of a key are watched until their retention is over', async () => {
   expect(valuesOf(one)).toEqual(['delete', windows[0], 'delete'])
 })
 
-test('a quiet watch says that it is alive, and ends when its worker stops', async () => {
+test('an idle watch sends heartbeats, and ends when its worker stops', async () => {
   const { app } = countingApp()
   await using t = await testApp(app)
   const reading = heard(await t.fetch('/table/counts/milk/watch'))

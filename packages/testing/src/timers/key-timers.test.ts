@@ -40,7 +40,7 @@ function ordersApp(clock: 'wall' | 'event', processingGuarantee: Guarantee = 'at
   return { app, orders, mails, reminders }
 }
 
-test.each(guarantees)('a timer fires once it is due, on its owner, and is gone then: %s', async (guarantee) => {
+test.each(guarantees)('a timer fires once, on its owner, when it is due: %s', async (guarantee) => {
   const { app, orders, mails, reminders } = ordersApp('wall', guarantee)
   await using t = await testApp(app)
   await t.worker()
@@ -104,7 +104,7 @@ test.each(guarantees)(
   },
 )
 
-test('a time that is over fires at once, and again when the agent sets it for the same time', async () => {
+test('a timer in the past fires at once, and fires again if it is set again for the same time', async () => {
   const { app, orders, mails } = ordersApp('wall')
   await using t = await testApp(app)
   await t.send(orders, { key: 'a', value: { action: 'place', at: NOW - MINUTE } })
@@ -114,7 +114,7 @@ test('a time that is over fires at once, and again when the agent sets it for th
   ])
 })
 
-test('a timer whose handler fails is tried again, then is a dead letter, and does not fire again', async () => {
+test('a timer whose handler fails is retried, then becomes a dead letter, and does not fire again', async () => {
   const { app, orders, mails, reminders } = ordersApp('wall', 'at-least-once', 1)
   await using t = await testApp(app)
   await t.send(orders, { key: 'bad', value: { action: 'place' } })
@@ -157,7 +157,7 @@ test.each(guarantees)(
   },
 )
 
-test('a timer that is cancelled or moved while its event waits for the row does not fire as it was', async () => {
+test('a timer that is cancelled or moved while its event waits for the row does not fire at its old time', async () => {
   const app = createApp({ id: 'held' })
   const commands = app.topic('commands', { key: 'string', value: 'string', partitions: 1 })
   const timers = app.keyTimers('timers', { key: 'string', value: 'string', clock: 'wall' })
@@ -201,7 +201,7 @@ test('a timer that is cancelled or moved while its event waits for the row does 
   expect(fired).toEqual(['b second', 'c second'])
 })
 
-test('mistakes are found when they are made', async () => {
+test('invalid use is refused at once', async () => {
   const app = createApp({ id: 'mistakes' })
   const topic = app.topic('in', { key: 'string', value: 'string' })
   // @ts-expect-error: no such clock

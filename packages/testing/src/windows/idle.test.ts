@@ -20,7 +20,7 @@ function sessionsApp(idleAfter: '30s' | false) {
   return { app, visits, closed, minutes }
 }
 
-test('when nothing comes any more, the last window closes with the clock', async () => {
+test('when events stop coming, the clock closes the last window', async () => {
   const { app, visits, closed, minutes } = sessionsApp('30s')
   await using t = await testApp(app)
   await t.send(visits, { key: 'a', value: NOW + 1000 })
@@ -38,7 +38,7 @@ test('when nothing comes any more, the last window closes with the clock', async
   expect(minutes.get('a').current()).toBe(1)
 })
 
-test('a backfill that pauses closes nothing', async () => {
+test('a pause in a backfill closes no window', async () => {
   const { app, visits, closed } = sessionsApp('30s')
   await using t = await testApp(app)
   await t.send(visits, { key: 'a', value: NOW - 60 * MINUTE })
@@ -47,7 +47,7 @@ test('a backfill that pauses closes nothing', async () => {
   expect(closed).toEqual([])
 })
 
-test('without idleAfter, event time goes by events alone', async () => {
+test('without idleAfter, only events advance event time', async () => {
   const { app, visits, closed } = sessionsApp(false)
   await using t = await testApp(app)
   await t.send(visits, { key: 'a', value: NOW })
@@ -56,7 +56,7 @@ test('without idleAfter, event time goes by events alone', async () => {
   expect(closed).toEqual([])
 })
 
-test('a time that is no time makes a dead letter at once, and one far ahead moves no watermark', async () => {
+test('an invalid time makes a dead letter at once; a time far ahead does not move the watermark', async () => {
   const { app, visits, minutes, closed } = sessionsApp(false)
   await using t = await testApp(app)
   await t.send(visits, { key: 'a', value: -5 })
@@ -68,7 +68,7 @@ test('a time that is no time makes a dead letter at once, and one far ahead move
   expect(closed).toEqual([])
 })
 
-test('event time that went on with the clock does not go back over a restart', async () => {
+test('event time that the clock advanced does not go back after a restart', async () => {
   const { app, visits, closed, minutes } = sessionsApp('30s')
   await using t = await testApp(app)
   await t.send(visits, { key: 'a', value: NOW + 1000 })
@@ -84,7 +84,7 @@ test('event time that went on with the clock does not go back over a restart', a
   expect(closed).toEqual(['a 0 1'])
 })
 
-test('whether an event is late follows from the order of its partition, not from what has finished before it', async () => {
+test('whether an event is late depends on the order of its partition, not on which events have finished', async () => {
   const app = createApp({ id: 'visits', idleAfter: false })
   const visits = app.topic('visits', { key: 'string', value: 'number', partitions: 1, timestamp: (at) => at })
   const minutes = app.table('counts', { key: 'string', value: 'number', default: () => 0 }).tumbling('1m')

@@ -29,7 +29,7 @@ function visitsApp(options: { readonly grace?: Duration; readonly retention?: Du
   return { app, clicks, late, visits, closed, taken }
 }
 
-test('a session ends with its last event, closes when the gap is over, and takes in two by an event between them', async () => {
+test('a session ends with its last event and closes after the gap; an event between two sessions merges them', async () => {
   const { app, clicks, late, visits, closed, taken } = visitsApp()
   await using t = await testApp(app)
   const send = (key: string, minute: number) => t.send(clicks, { key, value: 'x', timestamp: minute * MINUTE })
@@ -63,7 +63,7 @@ test('a session ends with its last event, closes when the gap is over, and takes
   expect(rows).toHaveLength(5)
 })
 
-test('an event between two sessions makes one of them, also of one that goes on', async () => {
+test('an event between two sessions merges them, even if one of them is still open', async () => {
   const { app, clicks, visits, closed } = visitsApp({ grace: '1h' })
   await using t = await testApp(app)
   const send = (minute: number) => t.send(clicks, { key: 'a', value: 'x', timestamp: minute * MINUTE })
@@ -80,7 +80,7 @@ test('an event between two sessions makes one of them, also of one that goes on'
   expect(closed).toEqual(['a 0-190 11 at 190'])
 })
 
-test('sessions are gone after their retention, and a restart closes none again', async () => {
+test('sessions expire after their retention, and a restart closes none twice', async () => {
   const { app, clicks, visits, closed } = visitsApp({ retention: '2h' })
   await using t = await testApp(app)
   const send = (key: string, minute: number) => t.send(clicks, { key, value: 'x', timestamp: minute * MINUTE })
@@ -106,7 +106,7 @@ test('sessions are gone after their retention, and a restart closes none again',
   expect(visits.stats().rows).toBe(2)
 })
 
-test('a time between two milliseconds belongs to the first of them, and its session closes', async () => {
+test('a fraction of a millisecond is cut off, and its session closes', async () => {
   const { app, clicks, closed } = visitsApp()
   await using t = await testApp(app)
   await t.send(clicks, { key: 'a', value: 'x', timestamp: 1000.75 })

@@ -55,7 +55,7 @@ test.each(['at-least-once', 'exactly-once'] as const)(
   },
 )
 
-test('results come after each event, for each of its windows, and a failing loop changes none twice', async () => {
+test('each event gives a result for each of its windows, and a failing loop changes none twice', async () => {
   const app = createApp({ id: 'visits', idleAfter: false })
   const visits = app.topic('visits', { key: 'string', value: json<Visit>(), partitions: 2 })
   const seen: string[] = []
@@ -94,7 +94,7 @@ test('results come after each event, for each of its windows, and a failing loop
   ])
 })
 
-test('a stream is brought to sessions, and an event between two of them makes one', async () => {
+test('a stream is aggregated by sessions, and an event between two sessions merges them', async () => {
   const app = createApp({ id: 'visits', idleAfter: false })
   const visits = app.topic('visits', { key: 'string', value: json<Visit>(), partitions: 1 })
   const seen: string[] = []

@@ -44,7 +44,7 @@ test.each(['at-least-once', 'exactly-once'] as const)(
   },
 )
 
-test('over restarts, watermarks go on, and a task with nothing more to read holds nobody once it is idle', async () => {
+test('watermarks continue after a restart, and an idle task holds back no other', async () => {
   const { app, visits, closed } = visitsApp('at-least-once')
   await using t = await testApp(app)
   for (let n = 0; n < 60; n++) {

@@ -24,7 +24,7 @@ function clicksApp(processingGuarantee: 'at-least-once' | 'exactly-once' = 'at-l
   return { app, clicks, late, totals, counts, minutes, seen }
 }
 
-test('events count in the window of their time, and a window closes once event time is past its grace', async () => {
+test('events count in the window of their time; a window closes when event time passes its grace', async () => {
   const { app, clicks, late, totals, minutes, counts, seen } = clicksApp()
   await using t = await testApp(app)
   const send = (key: string, timestamp: number) => t.send(clicks, { key, value: 'x', timestamp })
@@ -70,7 +70,7 @@ test('events count in the window of their time, and a window closes once event t
   ])
 })
 
-test('an event sees the windows that it has written with another time than its own', async () => {
+test('an event sees windows that it wrote for a time other than its own', async () => {
   const app = createApp({ id: 'clicks', idleAfter: false })
   const clicks = app.topic('clicks', { key: 'string', value: 'number', partitions: 1 })
   const minutes = app.table('counts', { key: 'string', value: 'number', default: () => 0 }).tumbling('1m')

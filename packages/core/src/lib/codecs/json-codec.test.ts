@@ -7,7 +7,7 @@ import { canonicalJson, json, jsonCodec } from './json-codec.ts'
 const jsonOf = (bytes: Buffer): unknown => JSON.parse(bytes.toString())
 
 describe('values', () => {
-  test('every JSON value comes back', () => {
+  test('every JSON value survives encoding and decoding', () => {
     fc.assert(
       fc.property(fc.jsonValue(), (value) => {
         expect(jsonCodec.decode(jsonCodec.encode(value))).toEqual(jsonOf(Buffer.from(JSON.stringify(value))))
@@ -39,13 +39,13 @@ describe('values', () => {
     expect(() => canonicalJson(value)).toThrow('contains itself')
   })
 
-  test('what is inherited is left out, as JSON does', () => {
+  test('inherited properties are left out, as in JSON', () => {
     const inherits: object = Object.create({ run: () => 1 }, { a: { value: 1, enumerable: true } })
     expect(jsonCodec.encode(inherits).toString()).toBe('{"a":1}')
     expect(jsonCodec.encode({ run: () => 1, toJSON: () => 'itself' }).toString()).toBe('"itself"')
   })
 
-  test('absent and undefined properties are the same; dates write themselves', () => {
+  test('undefined properties are left out, and dates use toJSON', () => {
     expect(jsonCodec.encode({ a: undefined, at: new Date(0) }).toString()).toBe('{"at":"1970-01-01T00:00:00.000Z"}')
   })
 })
@@ -61,7 +61,7 @@ describe('keys', () => {
     )
   }
 
-  test('equal values are equal bytes, whatever order their names were set in', () => {
+  test('equal values give equal bytes, whatever the order of their properties', () => {
     fc.assert(
       fc.property(fc.jsonValue(), (value) => {
         const text = canonicalJson(value)
@@ -72,7 +72,7 @@ describe('keys', () => {
     )
   })
 
-  test('names are sorted, index-like ones too', () => {
+  test('property names are sorted, including those that look like indexes', () => {
     expect(canonicalJson({ b: 1, '10': 2, a: { d: undefined, c: [{ z: 1, y: 2 }] }, '9': 3 })).toBe(
       '{"10":2,"9":3,"a":{"c":[{"y":2,"z":1}]},"b":1}',
     )
@@ -89,7 +89,7 @@ describe('with a schema', () => {
   const Order = z.object({ id: z.string(), total: z.string().transform(Number), note: z.string().default('none') })
   const codec = json(Order)
 
-  test('sending takes and writes the input, reading yields the output', () => {
+  test("the schema's input is sent, and its output is read", () => {
     expectTypeOf(codec).toExtend<
       Codec<{ id: string; total: string; note?: string | undefined }, { id: string; total: number; note: string }>
     >()
@@ -98,7 +98,7 @@ describe('with a schema', () => {
     expect(codec.decode(bytes)).toEqual({ id: 'a', total: 12, note: 'none' })
   })
 
-  test('a mismatch names path and message, on both sides', () => {
+  test('a mismatch names path and message, when sending and when reading', () => {
     const lines = json(z.object({ lines: z.array(z.object({ word: z.string() })) }))
     const wrong = { lines: [{ word: 'a' }, { word: 1 }] }
     const mismatch = expect.objectContaining({
@@ -119,13 +119,13 @@ describe('with a schema', () => {
     await new Promise((resolve) => setImmediate(resolve))
   })
 
-  test('many issues are told in part', () => {
+  test('a long list of issues is shortened', () => {
     const many = json(z.array(z.string()))
     expect(() => many.decode(Buffer.from('[1,2,3,4,5,6,7]'))).toThrow('; and 2 more.')
   })
 })
 
-test('a type alone is believed', () => {
+test('a type without a schema is not checked', () => {
   const codec = json<{ page: string }>()
   expectTypeOf(codec.decode).returns.toEqualTypeOf<{ page: string }>()
   expect(codec.decode(Buffer.from('{"page":"/"}'))).toEqual({ page: '/' })

@@ -17,7 +17,7 @@ test.each<[string, unknown, string]>([
   expect(jsonText(value)).toBe(text)
 })
 
-test('a ring throws', () => {
+test('a circular value throws', () => {
   const ring: Record<string, unknown> = {}
   ring['self'] = ring
   expect(() => jsonText(ring)).toThrow(TypeError)

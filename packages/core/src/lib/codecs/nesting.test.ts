@@ -8,7 +8,7 @@ import { showBytes } from './show-bytes.ts'
 const nested = (depth: number): unknown => JSON.parse(textOf(depth))
 const textOf = (depth: number): string => `${'[{"a":'.repeat(depth / 2)}1${'}]'.repeat(depth / 2)}`
 
-test('a value may be nested so deep and no deeper, as it is written and as it is read', () => {
+test('the limit on nesting applies to encoding and decoding', () => {
   const deepest = nested(DEEPEST)
   for (const codec of [jsonCodec, jsonCodec.forKeys, jsonCodec.forRows]) {
     expect(codec.decode(codec.encode(deepest))).toEqual(deepest)
@@ -20,7 +20,7 @@ test('a value may be nested so deep and no deeper, as it is written and as it is
   expect(() => canonicalJson(nested(20_000))).toThrow('nested more than')
 })
 
-test('a codec of a topic refuses it by name', () => {
+test("the error of a topic's codec names the topic", () => {
   const { decode, encode } = resolveCodec(json(), 'value', 'topic "orders"')
   const bytes = Buffer.from(textOf(20_000))
   expect(() => decode(bytes)).toThrow(
@@ -31,7 +31,7 @@ test('a codec of a topic refuses it by name', () => {
   )
 })
 
-test('the depth is that of the brackets, and not of those within texts', () => {
+test('brackets inside text do not count as nesting', () => {
   const quiet = '["\\"[[[", "\\\\", "{{{"]'
   expect(isTooDeep(`[${Array.from({ length: 1_000 }, () => quiet).join(',')}]`)).toBe(false)
   expect(isTooDeep(JSON.stringify('['.repeat(5_000)))).toBe(false)
@@ -53,7 +53,7 @@ test('the depth is that of the brackets, and not of those within texts', () => {
   )
 })
 
-test('what cannot be shown as its codec has it is shown as text', () => {
+test('bytes that their codec cannot show are shown as text', () => {
   const bytes = Buffer.from(textOf(20_000))
   expect(showBytes(bytes, jsonCodec)).toEqual({ as: 'text', value: bytes.toString() })
   const ring: Record<string, unknown> = {}

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { bytesCodec, numberCodec, stringCodec } from './plain-codecs.ts'
 
 describe('string', () => {
-  test('text comes back as it was, in the bytes that UTF-8 says', () => {
+  test('text is encoded as UTF-8 and decodes to the same text', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string({ unit: 'binary' }), fc.string({ maxLength: 14 })), (text) => {
         const bytes = stringCodec.encode(text)
@@ -13,11 +13,11 @@ describe('string', () => {
     )
   })
 
-  test('a replacement character that was sent is no error', () => {
+  test('a replacement character in the text itself is valid', () => {
     expect(stringCodec.decode(stringCodec.encode('a\uFFFDb'))).toBe('a\uFFFDb')
   })
 
-  test('bytes decode only to text that encodes to them', () => {
+  test('bytes decode only to text that encodes to the same bytes', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 8 }), (array) => {
         const bytes = Buffer.from(array)
@@ -34,7 +34,7 @@ describe('string', () => {
     )
   })
 
-  test('refuses half a surrogate pair and what is no text', () => {
+  test('refuses half a surrogate pair, and anything that is not text', () => {
     expect(() => stringCodec.encode('short \ud800')).toThrow('surrogate')
     expect(() => stringCodec.encode('long enough for the runtime \udc00')).toThrow('surrogate')
     expect(() => Reflect.apply(stringCodec.encode, stringCodec, [12])).toThrow('Expected text, got number.')
@@ -42,7 +42,7 @@ describe('string', () => {
 })
 
 describe('number', () => {
-  test('every finite number comes back', () => {
+  test('every finite number survives encoding and decoding', () => {
     fc.assert(
       fc.property(fc.oneof(fc.double({ noNaN: true, noDefaultInfinity: true }), fc.maxSafeInteger()), (value) => {
         expect(numberCodec.decode(numberCodec.encode(value))).toBe(value === 0 ? 0 : value)
@@ -91,7 +91,7 @@ describe('number', () => {
 })
 
 describe('bytes', () => {
-  test('any view comes back as its bytes', () => {
+  test('any view of bytes survives encoding and decoding', () => {
     const bytes = new Uint8Array([0, 1, 2, 3]).subarray(1, 3)
     expect(bytesCodec.decode(bytesCodec.encode(bytes))).toEqual(Buffer.from([1, 2]))
     const buffer = Buffer.from('ab')

@@ -6,7 +6,7 @@ import { json } from './json-codec.ts'
 
 const Word = z.object({ word: z.string(), at: z.string().transform((text) => new Date(text)) })
 
-test('a spec says what is sent and what is read', () => {
+test('the spec determines the types that are sent and read', () => {
   expectTypeOf(resolveCodec('string', 'key', 'topic "a"')).toEqualTypeOf<Codec<string, string>>()
   expectTypeOf(resolveCodec('bytes', 'value', 'topic "a"')).toEqualTypeOf<Codec<Uint8Array, Buffer>>()
   expectTypeOf<InputOf<typeof Word>>().toEqualTypeOf<{ word: string; at: string }>()
@@ -20,7 +20,7 @@ test('a spec says what is sent and what is read', () => {
   expect(() => resolveCodec('sting', 'key', 'topic "a"')).toThrow()
 })
 
-test('json keys are canonical, json values keep their order', () => {
+test('JSON keys are canonical; JSON values keep the order of their properties', () => {
   const value = { b: 1, a: 2 }
   expect(resolveCodec('json', 'value', 'topic "a"').encode(value).toString()).toBe('{"b":1,"a":2}')
   expect(resolveCodec('json', 'key', 'topic "a"').encode(value).toString()).toBe('{"a":2,"b":1}')
@@ -32,7 +32,7 @@ test('json keys are canonical, json values keep their order', () => {
   ).toBe('{"a":2,"b":1}')
 })
 
-test('failures name role, place and reason', () => {
+test('errors name the role, the topic or table, and the reason', () => {
   const codec = resolveCodec('number', 'value', 'topic "prices"')
   expect(() => codec.encode(NaN)).toThrow(
     expect.objectContaining({
@@ -59,7 +59,7 @@ test('failures name role, place and reason', () => {
   )
 })
 
-test('what is no codec is refused', () => {
+test('a value that is not a codec is refused', () => {
   const resolve = (spec: unknown): unknown => Reflect.apply(resolveCodec, undefined, [spec, 'value', 'table "counts"'])
   for (const spec of ['sting', 'toString', null, undefined, 12, {}, { name: 'half', encode: () => Buffer.from('') }]) {
     expect(() => resolve(spec)).toThrow(
@@ -68,7 +68,7 @@ test('what is no codec is refused', () => {
   }
 })
 
-test('a codec that gives no Buffer is told', () => {
+test('a codec that does not return a Buffer is an error', () => {
   const broken = { name: 'broken', encode: () => new Uint8Array(1), decode: () => 1 }
   const codec = Reflect.apply(resolveCodec, undefined, [broken, 'key', 'topic "a"'])
   expect(() => codec.encode(1)).toThrow('codec broken gave no Buffer')

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { callerFile, packageDirectory, packageVersion } from './caller-file.ts'
 
 describe('where the app file is', () => {
-  it('is the file of whoever called', () => {
+  it('is the file of the caller', () => {
     const callee = (): string | undefined => callerFile(callee)
     expect(callee()).toBe(fileURLToPath(import.meta.url))
   })
@@ -18,12 +18,12 @@ describe('where the app file is', () => {
 })
 
 describe('the version of a package', () => {
-  it('is that of its manifest', () => {
+  it("is the version in the package's manifest", () => {
     const manifest = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')
     expect(packageVersion(import.meta.url)).toBe(JSON.parse(manifest).version)
   })
 
-  it('is unknown in a bundle, which lies in the package of an app, or in none', () => {
+  it("is unknown in a bundle, whether the bundle is inside an app's package or not", () => {
     const place = mkdtempSync(join(tmpdir(), 'millrace-bundle-'))
     const bundle = pathToFileURL(join(place, 'out', 'app.mjs')).href
     try {

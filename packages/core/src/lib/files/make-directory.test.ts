@@ -10,7 +10,7 @@ afterAll(() => rmSync(place, { recursive: true, force: true }))
 
 const at = (...names: string[]): string => join(place, ...names)
 
-test('makes what is missing, and minds nothing that is there already', () => {
+test('creates missing directories and accepts existing ones', () => {
   for (const directory of [at('a'), at('a', 'b', 'c'), at('a', 'b', 'c'), at('ünï ☃', 'with a space')]) {
     makeDirectory(directory)
     expect(statSync(directory).isDirectory()).toBe(true)
@@ -20,7 +20,7 @@ test('makes what is missing, and minds nothing that is there already', () => {
   makeDirectory(at(...Array(10).fill('d'.repeat(200))))
 })
 
-test('a link to a directory is one; a link to nowhere is named', () => {
+test('a link to a directory is accepted; a dangling link is named in the error', () => {
   makeDirectory(at('target'))
   symlinkSync(at('target'), at('link'))
   makeDirectory(at('link', 'below'))
@@ -31,18 +31,18 @@ test('a link to a directory is one; a link to nowhere is named', () => {
   expect(() => makeDirectory(at('round', 'below'))).toThrow('(ELOOP')
 })
 
-test('a file in the way is named, whether it is the directory or above it', () => {
+test('a file in place of the directory or of its parent is named in the error', () => {
   writeFileSync(at('file'), 'x')
   for (const directory of [at('file'), at('file', 'below'), at('file', 'far', 'below')])
     expect(() => makeDirectory(directory)).toThrow(`"${at('file')}" is not a directory`)
 })
 
-test('a name longer than the system takes is an error, not a wait', () => {
+test('a name that is too long for the system is an error and does not hang', () => {
   expect(() => makeDirectory(at('n'.repeat(300)))).toThrow('(ENAMETOOLONG')
   expect(() => makeDirectory(at(...Array(25).fill('n'.repeat(200))))).toThrow('(ENAMETOOLONG')
 })
 
-test('one that cannot be written is named', ({ skip }) => {
+test('a directory that cannot be written is named in the error', ({ skip }) => {
   if (process.getuid?.() === 0) return skip('Root may write anywhere.')
   makeDirectory(at('closed'))
   chmodSync(at('closed'), 0o500)

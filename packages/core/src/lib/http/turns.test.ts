@@ -38,7 +38,7 @@ function pipelined(count: number = REQUESTS): string {
   return Array.from({ length: count }, (_, at) => `GET /${at} HTTP/1.1\r\nHost: a\r\n\r\n`).join('')
 }
 
-test('requests that come all at once are taken up a few at a time, and answered in order', async () => {
+test('a burst of requests is handled a few at a time and answered in order', async () => {
   const desk = await serve()
   const client = connect(desk.server.port, '127.0.0.1')
   let got = ''
@@ -58,7 +58,7 @@ test('requests that come all at once are taken up a few at a time, and answered 
   await desk.server.close(0)
 })
 
-test('what waits for its turn is never begun when the client has left', async () => {
+test('a queued request is not started if the client has disconnected', async () => {
   const desk = await serve()
   const client = connect(desk.server.port, '127.0.0.1')
   client.write(pipelined())
@@ -73,7 +73,7 @@ test('what waits for its turn is never begun when the client has left', async ()
   expect(desk.begun).toBe(8)
 })
 
-test('a client that sends far more than it takes is cut off, and nobody else', async () => {
+test('only a client that sends far more than it reads is disconnected', async () => {
   const desk = await serve()
   const [greedy, other] = [connect(desk.server.port, '127.0.0.1'), connect(desk.server.port, '127.0.0.1')]
   const cut = new Promise<void>((resolve) => greedy.once('close', () => resolve()))

@@ -7,14 +7,14 @@ import { backoffMs, deferred, raceAbort, withTimeout } from './promises.ts'
 const late = (): Error => new Error('too late')
 
 describe('raceAbort', () => {
-  test('gives what the promise gives, and forgets the signal', async () => {
+  test('resolves as the promise does, and removes its listener from the signal', async () => {
     const { signal } = new AbortController()
     await expect(raceAbort(Promise.resolve(1), signal)).resolves.toBe(1)
     await expect(raceAbort(Promise.reject(new Error('broke')), signal)).rejects.toThrow('broke')
     expect(getEventListeners(signal, 'abort')).toEqual([])
   })
 
-  test('rejects with the reason, at once or later; a late failure is nobody’s', async () => {
+  test("rejects with the signal's reason; a later failure of the promise is ignored", async () => {
     const controller = new AbortController()
     const work = deferred<void>()
     const waiting = raceAbort(work.promise, controller.signal)
@@ -27,14 +27,14 @@ describe('raceAbort', () => {
 })
 
 describe('withTimeout', () => {
-  test('gives what the promise gives, and leaves no timer', async () => {
+  test('resolves as the promise does, and leaves no timer', async () => {
     const clock = manualClock()
     await expect(withTimeout(Promise.resolve(1), 1000, clock, late)).resolves.toBe(1)
     await expect(withTimeout(Promise.reject(new Error('broke')), 1000, clock, late)).rejects.toThrow('broke')
     expect(clock.pending()).toBe(0)
   })
 
-  test('rejects when the time is over, not before', async () => {
+  test('rejects when the limit has passed, not before', async () => {
     const clock = manualClock()
     const work = deferred<void>()
     let error: unknown
@@ -50,13 +50,13 @@ describe('withTimeout', () => {
 })
 
 describe('backoffMs', () => {
-  test('doubles up to the most', () => {
+  test('doubles up to the maximum', () => {
     expect([1, 2, 3, 4, 5, 2000].map((failures) => backoffMs(failures, { firstMs: 100, mostMs: 700 }, 0))).toEqual([
       100, 200, 400, 700, 700, 700,
     ])
   })
 
-  test('chance only shortens, by its share', () => {
+  test('jitter only shortens the delay, by at most its share', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 100 }),

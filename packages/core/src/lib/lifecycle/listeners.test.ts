@@ -10,7 +10,7 @@ function listeners(failures: string[] = []): Listeners<Events> {
   return new Listeners<Events>(['opened', 'closed'], (event, { message }) => failures.push(`${event}: ${message}`))
 }
 
-test('whoever listens is called with what is given, until it has left', () => {
+test('a listener is called with each value until it is removed', () => {
   const names: string[] = []
   const all = listeners()
   const leave = all.on('opened', (name) => names.push(name))
@@ -21,7 +21,7 @@ test('whoever listens is called with what is given, until it has left', () => {
   expect(names).toEqual(['a'])
 })
 
-test('a listener that fails is reported, and keeps nobody else from being called', async () => {
+test('the failure of a listener is reported, and the others are still called', async () => {
   const failures: string[] = []
   const all = listeners(failures)
   let called = 0
@@ -37,7 +37,7 @@ test('a listener that fails is reported, and keeps nobody else from being called
   expect(failures).toEqual(['closed: no', 'closed: not either'])
 })
 
-test('an event that there is not is an error that names those that there are', () => {
+test('the error for an unknown event names the known ones', () => {
   // As a program without types may have it.
   const misspelt: { event: 'opened' } = JSON.parse('{ "event": "open" }')
   expect(() => listeners().on(misspelt.event, () => {})).toThrow('There is no event "open"; there are opened, closed.')

@@ -46,7 +46,7 @@ function recordAt(offset: number): RawRecord {
   return { offset, timestamp: 0, key: null, value: null, headers: [] }
 }
 
-test('each partition is read to where it is to end, and the reader closed', async () => {
+test('reads each partition to its end and closes the reader', async () => {
   const reader = new SmallReader()
   const stretches = [
     { topic: 'posts', partition: 0, start: 10, end: 13 },
@@ -64,7 +64,7 @@ test('each partition is read to where it is to end, and the reader closed', asyn
   expect(reader.closed).toBe(true)
 })
 
-test('from the beginnings to the present ends, or from where the caller says', async () => {
+test('reads from the beginning, or from the given offsets, to the current ends', async () => {
   const partitions = partitionsOf('posts', 2)
   const clock = manualClock()
   const positions: number[] = []
@@ -77,7 +77,7 @@ test('from the beginnings to the present ends, or from where the caller says', a
   expect(clock.pending()).toBe(0)
 })
 
-test('silence before the end is an error, after 30 s and not before; without an end there is none', async () => {
+test('30 s without a record before the end are an error; without an end they are not', async () => {
   const clock = manualClock()
   const limited = collect(
     readStretches(new SmallReader(), [{ topic: 'posts', partition: 0, start: 18, end: 30 }], { clock }),
@@ -98,7 +98,7 @@ test('silence before the end is an error, after 30 s and not before; without an 
   await ended
 })
 
-test('an aborted signal ends it with its reason, also while it waits', async () => {
+test("an aborted signal ends it with the signal's reason, also while it waits", async () => {
   const reader = new SmallReader()
   const controller = new AbortController()
   const limits = { clock: manualClock(), signal: controller.signal }

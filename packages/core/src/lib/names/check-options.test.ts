@@ -12,7 +12,7 @@ const refused = (options: unknown): (() => void) => {
   return () => checkOptions('cron job "daily"', options, KNOWN)
 }
 
-test('options that exist pass, also without a value', () => {
+test('known options are accepted, also with the value undefined', () => {
   expect(refused({})).not.toThrow()
   expect(refused({ onLeader: undefined, timezone: 'UTC' })).not.toThrow()
 })

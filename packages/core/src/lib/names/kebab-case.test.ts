@@ -12,6 +12,6 @@ test.each([
   expect(kebabCase(name)).toBe(typed)
 })
 
-test('what is typed already stays', () => {
+test('the text typed so far is kept', () => {
   fc.assert(fc.property(fc.stringMatching(/^[A-Za-z0-9.]*$/), (name) => kebabCase(kebabCase(name)) === kebabCase(name)))
 })

@@ -15,16 +15,16 @@ test.each([
   expect(nearestName(word, names)).toBe(name)
 })
 
-test.each(['', 'partitions', 'kafka', 'xyz'])('%j means none of them', (word) => {
+test.each(['', 'partitions', 'kafka', 'xyz'])('no name is suggested for %j', (word) => {
   expect(nearestName(word, names)).toBeUndefined()
 })
 
-test('a short form of two names means neither', () => {
+test('an ambiguous short form suggests no name', () => {
   expect(nearestName('tz', ['timezone', 'tweezers'].values())).toBeUndefined()
   expect(nearestName('tz', ['timezone', 'timeout'].values())).toBe('timezone')
 })
 
-test('a name itself is always the nearest', () => {
+test('the nearest name to a name is the name itself', () => {
   fc.assert(
     fc.property(
       fc.uniqueArray(fc.stringMatching(/^[a-z]{1,12}$/), { minLength: 1, maxLength: 8 }),

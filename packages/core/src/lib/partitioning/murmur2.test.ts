@@ -8,7 +8,7 @@ const { vectors }: { readonly vectors: readonly Vector[] } = JSON.parse(
   readFileSync(new URL('./murmur2-vectors.json', import.meta.url), 'utf8'),
 )
 
-test('keys are hashed and placed as by the Java client', () => {
+test('keys are hashed and partitioned as by the Java client', () => {
   expect(vectors.length).toBeGreaterThan(300)
   for (const [hex, hash, of8, of13] of vectors) {
     const key = Buffer.from(hex, 'hex')
@@ -17,7 +17,7 @@ test('keys are hashed and placed as by the Java client', () => {
   }
 })
 
-test('a view into other bytes is hashed as a copy would be', () => {
+test('a view of a larger buffer is hashed like a copy', () => {
   const bytes = Buffer.from('xxuser-12yy')
   expect(murmur2(bytes.subarray(2, 9))).toBe(murmur2(Buffer.from('user-12')))
   expect(murmur2(new Uint8Array(Buffer.from('user-12')))).toBe(murmur2(Buffer.from('user-12')))

@@ -2,17 +2,17 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { spreadPartitioner } from './partitioners.ts'
 
-test('stays for a few records, then goes on to the next partition', () => {
+test('stays with a partition for a few records, then moves to the next one', () => {
   const spread = spreadPartitioner({ recordsInRow: 2 })
   expect(Array.from({ length: 7 }, () => spread.next('a', 3))).toEqual([0, 0, 1, 1, 2, 2, 0])
 })
 
-test('topics do not move each other', () => {
+test('topics do not affect each other', () => {
   const spread = spreadPartitioner({ recordsInRow: 1 })
   expect([spread.next('a', 2), spread.next('b', 2), spread.next('a', 2), spread.next('b', 2)]).toEqual([0, 0, 1, 1])
 })
 
-test('whole rounds give every partition the same', () => {
+test('full rounds give every partition the same number of records', () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 20 }),

@@ -37,7 +37,7 @@ test.each([
 const secrets = fc.array(fc.string({ unit: 'binary', minLength: 6, maxLength: 40 }), { minLength: 1, maxLength: 4 })
 const around = fc.string({ unit: 'grapheme', maxLength: 30 })
 
-test('a secret that is known never comes out, plain, in JSON or in a URL', () => {
+test('a known secret is redacted in plain text, JSON and URLs', () => {
   fc.assert(
     fc.property(secrets, around, around, (known, before, after) => {
       fc.pre(
@@ -56,7 +56,7 @@ test('a secret that is known never comes out, plain, in JSON or in a URL', () =>
   )
 })
 
-test('credentials in a URL never come out, whatever they are and whatever stands around', () => {
+test('credentials in a URL are redacted, whatever the credentials and the text around the URL', () => {
   const word = fc.string({
     unit: fc.constantFrom(...'abcXYZ019!$%&*()-_=+:@/?#[]{}|\\~^.,;'.split('')),
     minLength: 6,
@@ -71,12 +71,12 @@ test('credentials in a URL never come out, whatever they are and whatever stands
   )
 })
 
-test('long texts made to be slow are done at once', () => {
+test('long text crafted to be slow is redacted quickly', () => {
   for (const part of ['a://', 'password=', 'cookie:', '-----BEGIN PRIVATE KEY-----', 'bearer ', '://@', '"token":"'])
     expect(redactText(part.repeat(20_000)).length).toBeGreaterThan(0)
 })
 
-test('values of secret settings are known, from the app file and from the environment', () => {
+test('values of secret settings are redacted, whether from the app file or the environment', () => {
   const settings = resolveSettings({
     argument: {
       id: 'shop',
@@ -93,7 +93,7 @@ test.each(['authorization', 'Cookie', 'set-cookie', 'X-API-Key', 'access_token',
   (name) => expect(isSecretName(name)).toBe(true),
 )
 
-test('what is logged holds no secret at any depth, and is the same object where it held none', () => {
+test('log fields are redacted at any depth; fields without a secret stay the same object', () => {
   const lines: { readonly fields: object; readonly message: string }[] = []
   const add = (fields: object, message: string): void => void lines.push({ fields, message })
   const inner: Logger = { debug: add, info: add, warn: add, error: add }

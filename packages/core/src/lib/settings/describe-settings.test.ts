@@ -49,7 +49,7 @@ test('no two settings share an option, alias or variable', () => {
   expect(new Set(variables).size).toBe(variables.length)
 })
 
-test('misspelt variables are found; those that the command line and `millrace dev` read are none', () => {
+test('misspelt variables are found; those of the command line and `millrace dev` are accepted', () => {
   const known = { MILLRACE_WEB_PORT: '1', MILLRACE_APP: 'a.ts', MILLRACE_DEV: '1', PATH: '/' }
   expect(unknownEnvironment({ ...known, MILLRACE_WEB_PROT: '1' })).toEqual([
     { variable: 'MILLRACE_WEB_PROT', nearest: 'MILLRACE_WEB_PORT' },

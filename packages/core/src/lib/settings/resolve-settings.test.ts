@@ -21,7 +21,7 @@ const refused = (code: string, ...parts: readonly string[]): unknown =>
 describe('web.tls', () => {
   const PEM = '-----BEGIN X-----\nabc\n-----END X-----\n'
 
-  test('takes text or a file, which is remembered: also as MILLRACE_…_FILE', () => {
+  test('accepts text or a file, and remembers the file, also from MILLRACE_…_FILE', () => {
     const directory = mkdtempSync(join(tmpdir(), 'millrace-settings-'))
     const file = join(directory, 'tls.key')
     writeFileSync(file, PEM)
@@ -47,14 +47,14 @@ describe('web.tls', () => {
     expect(() => resolve({ web: { tls } })).toThrow(message)
   })
 
-  test('over https no address can be advertised that says http', () => {
+  test('an advertised http address is refused if the site uses https', () => {
     const tls = { cert: PEM, key: PEM }
     expect(() => resolve({ web: { tls, advertise: 'http://pod:6066' } })).toThrow(/web\.advertise begins with http:/)
     expect(resolve({ web: { tls, advertise: 'https://pod:6066' } }).web.advertise).toBe('https://pod:6066')
   })
 })
 
-test('the admin port is another one, and the one that workers are told of', () => {
+test('the admin port differs from the public one, and is advertised to other workers', () => {
   const web = (given: object): ResolvedSettings['web'] => resolve({ web: given }).web
   expect(web({})).toMatchObject({ adminPort: undefined, adminHost: '127.0.0.1' })
   expect(web({ adminPort: 6067, host: '::1' })).toMatchObject({ adminPort: 6067, adminHost: '::1' })
@@ -65,7 +65,7 @@ test('the admin port is another one, and the one that workers are told of', () =
   expect(web({ adminPort: 0, port: 0 }).adminPort).toBe(0)
 })
 
-test('requests in flight are half of the connections, and never as many', () => {
+test('the limit on requests in flight defaults to half the connections and must be below them', () => {
   const web = (given: object): ResolvedSettings['web'] => resolveSettings({ argument: { id: 'a', web: given } }).web
   expect(web({}).maxRequests).toBe(500)
   expect(web({ maxConnections: 31 }).maxRequests).toBe(15)
@@ -73,7 +73,7 @@ test('requests in flight are half of the connections, and never as many', () => 
   expect(() => web({ maxConnections: 10, maxRequests: 10 })).toThrow(/web\.maxRequests is 10; .* web\.maxConnections/)
 })
 
-test('what workers tell one another: no credentials in an address, a secret that cannot be guessed, ranges that are some', () => {
+test('an address takes no credentials, a secret must be long enough, and peers must be valid', () => {
   expect(() => resolve({ web: { advertise: 'http://me:pw@a' } })).toThrow(refused('SETTING_INVALID', 'web.advertise'))
   expect(() => resolve({ web: { secret: 'fifteen letters' } })).toThrow(refused('SETTING_INVALID', 'web.secret', '16'))
   expect(() => resolve({ web: { token: 'x' } })).toThrow(refused('SETTING_INVALID', 'web.token', '16', 'openssl'))
@@ -89,7 +89,7 @@ test('what workers tell one another: no credentials in an address, a secret that
   expect(resolve({}, { env: { MILLRACE_WEB_SECRET: 'sixteen letters.' } }).web.secret).toBe('sixteen letters.')
 })
 
-test('defaults are those of the reference', () => {
+test('defaults match the reference', () => {
   expect(resolve({})).toMatchObject({
     id: 'app',
     broker: 'embedded:',
@@ -116,7 +116,7 @@ test('defaults are those of the reference', () => {
   })
 })
 
-test('types say what is taken and what comes out', () => {
+test('the types of the arguments and of the result are exact', () => {
   expectTypeOf<AppSettings['commitInterval']>().toEqualTypeOf<
     number | `${number}ms` | `${number}s` | `${number}m` | `${number}h` | `${number}d` | undefined
   >()
@@ -166,20 +166,20 @@ test('command line, then environment, then app file, then default', () => {
 })
 
 describe('what depends on other settings', () => {
-  test('commits come faster when exactly once', () => {
+  test('the default commit interval is shorter under exactly once', () => {
     expect(resolve({ processingGuarantee: 'exactly-once' }).commitIntervalMs).toBe(100)
     expect(resolve({}, { env: { MILLRACE_PROCESSING_GUARANTEE: 'exactly-once' } }).commitIntervalMs).toBe(100)
     expect(resolve({ processingGuarantee: 'exactly-once', commitInterval: '2s' }).commitIntervalMs).toBe(2000)
   })
 
-  test('heartbeats follow the session', () => {
+  test('the default heartbeat interval follows the session timeout', () => {
     expect(resolve({ sessionTimeout: '6s' }).heartbeatIntervalMs).toBe(2000)
     expect(() => resolve({ sessionTimeout: '2s', heartbeatInterval: '2s' })).toThrow(
       refused('SETTING_INVALID', 'sessionTimeout', 'heartbeatInterval'),
     )
   })
 
-  test('what a worker may take in a rebalance must fit into the time that the group waits', () => {
+  test("the drain and commit of a rebalance must fit into the group's rebalance timeout", () => {
     expect(() => resolve({ drainTimeout: '45s', rebalanceTimeout: '60s' })).toThrow(
       refused(
         'SETTING_INVALID',
@@ -195,21 +195,21 @@ describe('what depends on other settings', () => {
     expect(resolve({ drainTimeout: '45s', rebalanceTimeout: '96s' }).rebalanceTimeoutMs).toBe(96_000)
   })
 
-  test('TLS is on when something about it is given', () => {
+  test('any TLS option turns TLS on', () => {
     expect(resolve({ kafka: { ssl: true } }).kafka.ssl.enabled).toBe(true)
     const ca = '-----BEGIN CERTIFICATE-----'
     expect(resolve({ kafka: { ssl: { ca } } }).kafka.ssl).toMatchObject({ enabled: true, ca })
     expect(resolve({ kafka: { ssl: { ca, enabled: false } } }).kafka.ssl.enabled).toBe(false)
   })
 
-  test('the site listens on this machine alone where the broker is on it, too', () => {
+  test('the site listens on localhost only if the broker is on this machine', () => {
     expect(resolve({ broker: 'memory:' }).web.host).toBe('127.0.0.1')
     expect(resolve({ broker: 'embedded:./here' }).web.host).toBe('127.0.0.1')
     expect(resolve({ broker: 'kafka://h:1' }).web.host).toBe('0.0.0.0')
     expect(resolve({ broker: 'embedded:', web: { host: '0.0.0.0' } }).web.host).toBe('0.0.0.0')
   })
 
-  test('SASL needs its parts together', () => {
+  test('SASL needs mechanism, user name and password together', () => {
     const token = async (): Promise<string> => 'token'
     expect(resolve({ kafka: { sasl: { mechanism: 'oauthbearer', token } } }).kafka.sasl.token).toBe(token)
     expect(() => resolve({ kafka: { sasl: { mechanism: 'plain', username: 'me' } } })).toThrow(
@@ -220,7 +220,7 @@ describe('what depends on other settings', () => {
     )
   })
 
-  test('a false group is its enabled', () => {
+  test('`false` for a group of settings disables it', () => {
     expect(resolve({ web: false }).web).toMatchObject({ enabled: false, port: 6066 })
     expect(() => resolve({ agent: false })).toThrow(
       refused('SETTING_INVALID', 'Setting agent is false; it takes an object'),
@@ -242,7 +242,7 @@ describe('unknown settings name the nearest', () => {
     )
   })
 
-  test('also those of the command line', () => {
+  test('also for settings of the command line', () => {
     expect(() => resolve({}, { options: { 'web.pot': '1' } })).toThrow(refused('SETTING_UNKNOWN', 'web.port'))
   })
 })
@@ -281,14 +281,14 @@ describe('bad values name setting, source, value and what it takes', () => {
     expect(() => resolve(argument, sources)).toThrow(refused('SETTING_INVALID', ...parts))
   })
 
-  test('bad URLs say what is wrong with them', () => {
+  test('the error for a bad URL says what is wrong with it', () => {
     expect(() => resolve({ broker: 'kafak://a' })).toThrow(refused('BROKER_URL_INVALID', "did you mean 'kafka'?"))
     expect(() => resolve({}, { env: { MILLRACE_STORE: 'lmbd:' } })).toThrow(
       refused('STORE_URL_INVALID', "did you mean 'lmdb'?"),
     )
   })
 
-  test('what is no object of settings is refused as that', () => {
+  test('an argument that is not an object of settings is refused', () => {
     for (const argument of ['shop', null, undefined, [{ id: 'shop' }]])
       expect(() => Reflect.apply(resolveSettings, undefined, [{ argument }])).toThrow(
         refused('SETTING_INVALID', "createApp({ id: 'word-counts' })"),
@@ -327,7 +327,7 @@ test('text is read by the type of the setting', () => {
   })
 })
 
-test.each(['', ' ', '\t\n'])('a variable that is set and blank (%j) is refused, named', (blank) => {
+test.each(['', ' ', '\t\n'])('a blank variable (%j) is refused by name', (blank) => {
   const blankBroker = { env: { MILLRACE_BROKER: blank } }
   expect(() => resolve({}, blankBroker)).toThrow(refused('SETTING_INVALID', 'MILLRACE_BROKER', 'blank', 'unset it'))
   expect(resolve({}, { env: { MILLRACE_BROKER: undefined } }).broker).toBe('embedded:')
@@ -343,12 +343,12 @@ describe('files', () => {
   afterAll(() => rmSync(directory, { recursive: true }))
   const sasl = { kafka: { sasl: { mechanism: 'plain', username: 'u' } } }
 
-  test('a secret is read from the file that its variable names', () => {
+  test('a secret is read from the file named by its variable', () => {
     const env = { MILLRACE_KAFKA_SASL_PASSWORD_FILE: file('password', 's3cret\n') }
     expect(resolve(sasl, { env }).kafka.sasl.password).toBe('s3cret')
   })
 
-  test('a file that is not there, or blank, or named beside the value, is refused without showing the value', () => {
+  test('a file that is missing, blank, or given together with the value is refused without showing the value', () => {
     const name = 'MILLRACE_KAFKA_SASL_PASSWORD_FILE'
     const missing = join(directory, 'gone')
     expect(() => resolve(sasl, { env: { [name]: missing } })).toThrow(refused('SETTING_INVALID', 'gone', name))
@@ -360,13 +360,13 @@ describe('files', () => {
     expect(() => resolve(sasl, { env: both })).not.toThrow(/hidden/)
   })
 
-  test('only secrets have such a variable: others are taken for misspelt ones', () => {
+  test('only secrets have such a variable; for other settings it counts as misspelt', () => {
     const env = { MILLRACE_BROKER_FILE: file('broker', 'kafka://h:1') }
     expect(resolve({}, { env }).broker).toBe('embedded:')
     expect(unknownEnvironment(env)).toEqual([{ variable: 'MILLRACE_BROKER_FILE', nearest: expect.anything() }])
   })
 
-  test('certificates are given as text or as the path of a file', () => {
+  test('a certificate may be text or the path of a file', () => {
     const path = file('ca.pem', PEM)
     expect(resolve({ kafka: { ssl: { ca: path } } }).kafka.ssl).toMatchObject({ ca: PEM, enabled: true })
     expect(resolve({ kafka: { ssl: { ca: PEM } } }).kafka.ssl.ca).toBe(PEM)
@@ -388,7 +388,7 @@ describe('in production', () => {
     requireProductionSettings({ env, options, argument: { id: 'app', ...argument } })
   const NODE_ENV = 'production'
 
-  test('somebody must have said where records are kept', () => {
+  test('a broker must be given', () => {
     expect(() => require({ NODE_ENV })).toThrow(refused('BROKER_UNSET', 'production'))
     require({ NODE_ENV: 'development' })
     require({ NODE_ENV, MILLRACE_BROKER: 'kafka://h:1' })
@@ -396,14 +396,14 @@ describe('in production', () => {
     require({ NODE_ENV }, {}, { broker: 'embedded:' })
   })
 
-  test('a variable that is probably misspelt is refused, with the nearest name', () => {
+  test('a variable that is probably misspelt is refused with the nearest name', () => {
     expect(() => require({ NODE_ENV, MILLRACE_BROKR: 'kafka://h:1' })).toThrow(
       refused('SETTING_UNKNOWN', 'MILLRACE_BROKR', 'Did you mean MILLRACE_BROKER?'),
     )
     require({ NODE_ENV, MILLRACE_BROKER: 'kafka://h:1', MILLRACE_APP: 'app.ts' })
   })
 
-  test('what Kubernetes sets for a service called millrace is none', () => {
+  test('variables that Kubernetes sets for a service called millrace are ignored', () => {
     const port = 'tcp://10.0.0.1:6066'
     const links = { MILLRACE_PORT: port, MILLRACE_PORT_6066_TCP_ADDR: '10.0.0.1', MILLRACE_SERVICE_HOST: '10.0.0.1' }
     require({ NODE_ENV, MILLRACE_BROKER: 'kafka://h:1', MILLRACE_WEB_SERVICE_PORT_HTTP: '80', ...links })

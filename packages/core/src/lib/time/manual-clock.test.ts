@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { manualClock } from './manual-clock.ts'
 
-test('the two times are unrelated and stand still', async () => {
+test('wall time and monotonic time are independent and stand still', async () => {
   const clock = manualClock({ now: new Date('2026-03-01T00:00:00Z') })
   const [wall, monotonic] = [clock.now(), clock.monotonic()]
   expect(wall).toBe(Date.UTC(2026, 2, 1))
@@ -13,7 +13,7 @@ test('the two times are unrelated and stand still', async () => {
   expect([clock.now() - wall, clock.monotonic() - monotonic]).toEqual([1500, 1500])
 })
 
-test('timers run in order of time, then of setting, each at its own time', async () => {
+test('timers fire in order of time, then of creation, each at its own time', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.integer({ min: 1, max: 50 }), { maxLength: 12 }),
@@ -36,7 +36,7 @@ test('timers run in order of time, then of setting, each at its own time', async
   )
 })
 
-test('what a timer sets going is over before the next timer, and new timers take their turn', async () => {
+test('work started by a timer ends before the next timer; new timers are included', async () => {
   const clock = manualClock()
   const log: string[] = []
   clock.schedule(10, () => {
@@ -52,7 +52,7 @@ test('what a timer sets going is over before the next timer, and new timers take
   expect(log).toEqual(['first', 'work of first', 'between', 'second'])
 })
 
-test('quiescence is asked for before, between and after', async () => {
+test('waits for quiescence before, between and after timers', async () => {
   let asked = 0
   const clock = manualClock({
     quiesce: async () => {
@@ -76,7 +76,7 @@ test('set moves the wall clock only', async () => {
   expect([clock.now(), ran]).toEqual([Date.UTC(2030, 0, 1) + 1000, true])
 })
 
-test('pending and nextInMs tell what waits', () => {
+test('pending and nextInMs show the timers that wait', () => {
   const clock = manualClock()
   expect([clock.pending(), clock.nextInMs()]).toEqual([0, undefined])
   clock.schedule(20, () => {})
@@ -86,7 +86,7 @@ test('pending and nextInMs tell what waits', () => {
   expect([clock.pending(), clock.nextInMs()]).toEqual([1, 20])
 })
 
-test('advances wait for one another, and go on after one that failed', async () => {
+test('advances run one after the other, also after one has failed', async () => {
   const clock = manualClock()
   const start = clock.monotonic()
   clock.schedule(5, () => {
@@ -99,7 +99,7 @@ test('advances wait for one another, and go on after one that failed', async () 
   expect(clock.monotonic() - start).toBe(15)
 })
 
-test('an advance by nonsense is refused', () => {
+test('an advance by an invalid duration is refused', () => {
   expect(() => Reflect.apply(manualClock().advance, undefined, ['soon'])).toThrow(
     expect.objectContaining({ code: 'DURATION_INVALID' }),
   )
@@ -110,7 +110,7 @@ test('an invalid date is refused', () => {
   expect(() => manualClock().set(NaN)).toThrow(expect.objectContaining({ code: 'DEFINITION_INVALID' }))
 })
 
-test('a suspended machine: wall time passes, no timer comes due, and what has elapsed says so', async () => {
+test('after a suspension wall time has passed, no timer is due, and the elapsed time includes it', async () => {
   const clock = manualClock()
   const [startMs, wallMs] = [clock.monotonic(), clock.now()]
   let ran = false

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { systemClock } from './system-clock.ts'
 
-test('a timer does not come early, not even after a long turn', async () => {
+test('a timer never fires early, even after a long turn of the event loop', async () => {
   const clock = systemClock()
   const busyUntil = performance.now() + 30
   while (performance.now() < busyUntil);
@@ -10,6 +10,6 @@ test('a timer does not come early, not even after a long turn', async () => {
   expect(clock.monotonic() - start).toBeGreaterThanOrEqual(20)
 })
 
-test('wall time is the time of the machine', () => {
+test("wall time is the machine's time", () => {
   expect(Math.abs(systemClock().now() - Date.now())).toBeLessThan(1000)
 })

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { TIME_BOUNDS_MS, TimeHistogram } from './time-histogram.ts'
 
-test('everything is counted once, where it belongs', () => {
+test('each value is counted once, in its own bucket', () => {
   fc.assert(
     fc.property(
       fc.array(fc.record({ ms: fc.double({ min: 0, max: 1e6, noNaN: true }), weight: fc.integer({ min: 1, max: 9 }) })),
@@ -24,7 +24,7 @@ test('everything is counted once, where it belongs', () => {
   )
 })
 
-test('a time at a bound is within it', () => {
+test('a time equal to a bound counts as within it', () => {
   const histogram = new TimeHistogram()
   histogram.add(1)
   histogram.add(1.01)

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { WallLeaps } from './wall-leaps.ts'
 
-test('the jitter of two clocks never adds up, and a slow drift forwards does', () => {
+test('jitter between two clocks does not accumulate; a slow forward drift does', () => {
   const leaps = new WallLeaps()
   for (let ms = 0; ms < 100_000; ms++) leaps.look(ms, 1_000_000 + ms + (ms % 7) - 3)
   expect(leaps.since(-1)).toBe(0)
@@ -12,7 +12,7 @@ test('the jitter of two clocks never adds up, and a slow drift forwards does', (
   expect(drifting.since(-1)).toBeLessThanOrEqual(1000)
 })
 
-test('never less than what was slept since a moment, whatever else the wall clock did', () => {
+test('the result is never less than the time slept, whatever else the wall clock did', () => {
   const step = fc.record({
     monotonicMs: fc.nat({ max: 1000 }),
     sleptMs: fc.constantFrom(0, 0, 60, 5000),

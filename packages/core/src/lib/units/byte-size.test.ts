@@ -13,13 +13,16 @@ test.each([
   expect(parseByteSize(value, 'x')).toBe(bytes)
 })
 
-test.each([-1, 1.5, '1.5', NaN, '1tb', '', 'mb', null, '-1kb'])('%j is refused, naming where it stood', (value) => {
-  expect(() => parseByteSize(value, 'setting cacheBytes')).toThrow(
-    expect.objectContaining({ code: 'SIZE_INVALID', detail: expect.stringContaining('setting cacheBytes') }),
-  )
-})
+test.each([-1, 1.5, '1.5', NaN, '1tb', '', 'mb', null, '-1kb'])(
+  '%j is refused with the name of the setting',
+  (value) => {
+    expect(() => parseByteSize(value, 'setting cacheBytes')).toThrow(
+      expect.objectContaining({ code: 'SIZE_INVALID', detail: expect.stringContaining('setting cacheBytes') }),
+    )
+  },
+)
 
-test('what is formatted reads back', () => {
+test('a formatted value can be read back', () => {
   fc.assert(
     fc.property(fc.nat(), fc.constantFrom(1, 1024, 1024 ** 2), (count, unit) => {
       expect(parseByteSize(formatByteSize(count * unit), 'x')).toBe(count * unit)

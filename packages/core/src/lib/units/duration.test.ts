@@ -17,7 +17,7 @@ test.each([
 })
 
 test.each([-1, '-1s', NaN, Infinity, '', '1w', 's', '1s2', null, undefined, {}, '1e3'])(
-  '%j is refused, naming where it stood',
+  '%j is refused with the name of the setting',
   (value) => {
     expect(() => parseDuration(value, 'timer "tick"')).toThrow(
       expect.objectContaining({ code: 'DURATION_INVALID', detail: expect.stringContaining('timer "tick"') }),
@@ -25,7 +25,7 @@ test.each([-1, '-1s', NaN, Infinity, '', '1w', 's', '1s2', null, undefined, {}, 
   },
 )
 
-test('text of the environment becomes a duration, or an error', () => {
+test('text from the environment is read as a duration or refused', () => {
   const text: string = '1.5h'
   expectTypeOf(duration(text)).toEqualTypeOf<Duration>()
   expect(duration(text)).toBe(5_400_000)
@@ -33,7 +33,7 @@ test('text of the environment becomes a duration, or an error', () => {
   expect(() => duration('soon')).toThrow("DURATION_INVALID: The duration of duration() is 'soon'.")
 })
 
-test('what is formatted reads back', () => {
+test('a formatted value can be read back', () => {
   fc.assert(
     fc.property(
       fc.oneof(
@@ -56,7 +56,7 @@ test('what is formatted reads back', () => {
   ])
 })
 
-test('the type takes numbers and text with units', () => {
+test('the type accepts numbers and text with units', () => {
   expectTypeOf<'10s'>().toExtend<Duration>()
   expectTypeOf<'10'>().not.toExtend<Duration>()
   expectTypeOf<'10 weeks'>().not.toExtend<Duration>()

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { parsePeerList } from './peer-list.ts'
 
-test('ranges, addresses and names, each for what it says and nothing else', () => {
+test('matches ranges, addresses and names, and nothing else', () => {
   const list = parsePeerList('10.0.0.0/8, 192.168.1.7,fd12::/16, shop-1.example, *.Shop-headless')
   for (const address of ['10.0.0.1', '10.255.0.1', '::ffff:10.1.2.3', '192.168.1.7', 'fd12::7'])
     expect([address, list.hasAddress(address)]).toEqual([address, true])

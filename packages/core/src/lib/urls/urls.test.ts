@@ -67,7 +67,7 @@ describe('no part of a message shows a password', () => {
     }
   })
 
-  test('and the rest is shown as it is', () => {
+  test('the rest of the URL is shown unchanged', () => {
     expect(redactUrl('kafka://me:x@a:9092,b')).toBe('kafka://***@a:9092,b')
     expect(redactUrl('kafka://a:9092,b/topic')).toBe('kafka://a:9092,b/topic')
     expect(redactUrl('lmdb:./state')).toBe('lmdb:./state')
