@@ -36,6 +36,7 @@ export {
   type RunningEnvironment,
   type ShownRecord,
   type TableReading,
+  type WindowsRequest,
   type TableRows,
   type WorkerDescription,
 } from './operations/command-line.ts'

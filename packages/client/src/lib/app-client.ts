@@ -16,6 +16,7 @@ import type {
   ShownRecord,
   SkipPlan,
   TableReading,
+  WindowsRequest,
   TableRows,
 } from '@millrace/core/operations'
 import { type Client, createClient } from '@millrace/worker'
@@ -132,8 +133,8 @@ export class AppClient implements CommandLineClient {
     return agentLag(await this.connect(TO_READ))
   }
 
-  async readTable(name: string, key: string): Promise<TableReading> {
-    return readTable(await this.connect(TO_READ), name, key)
+  async readTable(name: string, key: string, windows?: WindowsRequest): Promise<TableReading> {
+    return readTable(await this.connect(TO_READ), { name, key, windows })
   }
 
   async readRows(name: string, options: RowsRequest): Promise<TableRows> {

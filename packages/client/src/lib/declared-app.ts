@@ -1,6 +1,6 @@
 import type { Clock, Codec, Logger, Redact, ResolvedSettings } from '@millrace/core'
 import type { Admin, StoreDriver, Transport } from '@millrace/core/driver'
-import type { DeadLetters, RowsRequest, RunningEnvironment } from '@millrace/core/operations'
+import type { DeadLetters, RowsRequest, RunningEnvironment, WindowsRequest } from '@millrace/core/operations'
 import type {
   Client,
   ContextStorage,
@@ -66,7 +66,7 @@ export interface ReadableTable {
   readonly keyCodec: string
   readonly valueCodec: string
   /** The value of a key typed as text. Throws `KEY_INVALID`. */
-  lookup(text: string): unknown
+  lookup(text: string, windows?: WindowsRequest): unknown
   /** Whether a key typed as text has a value, a default left aside. Left out by tables that have no defaults. */
   holds?(text: string): boolean
   /** Rows by keys of text; left out by tables without ranges. Throws `RANGE_UNORDERED`. */

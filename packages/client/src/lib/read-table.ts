@@ -7,7 +7,7 @@ import {
   type TopicPartition,
 } from '@millrace/core'
 import { readToEnd, type StorePartition } from '@millrace/core/driver'
-import type { RowsRequest, TableReading, TableRows } from '@millrace/core/operations'
+import type { RowsRequest, TableReading, TableRows, WindowsRequest } from '@millrace/core/operations'
 import type { OpenState, StateDefinition, WorkerContext } from '@millrace/worker'
 import type { Connection, DeclaredTable, TaskTable } from './declared-app.ts'
 
@@ -21,7 +21,14 @@ interface TableCopy {
 const NO_COPY: TableCopy = { part: undefined, partitions: 0, open: new Map() }
 
 /** One key's committed value, from the changelog. Throws `COMMAND_USAGE`, `KEY_INVALID`. */
-export async function readTable(connection: Connection, name: string, key: string): Promise<TableReading> {
+export async function readTable(
+  connection: Connection,
+  {
+    name,
+    key,
+    windows,
+  }: { readonly name: string; readonly key: string; readonly windows?: WindowsRequest | undefined },
+): Promise<TableReading> {
   const declared = tableNamed(connection, name)
   if (declared.kind === 'global') {
     return withReplica(connection, declared, async () => {
@@ -35,7 +42,7 @@ export async function readTable(connection: Connection, name: string, key: strin
   const before = { ...NO_COPY, part: table, partitions }
   const partition = await within(connection, before, async () => table.partitionOf(bytes) ?? 0)
   return withPartition(connection, { table, partitions, partition }, async () => {
-    const value = table.lookup(key)
+    const value = table.lookup(key, windows)
     // A default is not a row.
     const found = table.holds?.(key) ?? isThere(value)
     return { found, value: found ? value : undefined, partition }

@@ -146,9 +146,9 @@ export interface CommandLineClient {
   brokers(): Promise<number>
   /**
    * A key's committed value, read from the changelog (a global table's topic) to its end. `KEY_INVALID` if the text is
-   * not a key of the table, `COMMAND_USAGE` if the app has no such table.
+   * not a key of the table, `COMMAND_USAGE` if the app has no such table. Of a windowed table: its windows, or those asked for.
    */
-  readTable(table: string, key: string): Promise<TableReading>
+  readTable(table: string, key: string, windows?: WindowsRequest): Promise<TableReading>
   /**
    * Committed rows, at most `limit`: in no particular order, or with a range of keys in theirs. `RANGE_UNORDERED` for a range
    * of keys that are no text.
@@ -203,6 +203,15 @@ export interface TableReading {
   /** The decoded value; `undefined` if the key was not found. */
   readonly value: unknown
   readonly partition: number
+}
+
+/** Which windows of a key to read: that of a time, or those of a range. In milliseconds since the epoch. */
+export interface WindowsRequest {
+  readonly at?: number | undefined
+  /** Included. */
+  readonly from?: number | undefined
+  /** Excluded. */
+  readonly to?: number | undefined
 }
 
 /** Which rows of a table to read. */

@@ -11,6 +11,13 @@ export function wholeNumber(value: unknown, what: string, least = 0): number {
   throw usage(`${what} takes a whole number from ${least}, not ${String(value)}.`)
 }
 
+/** A time, or a duration ago, typed for `option`. In milliseconds since the epoch. Throws `COMMAND_USAGE`. */
+export function readTime(option: string, text: string, nowMs: number): number {
+  const time = timeOf(text) ?? timeAgo(text, nowMs)
+  if (time !== undefined && time >= 0) return time
+  throw usage(`${option} takes a time (2026-03-01T08:00Z) or how long ago (6h), not "${text}".`)
+}
+
 /** `beginning`, `end`, a time, or a duration ago, typed for `option`. Throws `COMMAND_USAGE`. */
 export function readPosition(option: string, text: string, nowMs: number): ResetRequest['to'] {
   return positionOf(text, nowMs) ?? refuse(option, 'beginning, end', text)

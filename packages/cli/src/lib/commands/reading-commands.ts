@@ -2,7 +2,7 @@ import { jsonText } from '@millrace/core'
 import type { CommandLineClient, RecordsRequest, ShownBytes, ShownRecord } from '@millrace/core/operations'
 import { option, type ParameterValues, positional } from '../arguments/grammar.ts'
 import { readStart, wholeNumber } from '../arguments/typed-values.ts'
-import { cellText, shownText } from '../output/foreign-text.ts'
+import { cellText } from '../output/foreign-text.ts'
 import { timeText } from '../output/text-table.ts'
 import { keepAlive } from '../process/keep-alive.ts'
 import { command, type Command, type CommandContext, orWrongName, requireName, withClient } from './command-context.ts'
@@ -74,49 +74,6 @@ function show(record: ShownRecord, { cli, json, terminal }: CommandContext): voi
 function textOf({ as, value }: ShownBytes): string {
   if (as === 'none') return '-'
   return as === 'hex' ? `0x${String(value)}` : cellText(value)
-}
-
-/** `table NAME [KEY]`: committed rows, read from the changelog without a worker. */
-export const tableCommand: Command = command({
-  name: 'table',
-  describe: 'Show committed rows of a table, or the value of one key',
-  options: [
-    option('limit', { type: 'number', default: 100, describe: 'Most rows to show' }),
-    option('prefix', { type: 'string', describe: 'Only keys that begin with this text, in order' }),
-    option('from', { type: 'string', describe: 'Only keys from this one on, in order' }),
-    option('to', { type: 'string', describe: 'Only keys before this one, in order' }),
-  ],
-  positionals: [
-    positional('name', { describe: 'Name of the table', completes: 'tables' }),
-    positional('key', { required: false, describe: 'Key, as text (JSON for keys that are objects)' }),
-  ],
-  examples: ['table word_counts hello', 'table word_counts --limit 10 --json', 'table word_counts --prefix he'],
-  run: (context) => {
-    const table = String(context.values['name'])
-    requireName(context.app, 'table', table)
-    const key = context.values['key']
-    return key === undefined ? showRows(context, table) : showKey(context, table, String(key))
-  },
-})
-
-async function showKey({ app, cli, json, terminal }: CommandContext, table: string, key: string): Promise<number> {
-  const { found, value, partition } = await withClient(app, (client) => client.readTable(table, key))
-  if (json) cli.json({ name: table, key, found, value: found ? value : null, partition })
-  else if (found) cli.say(shownText(typeof value === 'string' ? value : jsonText(value, 2)))
-  else terminal.stderr.write(`The table "${table}" has no key "${cellText(key)}" (partition ${partition}).\n`)
-  return found ? 0 : 1
-}
-
-async function showRows({ app, cli, json, values, terminal }: CommandContext, table: string): Promise<number> {
-  const limit = wholeNumber(values['limit'], '--limit', 1)
-  const text = (name: string): string | undefined => (values[name] === undefined ? undefined : String(values[name]))
-  const range = { limit, prefix: text('prefix'), from: text('from'), to: text('to') }
-  const { rows, more } = await withClient(app, (client) => client.readRows(table, range))
-  if (json) cli.json(rows.map(({ key, value, partition }) => ({ name: table, key, value, partition })))
-  else if (rows.length === 0) cli.say(`The table "${table}" has no rows.`)
-  else cli.table(rows.map(({ key, value, partition }) => ({ key, value, partition })))
-  if (more) terminal.stderr.write(`There are more rows: --limit ${limit} was reached.\n`)
-  return 0
 }
 
 /** `lag [AGENT]`: lag of agents by the broker's offsets. Joins no group. */

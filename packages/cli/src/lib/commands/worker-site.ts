@@ -1,4 +1,5 @@
-import { errorText, MillraceError, withTimeout } from '@millrace/core'
+import { errorText, isMillraceError, MillraceError, withTimeout } from '@millrace/core'
+import { readEvents, type ServerEvent } from '@millrace/core/http'
 import { cellText } from '../output/foreign-text.ts'
 import type { CommandContext } from './command-context.ts'
 
@@ -43,6 +44,29 @@ export async function readFromWorker(context: CommandContext, path: string): Pro
   const { status, body } = await ask(context, { site, path, method: 'GET', limitMs: READ_MS })
   if (isOk(status)) return { worker, site: site.origin, body }
   throw refused(site, { status, body })
+}
+
+/**
+ * The server-sent events of a built-in page of a running worker, until the worker ends its answer. Throws as `readFromWorker`
+ * does.
+ */
+export async function* eventsOfWorker(
+  context: CommandContext,
+  path: string,
+  lastId: string | undefined,
+): AsyncGenerator<ServerEvent> {
+  const { site } = await findWorker(context, READ_MS)
+  const { app, cli } = context
+  const again = lastId === undefined ? {} : { 'last-event-id': lastId }
+  try {
+    const headers = { accept: 'text/event-stream', ...login(app), ...again }
+    const response = await fetch(new URL(path, site), { headers, signal: cli.signal })
+    if (!isOk(response.status)) throw refused(site, { status: response.status, body: parsed(await response.text()) })
+    if (response.body !== null) yield* readEvents(response.body)
+  } catch (error) {
+    cli.signal.throwIfAborted()
+    throw isMillraceError(error) ? error : unreachable(site, error)
+  }
 }
 
 async function findWorker(
@@ -110,12 +134,10 @@ async function ask(
   { site, path, method, limitMs }: SiteRequest,
 ): Promise<SiteAnswer> {
   const abort = new AbortController()
-  const { token } = app.place().web
-  const login = token === undefined ? {} : { authorization: `Bearer ${token}` }
   const exchange = async (): Promise<SiteAnswer> => {
     const response = await fetch(new URL(path, site), {
       method,
-      headers: { accept: 'application/json', 'millrace-action': 'cli', ...login },
+      headers: { accept: 'application/json', 'millrace-action': 'cli', ...login(app) },
       signal: AbortSignal.any([cli.signal, abort.signal]),
     })
     const text = await response.text()
@@ -128,9 +150,18 @@ async function ask(
     })
   } catch (error) {
     cli.signal.throwIfAborted()
-    const why = error instanceof Error && error.cause !== undefined ? errorText(error.cause) : errorText(error)
-    throw new MillraceError('WORKER_UNREACHABLE', `Nothing answers at ${site.origin}: ${why}.`, { cause: error })
+    throw unreachable(site, error)
   }
+}
+
+function login(app: CommandContext['app']): Readonly<Record<string, string>> {
+  const { token } = app.place().web
+  return token === undefined ? {} : { authorization: `Bearer ${token}` }
+}
+
+function unreachable(site: URL, error: unknown): MillraceError {
+  const why = error instanceof Error && error.cause !== undefined ? errorText(error.cause) : errorText(error)
+  return new MillraceError('WORKER_UNREACHABLE', `Nothing answers at ${site.origin}: ${why}.`, { cause: error })
 }
 
 function parsed(text: string): unknown {

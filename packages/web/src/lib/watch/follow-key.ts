@@ -3,7 +3,7 @@ import { jsonText } from '@millrace/core'
 import { PageError } from '../pages/page-error.ts'
 import type { AskedWindows, PartitionedTable, SiteTable } from '../site-app.ts'
 import { followed, type Followed, type FollowTools, peerEvents, within } from './follow.ts'
-import { eventText, type ServerEvent } from './server-events.ts'
+import { eventText, type ServerEvent } from '@millrace/core/http'
 
 export interface FollowedKey extends Followed {
   /** The key as text. */

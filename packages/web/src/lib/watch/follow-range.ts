@@ -5,7 +5,7 @@ import type { PartitionedTable, RangeChange, SiteTable, TextRange } from '../sit
 import { hashOf } from './follow-key.ts'
 import { followed, type Followed, type FollowTools, peerEvents, within } from './follow.ts'
 import { type FromSource, merged } from './merged.ts'
-import { eventText, idText, type ServerEvent } from './server-events.ts'
+import { eventText, idText, type ServerEvent } from '@millrace/core/http'
 
 /** Which rows are watched. */
 export type WatchedRange = Pick<TextRange, 'prefix' | 'from' | 'to'>

@@ -5,7 +5,7 @@ import type { KeyRoute } from '../routing/key-route.ts'
 import type { PeerRequest } from '../routing/worker-proxy.ts'
 import type { SiteApp, SiteWorker } from '../site-app.ts'
 import type { SiteWorkers } from '../site-workers.ts'
-import { commentText, readEvents, type ServerEvent } from './server-events.ts'
+import { commentText, readEvents, type ServerEvent } from '@millrace/core/http'
 import { HEARTBEAT_MS } from './watches.ts'
 
 /** How long a follower waits before it looks again for the worker that has what is watched. */

@@ -1,4 +1,4 @@
-import { commentText, retryText } from './server-events.ts'
+import { commentText, retryText } from '@millrace/core/http'
 import type { WatchRequest } from './watches.ts'
 
 /** How long a client waits before it connects again. */

@@ -6,7 +6,7 @@ export interface ServerEvent {
   readonly id: string | undefined
 }
 
-/** The longest block of another worker's stream. */
+/** The longest event that is read. */
 const MOST_CHARS = 32 * 1024 * 1024
 
 /** An event as text. `data` and `id` have no line breaks. */
@@ -29,7 +29,7 @@ export function retryText(ms: number): string {
   return `retry: ${ms}\n\n`
 }
 
-/** The events of another worker's stream, as `eventText` writes them. Rejects if one is longer than 32 million characters. */
+/** The events of a worker's answer, as `eventText` writes them. Rejects if one is longer than 32 million characters. */
 export async function* readEvents(body: AsyncIterable<Uint8Array>): AsyncGenerator<ServerEvent> {
   const decoder = new TextDecoder()
   let text = ''
