@@ -2,7 +2,7 @@ import { MillraceError } from '@millrace/core'
 import type { Row } from '@millrace/core/driver'
 import { CommitNumbers } from './commit-numbers.ts'
 
-/** The closed rows: all up to `position`, and those in `beyond`. Row keys are latin1 text. */
+/** The closed rows: all rows up to `position`, and the rows in `beyond`. Row keys are latin1 text. */
 export interface ClosedRows {
   readonly position: string
   readonly beyond: readonly string[]
@@ -49,19 +49,19 @@ export class CloseProgress {
     return this.#numbers.note(isChanged)
   }
 
-  /** The row for a commit that closes more. */
+  /** The row for a commit that closes further windows. */
   prepare(closed: ClosedRows): Row {
     this.#prepared = { ...closed, commit: this.#numbers.prepare() }
     return { key: PROGRESS_KEY, value: Buffer.from(JSON.stringify([this.#committed, this.#prepared])) }
   }
 
-  /** The commit is made. */
+  /** Called when the commit has succeeded. */
   stored(): void {
     this.#numbers.stored()
     this.#committed = this.#prepared
   }
 
-  /** The commit failed, as far as this worker knows. Returns whether it would have closed more windows. */
+  /** Called when the commit has failed, as far as this worker knows. Returns whether it would have closed further windows. */
   returned(): boolean {
     this.#prepared = this.#committed
     return this.#numbers.returned()

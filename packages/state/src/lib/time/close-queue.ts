@@ -44,9 +44,9 @@ export interface CloseQueueOptions {
   readonly keyCodec: string
   /** As of the last commit. */
   readonly closed: ClosedRows
-  /** The timestamp of what is due by a row of this time. */
+  /** The timestamp of a due window whose row has this time. */
   readonly stampOf: (time: number) => number
-  /** Rows were closed since the last commit. */
+  /** Called when rows have been closed since the last commit. */
   readonly onProgress: () => void
 }
 
@@ -62,9 +62,9 @@ export class CloseQueue implements DueQueue {
   readonly #rows: RowsByTime
   readonly #stampOf: (time: number) => number
   readonly #onProgress: () => void
-  /** Rows beyond the position that an earlier owner closed; reading reaches them again. */
+  /** Rows beyond the position that an earlier owner has closed; the queue reads them again and skips them. */
   readonly #before: Set<string>
-  /** Rows that were given out and that the position has not passed, in order. */
+  /** Rows that were given out and are still beyond the position, in order. */
   #given: GivenKey[] = []
   readonly #byRecord = new Map<RawRecord, GivenKey>()
   #position: string
@@ -143,7 +143,7 @@ export class CloseQueue implements DueQueue {
     return closedTo === -Infinity ? -Infinity : this.#stampOf(closedTo)
   }
 
-  /** A row was added that may belong among those that have been read. */
+  /** Called when a new row may sort before rows that have been read already. */
   insert(row: Buffer): void {
     if (Buffer.compare(row, this.#from) >= 0) return
     let at = this.#at
@@ -188,7 +188,7 @@ function behind(key: Buffer): Buffer {
   return Buffer.concat([key, ZERO])
 }
 
-/** A number for a row, the same after every restart: the event's offset. 48 bits of a digest. */
+/** The offset of a row's event: 48 bits of a digest, so that it is the same after every restart. */
 function identityOf(key: Buffer): number {
   return createHash('sha1').update(key).digest().readUIntBE(0, 6)
 }

@@ -1,8 +1,8 @@
 /**
- * Numbers the commits of a state whose rows must not count without their commit. At least once, the rows of a commit are on
- * the broker before its offsets, and a crash in between leaves them there without what their events have sent. So the state
- * writes a number with these rows, and the same number is committed with the offsets, last of all (`OpenState.note`): the
- * next owner compares the two.
+ * Numbers the commits of a state whose rows are valid only if their commit succeeds. At least once, the rows of a commit reach
+ * the broker before its offsets; a crash in between leaves the rows there, but not the sends of their events. The state
+ * therefore writes a number with these rows, and commits the same number with the offsets, last of all (`OpenState.note`).
+ * The next owner compares the two.
  */
 export class CommitNumbers {
   #committed: number
@@ -10,18 +10,18 @@ export class CommitNumbers {
   /** The highest number used so far. */
   #highest: number
 
-  /** `note`: what was committed with the offsets; empty before the first. */
+  /** `note`: the text that was committed with the offsets; empty before the first commit. */
   constructor(note: string) {
     const committed = Number(note)
     this.#committed = this.#prepared = this.#highest = Number.isSafeInteger(committed) ? committed : 0
   }
 
-  /** Of the last commit that changed such rows. */
+  /** The number of the last commit that changed such rows. */
   get committed(): number {
     return this.#committed
   }
 
-  /** Rows with this number were found. */
+  /** Called when rows with this number are found. */
   found(number: number): void {
     this.#highest = Math.max(this.#highest, number)
   }
@@ -36,12 +36,12 @@ export class CommitNumbers {
     return (this.#prepared = ++this.#highest)
   }
 
-  /** The commit is made. */
+  /** Called when the commit has succeeded. */
   stored(): void {
     this.#committed = this.#prepared
   }
 
-  /** The commit failed, as far as this worker knows. Returns whether it would have changed such rows. */
+  /** Called when the commit has failed, as far as this worker knows. Returns whether it would have changed such rows. */
   returned(): boolean {
     const hadRows = this.#prepared !== this.#committed
     this.#prepared = this.#committed

@@ -2,18 +2,18 @@ import type { Clock, Scheduled } from '@millrace/core'
 import type { EventTime } from '@millrace/worker'
 
 /**
- * How long it sleeps at most: timers run by monotonic time, so that a wall clock that is set forward, or has gone on while the
- * machine was suspended, is noticed only when somebody looks.
+ * The longest sleep. Timers follow monotonic time, so a wall clock that was set forward, or that ran on while the machine was
+ * suspended, is noticed only at the next check.
  */
 const LONGEST_SLEEP_MS = 900_000
 
 /** Wakes a state when something may be due. */
 export interface DueAlarm {
-  /** Up to when things are due. */
+  /** Rows are due up to this time. */
   readonly now: number
-  /** The next time for which it is to wake; `Infinity` for none. */
+  /** The time of the next wake-up; `Infinity` for none. */
   set(time: number): void
-  /** Something is due at this time: wakes then if it would have slept longer. */
+  /** Wakes at this time at the latest. */
   lower(time: number): void
   /** Wakes in a later turn of the event loop. */
   soon(): void
@@ -64,10 +64,10 @@ export class WallAlarm implements DueAlarm {
   }
 }
 
-/** Wakes by the committed watermark: the commit that brings it far enough is made at once, and looks what is due. */
+/** Wakes by the committed watermark: the commit that takes it far enough is made at once, and then what is due is checked. */
 export class EventAlarm implements DueAlarm {
   readonly #time: EventTime
-  /** Within what the committed watermark has reached, nothing has to be waited for. */
+  /** A time that the committed watermark has reached needs no wait. */
   readonly #turns: WallAlarm
   #at = Infinity
 

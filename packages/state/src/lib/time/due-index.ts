@@ -14,9 +14,9 @@ export interface DueIndexOptions {
 }
 
 /**
- * The entries of a state's index by time, in rows of the same changelog and store as the state itself. Each row of the state
- * that is to become due has an entry at that time or before it: one that becomes due later keeps its entry, which moves only
- * when it is reached. So a row whose time moves with every event costs one entry a span and not one an event.
+ * A state's index by time. Its entries are rows in the state's own changelog and store. Each row of the state that will be due
+ * has an entry at its due time or earlier. If the due time moves back, the entry stays, and moves only when it is reached. A
+ * row whose time moves with every event therefore costs one entry per span, not one per event.
  */
 export class DueIndex implements EntrySource {
   readonly near: NearEntries
@@ -24,14 +24,14 @@ export class DueIndex implements EntrySource {
   readonly #countChanged: (bytes: number) => void
   /** Changed since the last commit: true for new entries, false for deleted ones. */
   #changed = new Map<DueEntry, boolean>()
-  /** In the commit under way: rows that change the store. */
+  /** Rows of the commit under way that change the store. */
   #taken = new Map<DueEntry, boolean>()
   /**
    * Written by commits that failed: the changelog may have these rows although the store does not, so they are written
    * until a commit is made, whatever the store has.
    */
   #unsure = new Set<DueEntry>()
-  /** In the commit under way: rows that the store has already. */
+  /** Rows of the commit under way that the store has already. */
   #again = new Map<DueEntry, boolean>()
   #stored: number
   #bytes = 0
@@ -44,7 +44,7 @@ export class DueIndex implements EntrySource {
     this.near = new NearEntries(this)
   }
 
-  /** Entries that the store will have once the commit under way is made. */
+  /** Entries that the store will have after the commit under way. */
   get storedEntries(): number {
     let entries = this.#stored
     for (const isNew of this.#taken.values()) entries += isNew ? 1 : -1
@@ -66,7 +66,7 @@ export class DueIndex implements EntrySource {
     this.near.delete(entry)
   }
 
-  /** Changed entries: new ones are to be written before the rows of the state, and deleted ones behind them. */
+  /** Changed entries. New ones must be written before the rows of the state, and deleted ones after them. */
   takeRows(): { readonly added: readonly Row[]; readonly deleted: readonly Row[] } {
     const added: Row[] = []
     const deleted: Row[] = []

@@ -5,18 +5,18 @@ const TIME_BYTES = 8
 export const INTERNAL_PREFIX: Buffer = Buffer.from([0xff, 0xfe])
 const INDEX_PREFIX = Buffer.concat([INTERNAL_PREFIX, Buffer.from('d')])
 const UNDO_PREFIX = Buffer.concat([INTERNAL_PREFIX, Buffer.from('u')])
-/** The row that counts the others. */
+/** The row with the number of internal rows. */
 export const COUNT_KEY: Buffer = Buffer.concat([INTERNAL_PREFIX, Buffer.from('c')])
 
 const PREFIX_TEXT = INDEX_PREFIX.toString('latin1')
 
 /**
- * An entry of the index: when to look at which row. As latin1 text, whose code unit order is the order of the bytes: the
- * earliest first.
+ * An entry of the index: a time, and the row to check then. It is latin1 text, whose code units sort as its bytes do: the
+ * earliest entry first.
  */
 export type DueEntry = string
 
-/** Where the entries begin, and the first key behind them. */
+/** The first key of the entries, and the first key after them. */
 export const FIRST_ENTRY: DueEntry = PREFIX_TEXT
 export const AFTER_ENTRIES: DueEntry = `${INTERNAL_PREFIX.toString('latin1')}e`
 

@@ -15,16 +15,16 @@ import { RowCounts } from './row-counts.ts'
 import { storedUndoRows, UNDO_OVERHEAD, undoRows } from './undo-rows.ts'
 
 /**
- * The rows of one state in one task that become due at some time: timers, sessions, rows that expire. `DueRules` says when,
- * and what becomes of a row then; everything else follows from the writes of events.
+ * The rows of one state in one task that become due at some time: timers, sessions, rows that expire. `DueRules` says when a
+ * row is due and how it changes then; the rest follows from the writes of events.
  *
- * A row that has fired must not outrun what its event sends: at least once, a crash could leave the changed row on the broker
- * and lose the sends. So each commit first writes what those rows were before it (`undoRows`), with a number that is
- * committed with the offsets. The next owner restores them if that number was not committed.
+ * A fired row must not be persisted without the sends of its event: at least once, a crash could leave the changed row on the
+ * broker and lose the sends. Each commit therefore first writes the earlier values of the fired rows (`undoRows`), with a number
+ * that is committed with the offsets. The next owner restores these values if the number was not committed.
  */
 export class DuePartition<V> extends KeyedPartition<V> implements OpenState, DueRows<V> {
   readonly due: DueRowQueue<V>
-  /** Of a state with `eventTime`. */
+  /** Event time; present for a state with `eventTime`. */
   readonly time: EventTime | undefined
   readonly #index: DueIndex
   readonly #numbers: CommitNumbers
@@ -32,9 +32,9 @@ export class DuePartition<V> extends KeyedPartition<V> implements OpenState, Due
   /** Rows that have fired since the last commit, by the latin1 text of their keys. */
   #fired = new Map<string, Buffer>()
   #takenFired: ReadonlyMap<string, Buffer> = this.#fired
-  /** Rows that were restored when the state was opened, as they were, until a commit has them. */
+  /** Rows that were restored when the state was opened, with their values, until a commit has written them. */
   readonly #restored = new Map<string, Row>()
-  /** Rows of earlier values that the store or the changelog may have. */
+  /** Undo rows that the store or the changelog may have. */
   #undoRows: number
   #takenUndoRows: number
 
@@ -57,14 +57,14 @@ export class DuePartition<V> extends KeyedPartition<V> implements OpenState, Due
       return new EventAlarm(time ?? NO_TIME, clock, onWake)
     }
     this.due = new DueRowQueue({ rows: this, index: this.#index, rules, touch, commitSoon, alarm })
-    // A state without event time sends nothing, and who only reads rows takes them as they are.
+    // A state without event time sends nothing, and a reader without a worker takes the rows as they are.
     if (note !== undefined) this.#undo(undone, touch)
     this.due.advance()
   }
 
-  /** The event writes the state, so the partitions of its subscription hold the state's watermark. */
+  /** Called when an event writes the state: the partitions of its subscription then hold back the state's watermark. */
   writtenBy(event: CurrentEvent): void {
-    // What is due here follows the watermark, and must not hold it.
+    // Due events of this state follow the watermark, and must not hold it back.
     if (!this.due.isGiven(event.record)) this.time?.writtenBy(event)
   }
 
@@ -93,17 +93,17 @@ export class DuePartition<V> extends KeyedPartition<V> implements OpenState, Due
     return !isInternal(key)
   }
 
-  /** Throws `KEY_INVALID` for a key whose bytes are those of an internal row: no text is. */
+  /** Throws `KEY_INVALID` for a key with the bytes of an internal row, which no text has. */
   override load(identity: string, key: Buffer): KeyEntry<V> {
     if (isInternal(key))
       throw new MillraceError(
         'KEY_INVALID',
-        `Key ${this.showKey(key)} of ${this.where} begins with the bytes ff fe, which are kept for rows of its own.`,
+        `Key ${this.showKey(key)} of ${this.where} begins with the bytes ff fe, which are reserved for internal rows.`,
       )
     return super.load(identity, key)
   }
 
-  /** Ordered so that whatever part of it a crash leaves on the broker, each row has an entry in the index. */
+  /** Ordered so that each row has an entry in the index, even if a crash leaves only a part of it on the broker. */
   override takeRows(): readonly Row[] {
     const rows = super.takeRows()
     const undo = this.#takeUndoRows()
@@ -140,7 +140,7 @@ export class DuePartition<V> extends KeyedPartition<V> implements OpenState, Due
     this.due.close()
   }
 
-  /** What the rows that have fired are in the store. The values that the last commit has written have served. */
+  /** The stored values of the rows that have fired. Those that the last commit wrote are no longer needed. */
   #takeUndoRows(): readonly Row[] {
     const fired = this.#fired
     this.#takenFired = fired
@@ -154,12 +154,12 @@ export class DuePartition<V> extends KeyedPartition<V> implements OpenState, Due
       rows.push(...undoRows({ commit, rows: [...before.values()] }))
     }
     this.#takenUndoRows = rows.length
-    // From the last one down: whatever part of it a crash leaves, there is no gap.
+    // From the last one down, so that a crash in between leaves no gap.
     for (let nth = this.#undoRows - 1; nth >= rows.length; nth--) rows.push({ key: undoKey(nth), value: null })
     return rows
   }
 
-  /** Restores the rows of firings whose commit was never made. */
+  /** Restores the rows that fired in a commit that was never made. */
   #undo(undone: ReturnType<typeof storedUndoRows>, touch: () => void): void {
     for (const { commit, rows } of undone) {
       if (commit <= this.#numbers.committed) continue

@@ -7,9 +7,9 @@ import type { DueIndex } from './due-index.ts'
 import { type DueEntry, dueEntry, rowOf, timeOf } from './due-keys.ts'
 import type { DueRules } from './due-rules.ts'
 
-/** Entries that one turn of the event loop looks at without finding any to give out. */
+/** The most entries checked in one turn of the event loop if none can be given out. */
 const STEPS_PER_TURN = 500
-/** Expired rows wait once so many bytes of changed rows wait for a commit. */
+/** While more bytes of changed rows than this wait for a commit, expired rows are not deleted. */
 const MOST_CHANGED_BYTES = 8 * 1024 * 1024
 
 /** The rows of the state. */
@@ -18,7 +18,7 @@ export interface DueRows<V> {
   /** The value of a row as of the last finished event, without bringing it into the cache. */
   finishedValue(row: Buffer): V | undefined
   entryOf(row: Buffer): KeyEntry<V>
-  /** The next commit must keep what the row was before it: its event may be lost. */
+  /** The next commit must keep the row's earlier value, because its event may be lost. */
   firedNow(row: Buffer): void
 }
 
@@ -32,14 +32,14 @@ export interface DueRowQueueOptions<V> {
   readonly alarm: (onWake: () => void) => DueAlarm
 }
 
-/** A row that was handed out: the effect of its event, too. */
+/** A row that was handed out. It is also an effect of its event. */
 class GivenRow implements Effect {
   readonly entry: DueEntry
   readonly row: Buffer
   readonly time: number
   /** Its event has made it what rows become that were due. */
   isFired = false
-  /** It is no longer due as it was when it was given. */
+  /** It has changed since it was given out, so it is not due any more at that time. */
   isPassedOver = false
 
   constructor(entry: DueEntry) {
@@ -71,9 +71,9 @@ export class DueRowQueue<V> implements DueQueue {
   readonly #touch: () => void
   readonly #commitSoon: () => void
   readonly #given = new Map<RawRecord, GivenRow>()
-  /** Expired entries whose rows an event held. */
+  /** Expired entries whose rows were held by an event. */
   #held: DueEntry[] = []
-  /** The earliest time among those given; `undefined` when it is not known. */
+  /** The earliest time of the rows given out; `undefined` if unknown. */
   #earliest: number | undefined = Infinity
 
   constructor({ rows, index, rules, touch, commitSoon, alarm }: DueRowQueueOptions<V>) {
@@ -87,7 +87,7 @@ export class DueRowQueue<V> implements DueQueue {
     if (rules.clock === 'event') this.time = () => this.#finishedTime()
   }
 
-  /** What the row was before and is now, by finished events. */
+  /** Called when finished events have changed a row: its values before and now. */
   changed(row: Buffer, before: V | undefined, value: V | undefined): void {
     const from = before === undefined ? undefined : this.#rules.dueOf(before)
     const to = value === undefined ? undefined : this.#rules.dueOf(value)
@@ -98,7 +98,7 @@ export class DueRowQueue<V> implements DueQueue {
     if (from !== undefined && (to === undefined || to < from)) this.#index.delete(dueEntry(from, row))
   }
 
-  /** Looks what has become due: at the start, when the alarm wakes, and after each commit. */
+  /** Checks what is due: at the start, when the alarm wakes, and after each commit. */
   advance(): void {
     for (const entry of this.#held.splice(0)) this.#index.near.giveBack(entry, !this.#index.isDeleted(entry))
     if (this.#front() !== undefined) this.onDue()
@@ -152,7 +152,7 @@ export class DueRowQueue<V> implements DueQueue {
     return first === undefined ? Infinity : timeOf(first)
   }
 
-  /** Whether this is the record of a row that is due here. */
+  /** Whether this record belongs to a row that is due here. */
   isGiven(record: RawRecord): boolean {
     return this.#given.has(record)
   }
@@ -163,7 +163,7 @@ export class DueRowQueue<V> implements DueQueue {
     this.#held = []
   }
 
-  /** Once its event has ended. With a dead letter, that has dropped all effects of the event. */
+  /** Called when its event has ended. A dead letter has dropped all effects of the event by then. */
   #fire({ row, time, isFired }: GivenRow): void {
     this.fired++
     this.#rows.firedNow(row)
@@ -215,7 +215,7 @@ export class DueRowQueue<V> implements DueQueue {
 
   /** The row of this entry is due at another time, or never. */
   #move(entry: DueEntry, row: Buffer, due: number | undefined): void {
-    // One that is due earlier has an entry for that.
+    // A row that is due earlier has an entry at that time.
     if (due !== undefined && due > timeOf(entry)) {
       this.#index.put(dueEntry(due, row))
       this.#alarm.lower(due)
@@ -232,14 +232,14 @@ export class DueRowQueue<V> implements DueQueue {
     return { ...this.#rules.record(row, value), offset: identityOf(entry), timestamp: time }
   }
 
-  /** The row is due at the same time, and with the same value. */
+  /** Whether the row is still due at the same time with the same value. */
   #isStill({ value: given }: RawRecord, { row, time }: GivenRow, value: V): boolean {
     if (this.#rules.dueOf(value) !== time) return false
     const { value: now } = this.#rules.record(row, value)
     return given === null || now === null ? given === now : given.equals(now)
   }
 
-  /** No record to come is older, unless it is set for a time that is over. */
+  /** No later record is older than this, except for a row that is set for a time in the past. */
   #finishedTime(): number {
     this.#earliest ??= [...this.#given.values()].reduce((earliest, { time }) => Math.min(earliest, time), Infinity)
     const first = this.#index.near.first
@@ -247,7 +247,7 @@ export class DueRowQueue<V> implements DueQueue {
   }
 }
 
-/** A number for an entry, the same after every restart: the event's offset. 48 bits of a digest. */
+/** The offset of an entry's event: 48 bits of a digest, so that it is the same after every restart. */
 function identityOf(entry: DueEntry): number {
   return createHash('sha1').update(entry, 'latin1').digest().readUIntBE(0, 6)
 }

@@ -2,34 +2,34 @@ import type { RangeOptions } from '@millrace/core/driver'
 import { SortedKeys } from '../memory/sorted-keys.ts'
 import { AFTER_ENTRIES, type DueEntry, FIRST_ENTRY, keyOf } from './due-keys.ts'
 
-/** The most entries that are kept in memory; beyond twice as many, the latest are let go. */
+/** The number of entries to keep in memory; when there are twice as many, the latest ones are dropped. */
 const MOST_NEAR = 5000
 const ENTRIES_PER_READ = 1000
 
-/** All entries of the index: those of the store, and what the next commits change of them. */
+/** All entries of the index: those in the store, with the changes that are not committed yet. */
 export interface EntrySource {
   stored(options: RangeOptions): readonly DueEntry[]
-  /** Whether an entry that the store has is still there. */
+  /** Whether an entry of the store still exists. */
   isDeleted(entry: DueEntry): boolean
-  /** Entries from here on that the store does not have yet. */
+  /** Entries from this one on that the store does not have yet. */
   unstored(from: DueEntry): Iterable<DueEntry>
 }
 
-/** The next entries of an index, in memory, whatever the length of the index. */
+/** The next entries of an index, in bounded memory. */
 export class NearEntries {
   readonly #source: EntrySource
   #near = new SortedKeys([])
   #size = 0
   /** Entries before this one are in `#near`; `undefined` when there are no others. */
   #horizon: DueEntry | undefined = FIRST_ENTRY
-  /** Not given again before they are put back. */
+  /** Entries that were given out; they are not given out again until they are put back. */
   readonly #out = new Set<DueEntry>()
 
   constructor(source: EntrySource) {
     this.#source = source
   }
 
-  /** The earliest entry that is not out. */
+  /** The earliest entry that is not given out. */
   get first(): DueEntry | undefined {
     while (this.#size === 0 && this.#horizon !== undefined) this.#read(this.#horizon)
     return this.#near.first
@@ -49,13 +49,13 @@ export class NearEntries {
     this.#size--
   }
 
-  /** It is being handled. */
+  /** Gives out the entry. */
   take(entry: DueEntry): void {
     this.delete(entry)
     this.#out.add(entry)
   }
 
-  /** It is no longer handled; `isThere`: it is still an entry of the index. */
+  /** Ends the hand-out of the entry; `isThere`: it is still in the index. */
   giveBack(entry: DueEntry, isThere: boolean): void {
     this.#out.delete(entry)
     if (isThere) this.add(entry)

@@ -3,16 +3,16 @@ import { AFTER_INTERNAL, COUNT_KEY, INTERNAL_PREFIX } from './due-keys.ts'
 
 const ROWS_PER_READ = 10_000
 
-/** The count is not known: the rest of a commit is missing. */
+/** The count is unknown, because a part of a commit is missing. */
 const UNKNOWN = '?'
 
 /**
- * How many rows of a store are internal, so that the others can be counted without a look at them. A row of its own says so.
- * Each commit first takes the count back and gives the new one last, with the number of all rows. Where a crash has left a
- * part of a commit in the changelog, or late rows of an earlier owner have come over newer ones, the internal rows are counted.
+ * The number of internal rows in a store, from which the number of the other rows follows. It is kept in a row of its own. Each
+ * commit first invalidates the count, and writes the new one last, with the number of all rows. If a crash has left a part of a
+ * commit in the changelog, or late rows of an earlier owner have overwritten newer ones, the internal rows are counted anew.
  */
 export class RowCounts {
-  /** Internal rows, this one among them. */
+  /** The number of internal rows, including this one. */
   readonly internal: number
   /** Whether the store had this row: 0 or 1. */
   readonly own: number
@@ -26,7 +26,7 @@ export class RowCounts {
     this.internal = all === store.rows ? internal : this.#count()
   }
 
-  /** The rows of a commit after which the state has so many, and there are so many internal rows beside this one. */
+  /** The count rows of a commit: the numbers of the state's rows and of the other internal rows after it. */
   around(
     rows: readonly Row[],
     { state, internal }: { readonly state: number; readonly internal: number },

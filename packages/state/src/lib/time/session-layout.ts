@@ -6,15 +6,15 @@ import { encodedSessions, isSessionRow, type Session, sessionRow, type Sessions 
 import { keyIn, startOf, windowRow } from './window-keys.ts'
 import type { Expired, WindowLayout } from './window-layout.ts'
 
-/** Statistics count no further. */
+/** Statistics stop counting at this number. */
 const MOST_COUNTED = 1000
 const TEXT = 'latin1'
 const LEAD: Buffer = Buffer.from([1])
 
 /**
- * The sessions of a key are one row, which each event changes. Rows by time lead to it: each session has one at its end, or at
- * an end that it had earlier. A session that grows keeps its row by time until that is due; only then it gets another. So a
- * session costs one more row for each gap, not for each event.
+ * The sessions of a key are in one row, which each event changes. Rows by time refer to it: each session has one at its end, or
+ * at an earlier end. A session that grows keeps its row by time until that row is due, and then gets another one. A session
+ * therefore costs one further row per gap, not per event.
  */
 export class SessionLayout<V> implements WindowLayout<Sessions<V>> {
   readonly #store: Pick<StorePartition, 'get' | 'range'>
@@ -47,7 +47,7 @@ export class SessionLayout<V> implements WindowLayout<Sessions<V>> {
   changed({ key: row, value }: KeyEntry<Sessions<V>>, before: Sessions<V> = []): number | undefined {
     let first: number | undefined
     for (const session of value ?? []) {
-      // The row by time of an earlier session that this one continues leads to it.
+      // The row by time of the earlier session that this one continues refers to it already.
       if (before.some(({ end }) => end >= session.start && end <= session.end)) continue
       this.#add(windowRow(session.end, row.subarray(1)))
       first = Math.min(first ?? Infinity, session.end)
@@ -87,7 +87,7 @@ export class SessionLayout<V> implements WindowLayout<Sessions<V>> {
     let first = Infinity
     for (const entry of entries) {
       const stored = this.#stored(entry.key)
-      // A session that has not changed is in the store as it is here.
+      // The store has the current value of a session that has not changed.
       const isStored = ({ start, end }: Session<unknown>): boolean =>
         stored.some((one) => one.start === start && one.end === end)
       const seen = [...(entry.value ?? []), ...(entry.peek(entry.holder) ?? [])]
@@ -113,7 +113,7 @@ export class SessionLayout<V> implements WindowLayout<Sessions<V>> {
     if (last === undefined) return [row]
     const end = isUnstored(own) ? Math.max(last.end, before) : last.end
     if (end < before) return [row, own]
-    // What is left of the row expires later, and something has to lead to it then.
+    // The rest of the row expires later, and needs a row by time for that.
     this.#move(row, end)
     return [row]
   }

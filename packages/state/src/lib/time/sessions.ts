@@ -2,7 +2,7 @@ import { MillraceError } from '@millrace/core'
 import { type CodecKeys, type KeyShape, showKey } from '../keys/key-shape.ts'
 import type { RowShape } from '../rows/row-shape.ts'
 
-/** A session of one key: events no further apart than the gap. Both ends belong to it. */
+/** A session of one key: events that are no further apart than the gap. Both ends belong to it. */
 export interface Session<V> {
   /** The time of its first event, in milliseconds since the epoch. */
   readonly start: number
@@ -31,7 +31,7 @@ export function isSessionRow(row: Buffer): boolean {
   return row[0] === PREFIX
 }
 
-/** Row keys of sessions: the key behind a prefix. */
+/** Row keys of sessions: a prefix, then the key. */
 export class SessionKeys<K> implements KeyShape<K> {
   readonly where: string
   readonly codecName: string

@@ -22,7 +22,7 @@ export class StartIndex {
     return this.#starts[0]
   }
 
-  /** A window has a row. Most calls name the same window as the previous call, or the newest. */
+  /** Adds a window that has a row. Most calls name the same window as the previous call, or the newest one. */
   add(start: number): void {
     if (start === this.#last) return
     this.#last = start
@@ -40,7 +40,7 @@ export class StartIndex {
     return this.#starts.slice(this.#indexOf(from), this.#indexOf(to))
   }
 
-  /** Windows before `start` have no rows any more. */
+  /** Removes the windows before `start`, which have no rows any more. */
   dropBefore(start: number): void {
     this.#starts.splice(0, this.#indexOf(start))
     this.#last = Number.NaN

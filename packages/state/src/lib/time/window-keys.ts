@@ -11,7 +11,7 @@ export interface WindowKey<K> {
 const START_BYTES = 8
 const HIGH = 2 ** 32
 
-/** Row keys of a windowed state: the window's start (8 bytes, big endian), then the key. So their order is that in which windows end. */
+/** Row keys of a windowed state: the window's start (8 bytes, big endian), then the key. They sort in the order in which windows end. */
 export class WindowKeys<K> implements KeyShape<WindowKey<K>> {
   readonly where: string
   readonly codecName: string

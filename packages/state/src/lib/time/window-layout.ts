@@ -6,46 +6,46 @@ import { StartIndex } from './start-index.ts'
 import { startOf } from './window-keys.ts'
 
 /**
- * Where the windows of one partition are in its rows. Rows by time, a time and then the key, are in the order in which windows
- * end: they are closed and expired in it. The time is the start of the window; of a session it is the end.
+ * How the rows of one partition hold its windows. The keys of rows by time are a time and then the key, so they sort in the order
+ * in which windows end, close and expire. The time is the start of the window, or the end of the session.
  */
 export interface WindowLayout<V> {
   /** The first time that has rows. */
   readonly first: number | undefined
   /** The first time at or after `time` that has rows. */
   from(time: number): number | undefined
-  /** The times with rows from `from` (included) to `to` (excluded), ascending, or as many as there is a point in counting. */
+  /** The times with rows from `from` (included) to `to` (excluded), ascending; of sessions at most a limited number. */
   between(from: number, to: number): readonly number[]
-  /** No rows are left before this time. */
+  /** Called when no rows are left before this time. */
   dropBefore(time: number): void
-  /** An event has finished: until now the value of `entry` was `before`. Returns the time of a new row by time. */
+  /** Called when an event has finished; `before` is the earlier value of `entry`. Returns the time of a new row by time. */
   changed(entry: KeyEntry<V>, before: V | undefined): number | undefined
   /** Rows by time, stored or not. */
   range(options: RowsRange): readonly StoredRow[]
-  /** Rows by time that are to be written before the rows of finished events. */
+  /** Rows by time that must be written before the rows of finished events. */
   takeRows(): readonly Row[]
   /** Returns how many were taken. */
   rowsStored(): number
   rowsReturned(): void
-  /** The first time of what the store has not, or not as it is here. `entries`: those with such rows. */
+  /** The first time with a row that is not stored, or not with its current value. `entries`: those with such rows. */
   firstUnstored(entries: Iterable<KeyEntry<V>>): number
-  /** What is due by a row; `undefined` when the row leads to nothing any more. */
+  /** The window that a row by time makes due; `undefined` if the row refers to none any more. */
   dueBy(row: Buffer, value: Buffer): DueWindow | undefined
-  /** What is to be deleted with a row by time that has expired, as all rows before `before` have. */
+  /** What to delete with an expired row by time; all rows before `before` have expired. */
   expiredWith(row: Buffer, expired: Expired): readonly Buffer[]
-  /** Rows read by users, rather than by time. */
+  /** Rows that users read, as opposed to rows by time. */
   isOwn(row: Buffer): boolean
 }
 
-/** What a commit deletes. */
+/** The rows that a commit deletes. */
 export interface Expired {
   /** Everything before this time. */
   readonly before: number
-  /** The store does not have the row as it is here, or an event is about to change it. */
+  /** Whether the store lacks the row's current value, or an event is about to change the row. */
   readonly isUnstored: (row: Buffer) => boolean
 }
 
-/** Windows that are known by their start, each a row. */
+/** Windows that are identified by their start, with one row each. */
 export class FixedLayout<V> implements WindowLayout<V> {
   readonly #store: Pick<StorePartition, 'range'>
   readonly #starts: StartIndex

@@ -19,7 +19,7 @@ export interface WindowRules<V> {
   readonly graceMs: number
   /** How long after its end a window is kept; at least `graceMs`. */
   readonly retentionMs: number
-  /** Somebody reads the closed windows. */
+  /** Whether an agent reads the closed windows. */
   readonly isClosing: boolean
 }
 
@@ -83,12 +83,12 @@ export class WindowPartition<V> extends KeyedPartition<V> {
     return start >= this.#firstKept(at)
   }
 
-  /** When a window that starts then takes no events any more. */
+  /** When a window with this start closes. */
   closeOf(start: number): number {
     return start + this.#rules.sizeMs + this.#rules.graceMs
   }
 
-  /** When the rows of a window that starts then can be deleted. */
+  /** When the rows of a window with this start can be deleted. */
   #expiryOf(start: number): number {
     return start + this.#rules.sizeMs + this.#rules.retentionMs
   }
@@ -123,7 +123,7 @@ export class WindowPartition<V> extends KeyedPartition<V> {
   override takeRows(): readonly Row[] {
     const own = super.takeRows()
     const expired = this.#expire()
-    // Before the rows that they lead to: at least once, a crash may leave only the first of all these on the broker.
+    // Before the rows to which they refer: at least once, a crash may leave only the first of these on the broker.
     const rows = [...this.#layout.takeRows(), ...own]
     const progress = this.#isProgressed ? [this.#progress.prepare(this.due.closed)] : []
     this.#isProgressed = false
@@ -164,7 +164,7 @@ export class WindowPartition<V> extends KeyedPartition<V> {
     if (this.#rules.isClosing) {
       const bound = this.#firstOpen(this.time.committed)
       const first = this.#layout.first
-      // A row that is not stored yet would be passed over.
+      // A row that is not stored yet would be missed.
       if (bound > 0)
         this.due.extend(first === undefined || first >= bound ? bound : Math.min(bound, this.#firstUnstored()))
     }
@@ -177,7 +177,7 @@ export class WindowPartition<V> extends KeyedPartition<V> {
     this.time.wakeAt(this.#alarm)
   }
 
-  /** This window has its first row: asks for a commit when the window can close, or when its rows can be deleted. */
+  /** Called for the first row of a window: requests a commit when the window can close, or its rows can be deleted. */
   #wakeFor(start: number): void {
     const wanted = this.#rules.isClosing ? this.closeOf(start) : this.#expiryOf(start)
     if (wanted >= this.#alarm) return
@@ -185,7 +185,7 @@ export class WindowPartition<V> extends KeyedPartition<V> {
     this.time.wakeAt(wanted)
   }
 
-  /** A row by time was added without an event. */
+  /** Called when a row by time was added without an event. */
   #moved(row: Buffer): void {
     this.due.insert(row)
     this.#wakeFor(startOf(row))

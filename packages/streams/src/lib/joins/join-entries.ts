@@ -1,12 +1,12 @@
 import { MillraceError } from '@millrace/core'
 
-/** The stream that is joined, and the one that it is joined with. */
+/** `left`: the stream that calls `join`; `right`: the other one. */
 export type Side = 'left' | 'right'
 
 /** An event that waits for events of the other side. */
 export interface KeptEvent {
   readonly side: Side
-  /** It has met an event of the other side. */
+  /** Whether it has matched an event of the other side. */
   readonly isMatched: boolean
   readonly time: number
   /** A digest of its topic's name: with the offset, it tells a replayed event from another one. */

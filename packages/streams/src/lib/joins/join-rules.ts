@@ -2,10 +2,10 @@ import { type Duration, formatDuration, MillraceError, shownValue, wholeMillisec
 import { type DueRules, keyIn } from '@millrace/state'
 import { encodeKept, type KeptEvent, type Side } from './join-entries.ts'
 
-/** `'inner'`: pairs alone. `'left'`: also events of the left side that have met none. `'outer'`: those of both sides. */
+/** `'inner'`: only pairs. `'left'`: also unmatched events of the left side. `'outer'`: also those of both sides. */
 export type StreamJoinKind = 'inner' | 'left' | 'outer'
 
-/** The spans of a join, as they are given. */
+/** The spans of a join, as the user gives them. */
 export interface JoinSpans {
   readonly within?: Duration | undefined
   readonly before?: Duration | undefined
@@ -13,10 +13,10 @@ export interface JoinSpans {
   readonly grace?: Duration | undefined
 }
 
-/** Which events of two streams meet, and until when an event waits; times in milliseconds. */
+/** Which events of two streams match, and how long an event waits for a match; times in milliseconds. */
 export class JoinRules {
   readonly kind: StreamJoinKind
-  /** Events that wait are kept in rows of this length. */
+  /** The length of time that one row of waiting events covers. */
   readonly bucketMs: number
   readonly #beforeMs: number
   readonly #afterMs: number
@@ -46,19 +46,19 @@ export class JoinRules {
     this.bucketMs = Math.max(1, this.#beforeMs + this.#afterMs)
   }
 
-  /** The times of events of the other side that an event meets; both ends are included. */
+  /** The times of the other side's events that match an event; both ends are included. */
   meets(side: Side, time: number): { readonly from: number; readonly to: number } {
     return side === 'left'
       ? { from: time - this.#beforeMs, to: time + this.#afterMs }
       : { from: time - this.#afterMs, to: time + this.#beforeMs }
   }
 
-  /** The last event time at which an event can still meet another one. */
+  /** The last event time at which an event can still be matched. */
   deadline(side: Side, time: number): number {
     return time + (side === 'left' ? this.#afterMs : this.#beforeMs) + this.#graceMs
   }
 
-  /** Whether an event is given out if it has met none. */
+  /** Whether an unmatched event of this side is given out. */
   isGivenAlone(side: Side): boolean {
     return this.kind === 'outer' || (this.kind === 'left' && side === 'left')
   }
@@ -68,13 +68,13 @@ export class JoinRules {
     return Math.floor(time / this.bucketMs) * this.bucketMs
   }
 
-  /** In words. */
+  /** The span in words. */
   toString(): string {
     return `${formatDuration(this.#beforeMs)} before to ${formatDuration(this.#afterMs)} after`
   }
 }
 
-/** When the rows of a join are due: with the first event that has met none, and at last when no event in them can meet another. */
+/** A row of a join is due with its first unmatched event, and finally when none of its events can be matched any more. */
 export function dueRules(rules: JoinRules, keyCodec: string): DueRules<readonly KeptEvent[]> {
   const endOf = ({ side, time }: KeptEvent): number => rules.deadline(side, time) + 1
   const waits = ({ side, isMatched }: KeptEvent): boolean => !isMatched && rules.isGivenAlone(side)

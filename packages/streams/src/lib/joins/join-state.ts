@@ -20,28 +20,28 @@ import { type LateCounts, LateRecords } from './late-records.ts'
 /** A join of two streams. */
 export interface JoinSpec {
   readonly agent: string
-  /** Of the state and its changelog. */
+  /** The name of the state and its changelog. */
   readonly name: string
   readonly rules: JoinRules
   readonly key: CodecSpec
-  /** How the values of each side are kept. */
+  /** How the values of each side are encoded. */
   readonly values: Readonly<Record<Side, CodecSpec>>
   /** The topics of both sides: the state has as many partitions as they have. */
   readonly topics: readonly string[]
-  /** The subscriptions of both sides, whose partitions hold event time. */
+  /** The subscriptions of both sides, whose partitions determine event time. */
   readonly subscriptions: readonly string[]
   readonly late: { readonly name: string } | undefined
 }
 
-/** An event that has met none of the other side, and can meet none any more. */
+/** An unmatched event that can no longer be matched. */
 export interface AloneEvent {
   readonly side: Side
   readonly value: unknown
 }
 
 /**
- * The events of two streams that wait for one another, by key and time. A descriptor, as tables are. Rows hold the events of
- * one key in a stretch of time that is as long as the span: an event looks into three of them at most.
+ * The events of two streams that wait for a match, by key and time. A descriptor, as tables are. A row holds the events of one
+ * key in a stretch of time as long as the span, so an event reads three rows at most.
  */
 export class JoinState implements StateDefinition {
   readonly name: string
@@ -50,7 +50,7 @@ export class JoinState implements StateDefinition {
   readonly sizedAs: readonly string[]
   readonly eventTime = true
   readonly timedBy: readonly string[]
-  /** Reads the events that have met none. */
+  /** The source of unmatched events. */
   readonly alone: DueSource<unknown, readonly AloneEvent[]>
   readonly #rules: JoinRules
   readonly #context: StateContext
@@ -104,8 +104,8 @@ export class JoinState implements StateDefinition {
   }
 
   /**
-   * Keeps the current event, and gives the values of the other side that it meets, the oldest first; `undefined` when it is
-   * late. All of it is an effect of the event.
+   * Keeps the current event, and returns the values of the other side that match it, the oldest first; `undefined` if the
+   * event is late. All changes are effects of the event.
    */
   meet(side: Side, key: unknown, { value, counts, log }: MetBy): readonly unknown[] | undefined {
     const event = writingEvent(this.#context.contexts, this.#where)
@@ -132,7 +132,7 @@ export class JoinState implements StateDefinition {
     return found.toSorted((a, b) => a.time - b.time).map((kept) => this.#valueOf(kept))
   }
 
-  /** The events of the other side that it meets; those that would be given out alone otherwise have met one now. */
+  /** The matching events of the other side. Those that would otherwise be given out unmatched are marked as matched. */
   #find(side: Side, key: unknown, event: CurrentEvent, now: number): readonly KeptEvent[] {
     const rules = this.#rules
     const { from, to } = rules.meets(side, event.timestamp)
@@ -153,7 +153,7 @@ export class JoinState implements StateDefinition {
     return found
   }
 
-  /** An event that comes again, after a crash, takes the place that it had. */
+  /** An event that is redelivered after a crash replaces itself. */
   #keep(event: CurrentEvent, key: WindowKey<unknown>, own: KeptEvent): void {
     const entry = this.#rows.writing(key, event)
     const kept = entry.read(event) ?? []
@@ -175,14 +175,14 @@ export class JoinState implements StateDefinition {
   }
 }
 
-/** Who meets others: its value, as it is kept, and where it is counted if it is late. */
+/** The encoded value of the current event, and where it is counted if it is late. */
 export interface MetBy {
   readonly value: Buffer
   readonly counts: LateCounts
   readonly log: Logger
 }
 
-/** What the key of a row may take. */
+/** Room for the key of a row, in bytes. */
 const ROW_OVERHEAD = 1024
 
 function keptRows(keys: WindowKeys<unknown>): RowShape<readonly KeptEvent[]> {
@@ -191,14 +191,14 @@ function keptRows(keys: WindowKeys<unknown>): RowShape<readonly KeptEvent[]> {
     identify: (key) => keys.identify(key),
     show: (key) => keys.show(key),
     groupOf: undefined,
-    // They are encoded once a commit, however many events come meanwhile; `#keep` bounds them.
+    // They are encoded once per commit, however many events arrive in between; `#keep` limits their size.
     admit: () => undefined,
     encode: (kept) => encodeKept(kept),
     decode: (bytes) => decodeKept(bytes, keys.where),
   }
 }
 
-/** A join makes all rows with `DuePartition`. */
+/** All rows of a join are in a `DuePartition`. */
 function partitionOf({ rows }: KeyEntry<readonly KeptEvent[]>): DuePartition<readonly KeptEvent[]> {
   if (rows instanceof DuePartition) return rows
   throw new Error(`The rows of ${rows.where} are never due.`)

@@ -3,8 +3,8 @@ import type { StateContext } from '@millrace/state'
 import { type JoinSpec, JoinState } from './join-state.ts'
 
 /**
- * The states of an app's joins of two streams. Agents declare them when their handlers start, in each worker and each run
- * anew, so what is declared already is given back.
+ * The states of an app's joins of two streams. Agents declare them each time their handlers start, in each worker; a state that
+ * is declared already is returned.
  */
 export class JoinStates {
   readonly #context: StateContext

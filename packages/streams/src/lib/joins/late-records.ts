@@ -10,12 +10,12 @@ export interface LateRecordsOptions {
   readonly sink: { readonly name: string } | undefined
 }
 
-/** Where late events are counted, and the first of them reported. */
+/** The counter of late events. */
 export interface LateCounts {
   late: number
 }
 
-/** Events that came to a join when they could not meet another one any more. */
+/** Events that came too late to be matched in a join. */
 export class LateRecords {
   readonly #options: LateRecordsOptions
   #isReported = false

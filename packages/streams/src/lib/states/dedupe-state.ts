@@ -12,7 +12,7 @@ import {
 import type { OpenState, OpenStateOptions, StateDefinition } from '@millrace/worker'
 import { TopicDigests } from './topic-digests.ts'
 
-/** How events are told apart. */
+/** How duplicates are recognized. */
 export interface DedupeSpec {
   readonly agent: string
   readonly name: string
@@ -29,7 +29,7 @@ interface FirstEvent {
   readonly offset: number
 }
 
-/** The ids that a stream has seen, each until event time is `within` past its first event. A descriptor, as tables are. */
+/** The ids that a stream has seen, each kept for `within` after its first event, by event time. A descriptor, as tables are. */
 export class DedupeState implements StateDefinition {
   readonly name: string
   readonly changelog: StateDefinition['changelog']
@@ -63,7 +63,7 @@ export class DedupeState implements StateDefinition {
       definition: this,
       shape: { keys, rows: firstEvents(keys) },
       context,
-      // An id is where its events are.
+      // The row of an id is in the task of its events.
       anywhere: true,
       make: (shape, options) => new DuePartition(shape, options, rules),
     })
@@ -74,8 +74,8 @@ export class DedupeState implements StateDefinition {
   }
 
   /**
-   * Whether the current event is the first with this id, as an effect of it. The same event passes again: it comes back after
-   * a failure, or after a crash that had left its row.
+   * Whether the current event is the first with this id, which is noted as an effect of the event. The same event passes again
+   * if it is redelivered after a failure, or after a crash that left its row.
    */
   isFirst(id: string): boolean {
     const event = writingEvent(this.#context.contexts, this.#where)

@@ -6,13 +6,13 @@ import { SuppressState, type SuppressSpec } from './suppress-state.ts'
 /** A state of an agent's stream. */
 interface NamedSpec {
   readonly agent: string
-  /** Of the state and its changelog. */
+  /** The name of the state and its changelog. */
   readonly name: string
 }
 
 /**
- * What the operators of an app's streams keep. Agents declare it when their handlers start, in each worker and each run anew,
- * so what is declared already is given back.
+ * The states of the operators of an app's streams. Agents declare them each time their handlers start, in each worker; a state
+ * that is declared already is returned.
  */
 export class StreamStates {
   readonly #context: StateContext

@@ -10,7 +10,7 @@ import {
 } from '@millrace/state'
 import type { DueSource, OpenState, OpenStateOptions, StateDefinition } from '@millrace/worker'
 
-/** How values are kept back. */
+/** How values are held back. */
 export interface SuppressSpec {
   readonly agent: string
   readonly name: string
@@ -21,22 +21,22 @@ export interface SuppressSpec {
   readonly topics: readonly string[]
 }
 
-/** The last value of a key, and when it goes on, in milliseconds of the clock. */
+/** The last value of a key, and the time when it is released, in milliseconds of the clock. */
 interface KeptValue {
   readonly at: number
   /** Encoded. */
   readonly value: Buffer
 }
 
-/** The last value of each key that waits for its time. A descriptor, as tables are. */
+/** The last value of each key, until it is released. A descriptor, as tables are. */
 export class SuppressState implements StateDefinition {
   readonly name: string
   readonly changelog: StateDefinition['changelog']
   readonly partitions: undefined
   readonly sizedAs: readonly string[]
-  /** What goes on is committed with the offsets. */
+  /** Releases are committed with the offsets. */
   readonly eventTime = true
-  /** Reads the values whose time has come. */
+  /** The source of released values. */
   readonly released: DueSource<unknown, unknown>
   readonly #context: StateContext
   readonly #where: string
@@ -60,7 +60,7 @@ export class SuppressState implements StateDefinition {
       definition: this,
       shape: { keys, rows: keptValues(keys) },
       context,
-      // A key is where its events are.
+      // The row of a key is in the task of its events.
       anywhere: true,
       make: (shape, options) =>
         new DuePartition(shape, options, {
@@ -87,7 +87,7 @@ export class SuppressState implements StateDefinition {
     return this.#values.encode(value)
   }
 
-  /** Keeps the value in place of the one before, as an effect of the current event. `nowMs`: of the clock. */
+  /** Replaces the held value, as an effect of the current event. `nowMs`: the clock's time. */
   keep(key: unknown, value: Buffer, nowMs: number): void {
     const event = writingEvent(this.#context.contexts, this.#where)
     const entry = this.#rows.writing(key, event)

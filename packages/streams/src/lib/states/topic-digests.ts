@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 
-/** Digests of topics' names: with an offset, one tells an event that comes again from another one. */
+/** Digests of topics' names. Together with an offset, a digest identifies an event that is redelivered. */
 export class TopicDigests {
   readonly #known = new Map<string, number>()
 

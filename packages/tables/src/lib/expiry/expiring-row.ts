@@ -4,9 +4,9 @@ import type { CurrentEvent, EventTime } from '@millrace/worker'
 
 /** The clock by which the rows of a partition expire. */
 export interface ExpiryClock {
-  /** As the event sees it, or for reads outside events. */
+  /** The time for reads in this event, or outside events. */
   now(event: CurrentEvent | undefined): number
-  /** When an event writes. */
+  /** The time of a write by this event. */
   writtenAt(event: CurrentEvent): number
 }
 
@@ -22,10 +22,10 @@ export function eventExpiry(time: EventTime | undefined): ExpiryClock {
   }
 }
 
-/** Of rows that are only encoded. */
+/** The clock of rows that are only encoded. */
 export const NO_CLOCK: ExpiryClock = { now: () => -Infinity, writtenAt: () => -Infinity }
 
-/** A value with the end of its time. */
+/** A value with the time at which it expires. */
 export class ExpiringRow<V> {
   readonly value: V
   /** `Infinity`: it was written before the table had a ttl. */
@@ -45,11 +45,11 @@ export class ExpiringRow<V> {
 }
 
 const TIME_BYTES = 8
-/** Ends rows that have a time. No text in UTF-8 ends with it. */
+/** The last bytes of rows with a time. No text in UTF-8 ends with them. */
 const MARK = Buffer.from([0xff, 0xfe, 0x74])
 const TAIL_BYTES = TIME_BYTES + MARK.length
 
-/** The rows of a shape with the end of their time behind them. */
+/** The rows of a shape, each followed by the time at which it expires. */
 export function expiringRows<V>(rows: RowShape<V>, clock: ExpiryClock): RowShape<ExpiringRow<V>> {
   const encode = ({ value, until }: ExpiringRow<V>): Buffer => {
     const tail = Buffer.allocUnsafe(TAIL_BYTES)

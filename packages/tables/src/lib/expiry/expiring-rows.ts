@@ -31,7 +31,7 @@ export class ExpiringPartition<V> extends DuePartition<ExpiringRow<V>> {
   }
 }
 
-/** The rows of an expiring table as a map of its own: values with their times, expired ones too. */
+/** The rows of an expiring table as an internal map: values with their times, including expired ones. */
 export class ExpiringRows<K, V> extends KeyedMap<K, ExpiringRow<V>, ExpiringRow<V> | undefined> {
   override readonly rows: TaskLocator<K, ExpiringRow<V>>
 

@@ -36,7 +36,7 @@ export class ExpiringTable<K, V, G extends V | undefined> extends Table<K, V, G>
     this.#map = new ExpiringRows(context, { definition: this, table, expiry })
   }
 
-  /** Its rows go without an event, in which another table could be kept up. Throws `DEFINITION_INVALID`. */
+  /** Throws `DEFINITION_INVALID`: rows expire without an event, so another table could not be kept up to date. */
   override onWrite(): never {
     throw new MillraceError(
       'DEFINITION_INVALID',
@@ -150,7 +150,7 @@ export class ExpiringTable<K, V, G extends V | undefined> extends Table<K, V, G>
         `Key ${this.keyShape.show(this.keyShape.encode(key))} of ${this.keyShape.where}: ${method} gave undefined.`,
       )
     const open = event.task.open(this)
-    // A task without the table: what finds the row says so.
+    // A task without the table is reported when the row is looked up.
     if (!(open instanceof ExpiringPartition)) return new ExpiringRow(value, Infinity, NO_CLOCK)
     open.writtenBy(event)
     return new ExpiringRow(value, open.expiry.writtenAt(event) + this.#expiry.ttlMs, open.expiry)

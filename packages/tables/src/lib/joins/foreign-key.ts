@@ -9,24 +9,24 @@ import type { JoinedSide } from './join-tables.ts'
 import { KeptUpTable } from './kept-up-table.ts'
 import type { ChangeTopic } from './result-topic.ts'
 
-/** Says what a row of the left table refers to, and since which event. */
+/** The key that a row of the left table refers to, and the event that set it. */
 interface Reference {
-  /** The key of the right table in base64; `null` where the row refers to none. */
+  /** The key of the right table in base64; `null` if the row refers to none. */
   readonly to: string | null
-  /** Names the event that has written the row: an answer to an older one is dropped. */
+  /** Identifies the event that wrote the row: a response to an older one is dropped. */
   readonly version: string
 }
 
-/** From the left to the right: a row refers to this key, or does no more. */
+/** From the left table to the right one: a row refers to this key, or no longer does. */
 interface KeySubscription {
   readonly key: string
   readonly version: string
   readonly isOver: boolean
-  /** The version that it had before under the same key. */
+  /** The previous version of the row under the same key. */
   readonly before: string | undefined
 }
 
-/** From the right to the left: the row of the key that was referred to. */
+/** From the right table to the left one: the row of the key. */
 interface SubscriptionResponse {
   readonly to: string
   readonly version: string
@@ -34,7 +34,7 @@ interface SubscriptionResponse {
   readonly value: string | null
 }
 
-/** A table that says what becomes of it to the rows that refer to it. */
+/** A table that sends its changes to the rows that refer to it. */
 export interface ReferredTable<K, V> extends JoinedSide<K, V> {
   encodeRow(key: K, value: V): { readonly value: Buffer }
   decodeValue(value: Buffer, key: Buffer): V
@@ -50,15 +50,15 @@ export interface ForeignKeyJoin<K, RK, L, R, V> {
 }
 
 /**
- * A table whose rows are made of those of a left table and of the rows of a right one to which they refer. The two are in
- * different partitions, so what a row refers to is told by way of a topic, and the answers come by way of another one. Each
- * write of a left row has a version, which its answers carry.
+ * A table made of the rows of a left table, each joined with the row of a right table to which it refers. These rows are in
+ * different partitions, so references go through one topic and responses through another. Each write of a left row has a
+ * version, which its responses carry.
  */
 export class TableByForeignKey<K, RK, L, R, V> extends KeptUpTable<K, V> {
   override readonly besides: readonly StateDefinition[]
-  /** What the rows of the left table refer to, in its partitions. */
+  /** The references of the left table's rows, in its partitions. */
   readonly references: Table<K, Reference>
-  /** Who refers to the rows of the right table, in its partitions. */
+  /** The references to the right table's rows, in its partitions. */
   readonly subscribers: Subscribers<RK>
   readonly #join: ForeignKeyJoin<K, RK, L, R, V>
   readonly #subscribe: string
@@ -99,7 +99,7 @@ export class TableByForeignKey<K, RK, L, R, V> extends KeptUpTable<K, V> {
     right.onWrite((key) => this.#rightChanged(key))
   }
 
-  /** In the event that has written a row of the left table. */
+  /** Called in the event that has written a row of the left table. */
   #leftChanged(key: K): void {
     const { left, right, kind, on, join } = this.#join
     const event = writingEvent(this.storage, this.keyShape.where)
@@ -121,16 +121,16 @@ export class TableByForeignKey<K, RK, L, R, V> extends KeptUpTable<K, V> {
       const earlier = before?.to === shown && before.version !== version ? before.version : undefined
       this.#tell(event, to, { ...subscriptionOf(this.codecOfKeys, key, version), before: earlier })
     }
-    // Until the answer comes, the row stays as it was: it is gone at once only with the left row, or with what it referred to.
+    // The row stays unchanged until the response arrives; only without the left row or its reference it is deleted at once.
   }
 
-  /** In the event that has written a row of the right table. */
+  /** Called in the event that has written a row of the right table. */
   #rightChanged(key: RK): void {
     const event = writingEvent(this.storage, this.keyShape.where)
     for (const subscriber of this.subscribers.values(key)) this.#answer(event, key, subscriber)
   }
 
-  /** At the right table: somebody refers to a row, or does no more. */
+  /** At the right table: a row of the left table refers to a row, or no longer does. */
   #subscribed(bytes: Buffer, { key, version, isOver, before }: KeySubscription): void {
     const to = this.#join.right.codecOfKeys.decode(bytes)
     const subscriber = `${version} ${key}`
@@ -151,13 +151,13 @@ export class TableByForeignKey<K, RK, L, R, V> extends KeptUpTable<K, V> {
     send(event, this.#respond, Buffer.from(key, 'base64'), answer)
   }
 
-  /** At the left table: the row to which one of its rows refers is this. */
+  /** At the left table: the response with the right row to which one of its rows refers. */
   #answered(bytes: Buffer, { to, version, value }: SubscriptionResponse): void {
     const { left, right, kind, join } = this.#join
     const key = this.codecOfKeys.decode(bytes)
     const reference = this.references.find(key)
     const row = left.find(key)
-    // The row has been written since: the answer to that is on its way, or has come.
+    // The row has been written since; its own response is on its way, or has arrived.
     if (row === undefined || reference?.version !== version || reference.to !== to) return
     const referred =
       value === null ? undefined : right.decodeValue(Buffer.from(value, 'base64'), Buffer.from(to, 'base64'))
@@ -169,7 +169,7 @@ export class TableByForeignKey<K, RK, L, R, V> extends KeptUpTable<K, V> {
   }
 }
 
-/** In the partitions of the left table. */
+/** A state in the partitions of the left table. */
 class ReferenceTable<K> extends Table<K, Reference> {
   override readonly besides: readonly StateDefinition[]
 

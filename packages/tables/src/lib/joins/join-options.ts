@@ -1,12 +1,12 @@
 import { checkOptions, type CodecSpec, MillraceError, type OptionNames } from '@millrace/core'
 import type { ChangeTopic } from './result-topic.ts'
 
-/** `'inner'`: keys that both tables have. `'left'`: all of the left one. `'outer'`: those that either has. */
+/** `'inner'`: keys that both tables have. `'left'`: all keys of the left table. `'outer'`: keys that either table has. */
 export type TablesJoinKind = 'inner' | 'left' | 'outer'
 
-/** What the function of a join gets of the left table. */
+/** The left value that the function of a join gets. */
 export type LeftRow<V, J extends TablesJoinKind> = J extends 'outer' ? V | undefined : V
-/** What it gets of the right one. */
+/** The right value that the function of a join gets. */
 export type RightRow<V, J extends TablesJoinKind> = J extends 'inner' ? V : V | undefined
 
 /** Options of a join of two tables. */
@@ -15,7 +15,7 @@ export interface JoinTablesOptions<K, V, J extends TablesJoinKind> {
   readonly kind?: J | undefined
   /** How the results are encoded. Default `'json'`. */
   readonly value?: CodecSpec | undefined
-  /** Receives each change, one for each event and key; a record without a value where a result is gone. */
+  /** Receives each change, one record for each event and key; a tombstone if a result is deleted. */
   readonly to?: ChangeTopic<K, V> | undefined
   /** Warm copies of each partition to keep on other workers. Default: the setting `standbys`. */
   readonly standbys?: number | undefined
@@ -31,7 +31,7 @@ const OPTIONS: OptionNames<JoinTablesOptions<unknown, unknown, TablesJoinKind>> 
   help: true,
 }
 
-/** What the two tables of a join must agree in. */
+/** The properties in which the two tables of a join must agree. */
 export interface JoinSide {
   readonly name: string
   readonly keyCodec: string
@@ -55,7 +55,7 @@ export function checkJoin(
   return kind
 }
 
-/** The same where rows of the left table refer to those of the right one. Throws `DEFINITION_INVALID`. */
+/** The same for a join by foreign key. Throws `DEFINITION_INVALID`. */
 export function checkForeignKey(
   name: string,
   { left, right, on }: { readonly left: JoinSide; readonly right: JoinSide; readonly on: unknown },

@@ -13,7 +13,7 @@ import {
 } from './join-options.ts'
 import { TableOfTables, type WatchedTable } from './table-of-tables.ts'
 
-/** A table that is joined with another one: what `app.table` and `app.joinTables` make. */
+/** A side of a join: a table made by `app.table` or `app.joinTables`. */
 export interface JoinedSide<K, V> extends WatchedTable<K, V> {
   readonly keySpec: CodecSpec
   readonly keyCodec: string
@@ -29,7 +29,7 @@ export interface JoinedSides<K, L, R> {
   readonly views: ViewDeclarations
 }
 
-/** What `app.joinTables` makes. */
+/** The result of `app.joinTables`. */
 export function joinTables<K, L, R, V, J extends TablesJoinKind>(
   context: StateContext,
   { name, left, right, views }: JoinedSides<K, L, R>,
@@ -40,13 +40,13 @@ export function joinTables<K, L, R, V, J extends TablesJoinKind>(
   return new TableOfTables<K, L, R, V>(
     context,
     resultRows<K, V>(name, left, { ...options, sizedAs: left.sizedAs ?? right.sizedAs }),
-    // The kind says which of them can be missing.
+    // The kind determines which side may be missing.
     { left, right, kind, to: options.to, join: (a, b) => fn(a as LeftRow<L, J>, b as RightRow<R, J>) },
     views,
   )
 }
 
-/** The same by a key in the rows of the left table. */
+/** The same by foreign key: a key in the rows of the left table. */
 export function joinByForeignKey<K, RK, L, R, V, J extends 'inner' | 'left'>(
   context: StateContext,
   {

@@ -7,13 +7,13 @@ import type { ViewDeclarations } from '../windows/views.ts'
 import { type ChangeTopic, ResultTopic } from './result-topic.ts'
 
 export interface KeptUpOptions<K, V> {
-  /** The tables from which it is kept up. */
+  /** The tables from which it is computed. */
   readonly sources: readonly StateDefinition[]
   readonly to: ChangeTopic<K, V> | undefined
   readonly views: ViewDeclarations
 }
 
-/** A table that other tables keep up: no agent may write it. */
+/** A table that is computed from other tables: no agent may write it. */
 export class KeptUpTable<K, V> extends Table<K, V> {
   readonly #sources: readonly StateDefinition[]
   readonly #result: ResultTopic<K, V> | undefined

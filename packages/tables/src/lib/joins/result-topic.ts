@@ -1,7 +1,7 @@
 import { NO_HEADERS } from '@millrace/core'
 import type { CurrentEvent, SendReceipt } from '@millrace/worker'
 
-/** A topic to which the changes of a table go: what `app.topic` makes. */
+/** A topic of the app that receives the changes of a table. */
 export interface ChangeTopic<K, V> {
   readonly name: string
   readonly key: { encode(key: K): Buffer }
@@ -17,14 +17,14 @@ interface PendingChange<V> {
 /** Sends each change of a table to a topic: one record for each event and key, whatever the event does with the key. */
 export class ResultTopic<K, V> {
   readonly #topic: ChangeTopic<K, V>
-  /** What events in flight have sent, by the latin1 text of the key's bytes. */
+  /** The sends of events in flight, by the latin1 text of the key's bytes. */
   readonly #pending = new WeakMap<CurrentEvent, Map<string, PendingChange<V>>>()
 
   constructor(topic: ChangeTopic<K, V>) {
     this.#topic = topic
   }
 
-  /** The current event has changed the value of a key, until now `before`, to `after`. */
+  /** Called when the current event has changed the value of a key from `before` to `after`. */
   changed(
     event: CurrentEvent,
     key: K,
@@ -37,7 +37,7 @@ export class ResultTopic<K, V> {
     const known = ofEvent.get(name)
     if (known?.receipt !== undefined) event.withdraw(known.receipt)
     const first = known === undefined ? before : known.before
-    // A tombstone goes out only where a value was.
+    // A tombstone is sent only if there was a value.
     const receipt = first === undefined && after === undefined ? undefined : this.#send(event, bytes, after)
     ofEvent.set(name, { before: first, receipt })
   }

@@ -6,7 +6,7 @@ import type { TablesJoinKind } from './join-options.ts'
 import { KeptUpTable } from './kept-up-table.ts'
 import type { ChangeTopic } from './result-topic.ts'
 
-/** A table, as one that is kept up from it uses it. */
+/** What a computed table needs of a source table. */
 export interface WatchedTable<K, V> extends StateDefinition {
   find(key: K): V | undefined
   /** Calls `fn` in the event that has written a key, after each write. */
@@ -22,7 +22,7 @@ export interface TablesJoin<K, L, R, V> {
 }
 
 /**
- * A table whose rows are made of those of two others with the same keys. It is kept up by the events that write these: in the
+ * A table whose rows are computed from two others with the same keys. The events that write those also write this one, in the
  * same transaction, and not at all if they fail.
  */
 export class TableOfTables<K, L, R, V> extends KeptUpTable<K, V> {

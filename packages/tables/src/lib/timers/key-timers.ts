@@ -28,20 +28,20 @@ import { type PendingTimer, type TimerKey, timerShape } from './timer-shape.ts'
 /** How timers are declared. Keys are those of the topic whose events set them. */
 export interface KeyTimersOptions<KS extends CodecSpec, VS extends CodecSpec> extends KeyedOptions<KS, VS> {
   /**
-   * `wall`: timers are due by the clock. `event`: by event time, which the events that set them move on; a replay then
+   * `wall`: timers are due by the clock. `event`: by event time, which advances with the events that set timers; a replay then
    * fires them as the first run did.
    */
   readonly clock: 'wall' | 'event'
 }
 
-/** A timer that is due. */
+/** A due timer. */
 export interface FiredTimer<K, V> {
   readonly key: K
   readonly name: string
-  /** For when it was set, in milliseconds since the epoch. */
+  /** The time for which it was set, in milliseconds since the epoch. */
   readonly at: number
   readonly value: V
-  /** How much later it fires, in milliseconds of its clock: more than a moment after a time in which no worker ran. */
+  /** How late it fires, in milliseconds of its clock; much only if no worker ran when it was due. */
   readonly lateByMs: number
 }
 
@@ -52,12 +52,12 @@ export interface KeyTimersDefinition<K, V> extends KeyedDefinition<K, V> {
 
 const TIMER_HEADER = 'millrace-timer'
 const NO_KEY = Buffer.alloc(0)
-/** The last moment that a `Date` can be. */
+/** The latest time that a `Date` can have. */
 const LATEST = 8.64e15
 
 /**
  * Timers of keys, kept as a table is: they outlive restarts, move with their partition, and are set and cancelled as effects
- * of events. An agent reads those that are due. Made by `app.keyTimers`.
+ * of events. An agent reads the due ones. Made by `app.keyTimers`.
  *
  * @example
  * const reminders = app.keyTimers('reminders', { key: 'string', value: 'string', clock: 'wall' })
@@ -73,7 +73,7 @@ export class KeyTimers<K, V>
   readonly changelog: StateDefinition['changelog']
   readonly partitions: number | undefined
   readonly standbys: number | undefined
-  /** By the clock too: what has fired is committed with the offsets. */
+  /** Also for timers by the clock, because firings are committed with the offsets. */
   readonly eventTime: boolean = true
   readonly due: StateDefinition = this
   protected override readonly rows: TaskLocator<TimerKey<K>, PendingTimer<V>>
@@ -109,7 +109,7 @@ export class KeyTimers<K, V>
 
   /**
    * Sets a timer of a key, as an effect of the current event. Setting it again moves it. It fires at `at` or soon after it,
-   * never before; at once if that is over.
+   * never before, and at once if `at` has passed.
    *
    * @param at milliseconds since the epoch, or a `Date`
    * @throws `TIMER_TIME_INVALID`; otherwise as `set` of a table
@@ -198,13 +198,13 @@ export class KeyTimers<K, V>
     this.#reader = agent
   }
 
-  /** Throws `TIMERS_UNREAD` if no agent reads what is due. */
+  /** Throws `TIMERS_UNREAD` if no agent reads the due timers. */
   assertRead(): void {
     if (this.#reader === undefined)
       throw new MillraceError('TIMERS_UNREAD', `No agent reads ${this.keyShape.where}: its timers would never fire.`)
   }
 
-  /** A key typed as text, or that of what is due. Throws `KEY_INVALID` for text that is none. */
+  /** Decodes a key that was typed as text, or the key of a due timer. Throws `KEY_INVALID` for invalid text. */
   override keyOf(from: string | Pick<RawRecord, 'key'>): K {
     return typeof from === 'string' ? super.keyOf(from) : this.keyShape.decode(from.key ?? NO_KEY)
   }
@@ -227,7 +227,7 @@ export class KeyTimers<K, V>
     return this.rows.state(partition)
   }
 
-  /** `key`, `name` and `at` go by themselves, so that a dead letter shows them. */
+  /** `key`, `name` and `at` are separate fields, so that a dead letter shows them. */
   #recordOf(row: Buffer, timer: PendingTimer<V>): DueRecord {
     const { key, element: name = '' } = this.#keys.decode(row)
     return {
@@ -246,7 +246,7 @@ export class KeyTimers<K, V>
     )
   }
 
-  /** By the clock of the timers. */
+  /** The time by the clock of the timers. */
   #now(): number {
     const work = this.storage.getStore()
     const worker = work?.worker
@@ -257,7 +257,7 @@ export class KeyTimers<K, V>
   }
 }
 
-/** All rows of timers are made so. */
+/** All rows of timers are in a `DuePartition`. */
 function partitionOf<V>({ rows }: KeyEntry<V>): DuePartition<V> {
   if (rows instanceof DuePartition) return rows
   throw new Error(`The rows of ${rows.where} are no timers.`)

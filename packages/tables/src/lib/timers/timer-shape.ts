@@ -3,14 +3,14 @@ import type { KeyShape, RowShape, StateShape } from '@millrace/state'
 import type { KeyedDefinition } from '../options.ts'
 import { setShape, type SetMember } from '../set-shape.ts'
 
-/** A timer as it is kept. */
+/** A stored timer. */
 export interface PendingTimer<V> {
   /** When it is due, in milliseconds since the epoch. */
   readonly at: number
   readonly value: V
 }
 
-/** A key's timer by its name. Without a name it stands for all timers of the key. */
+/** A key's timer by its name; without a name, all timers of the key. */
 export type TimerKey<K> = SetMember<K, string>
 
 const TIME_BYTES = 8

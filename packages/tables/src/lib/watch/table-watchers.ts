@@ -7,10 +7,10 @@ export interface Watcher {
   left(): void
 }
 
-/** What of a partition is watched: one key, or the keys of a span. */
+/** The watched keys of a partition: one key, or the keys of a span. */
 export type Watched = { readonly key: Buffer } | { readonly span: RowSpan }
 
-/** The watchers of one table, by partition. A partition that nobody watches knows nothing of them. */
+/** The watchers of one table, by partition. They cost nothing for a partition that nobody watches. */
 export class TableWatchers {
   readonly #keyIn: (row: Buffer) => Buffer | undefined
   readonly #partitions = new WeakMap<object, PartitionWatchers>()

@@ -12,7 +12,7 @@ export interface WatchedKey<V, T> extends WatchOptions {
   readonly watchers: TableWatchers
   readonly rows: KeyedRows<V>
   readonly key: Buffer
-  /** Reads what is committed. */
+  /** Reads the committed value. */
   readonly read: () => T
 }
 

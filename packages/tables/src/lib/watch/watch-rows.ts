@@ -82,11 +82,11 @@ export async function* withKeys<K, L, V>(
   for await (const change of changes) yield 'key' in change ? { ...change, key: keyOf(change.key) } : change
 }
 
-/** Keys that have changed and whose readers have not come for them; bounded. */
+/** Changed keys that the reader has not taken yet; bounded. */
 class WaitingKeys<T> {
   readonly #keys = new Map<string, { readonly key: Buffer; readonly of: T }>()
   #bytes = 0
-  /** There were too many of them: they are not known any more. */
+  /** Whether there were too many, so that the keys are no longer known. */
   isOver = false
 
   add(key: Buffer, of: T): void {
@@ -99,7 +99,7 @@ class WaitingKeys<T> {
     this.isOver = true
   }
 
-  /** Takes them one by one, also those that come meanwhile. */
+  /** Takes the keys one by one, including those that arrive meanwhile. */
   *taken(): Generator<{ readonly key: Buffer; readonly of: T }> {
     for (const [name, each] of this.#keys) {
       this.#keys.delete(name)

@@ -10,7 +10,7 @@ interface ViewShape<K, V> {
   readonly rows: Pick<WindowRows<K, V>, 'decode'>
 }
 
-/** What a view's windows have come to, as an agent reads it. */
+/** The results of a view's closed windows, as a source for an agent. */
 export class ClosedWindows<K, V> implements DueSource<K, ClosedWindow<K, V>> {
   readonly due: StateDefinition
   readonly #shape: ViewShape<K, V>
@@ -25,7 +25,7 @@ export class ClosedWindows<K, V> implements DueSource<K, ClosedWindow<K, V>> {
     return this.due.name
   }
 
-  /** An agent reads it: else no window is closed, and none is kept for it. */
+  /** Whether an agent reads it. Otherwise no window is closed, and none is kept to be closed. */
   get isRead(): boolean {
     return this.#reader !== undefined
   }

@@ -75,7 +75,7 @@ export class FixedWindows<K, V> implements WindowRows<K, V> {
         continue
       }
       const value = entry.rows.guard(change(entry.view(event), window, entry))
-      // `change` may have read so much else that the entry has left the cache.
+      // `change` may have read so many rows that the entry was evicted from the cache.
       if (entry.evicted) entry = this.locator.writing({ start, key }, event)
       this.locator.write(entry, event, value)
       windows++
@@ -133,7 +133,7 @@ export class FixedWindows<K, V> implements WindowRows<K, V> {
     return this.#values.decode(value, windowRow(start, key))
   }
 
-  /** The partition does not know yet the windows that only the current event, or another of its batch, has written. */
+  /** Windows that only the current event, or another one of its batch, has written: the partition does not list them yet. */
   #writtenBy(event: CurrentEvent): readonly number[] {
     return [...startsAt(this.#grid, event.timestamp), ...(this.#elsewhere.get(event.batchLeader) ?? [])]
   }

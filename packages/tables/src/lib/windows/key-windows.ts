@@ -7,11 +7,11 @@ export interface TimeRange {
   readonly to?: number | undefined
 }
 
-/** What a view reads for a key. */
+/** How the windows of a key are read. */
 export interface KeyReader<V, G> {
   /** For messages. */
   readonly where: string
-  /** Of the current event, or else how far event time has come. */
+  /** The time of the current event; outside an event, the watermark. */
   eventTime(): number
   wallTime(): number
   at(time: number): G
@@ -19,7 +19,7 @@ export interface KeyReader<V, G> {
 }
 
 /**
- * One key of a windowed table, through time. If hopping windows overlap, `current`, `now`, `delta` and `at` read the one
+ * The windows of one key of a windowed table. If hopping windows overlap, `current`, `now`, `delta` and `at` read the one
  * that began last. In an agent, reads include the changes of the current event. A window past its retention has no value.
  */
 export class KeyWindows<V, G extends V | undefined> {

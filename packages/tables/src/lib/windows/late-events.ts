@@ -19,7 +19,7 @@ export interface LateEventsOptions {
   readonly log: () => Logger | undefined
 }
 
-/** Events of one windowed table that came too late for all of their windows. */
+/** The events of one windowed table that came too late for all of their windows. */
 export class LateEvents {
   readonly #options: LateEventsOptions
   #count = 0
@@ -53,7 +53,7 @@ export class LateEvents {
   }
 }
 
-/** Sends the record of a late event on as it is, with the window that it has missed. */
+/** Sends the record of a late event to the sink unchanged, with headers that name the window it missed. */
 function sendLate(sink: LateSink, event: CurrentEvent, { start, end, lateByMs }: MissedWindow): void {
   const { key, value, headers, timestamp } = event.record
   event.send({

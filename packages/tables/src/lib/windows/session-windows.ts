@@ -25,7 +25,7 @@ import {
   type Written,
 } from './window-rows.ts'
 
-/** The most closed sessions that are kept of one key: all of them are one row. */
+/** The most closed sessions that are kept of one key, because all sessions of a key are in one row. */
 const MOST_CLOSED = 100
 
 /** Session windows: a row for each key, with its sessions. */
@@ -41,7 +41,7 @@ export class SessionWindows<K, V> implements WindowRows<K, V> {
     this.#gap = gap
     this.#values = codecRows<K, V>(this.#keys, table)
     const graceMs = gap.gapMs + windows.graceMs
-    // A session is known by its last moment: it closes as a window of one millisecond would, and no sooner than after the gap.
+    // A session closes like a window of one millisecond at its last event, but not before the gap has passed.
     this.locator = windowLocator(
       options,
       { keys: this.#keys, rows: sessionRows(this.#values) },
@@ -71,7 +71,7 @@ export class SessionWindows<K, V> implements WindowRows<K, V> {
     if (lateByMs >= 0) return { windows: 0, missed: { start, end, lateByMs } }
     const merged = joined.length === 0 ? undefined : joined.map(({ value }) => value).reduce(this.#gap.merge)
     const value = change(merged, { start, end }, entry)
-    // `change` may have read so much else that the entry has left the cache.
+    // `change` may have read so many rows that the entry was evicted from the cache.
     if (entry.evicted) entry = this.locator.writing(key, event)
     const others = withoutOld(before, partition).filter((session) => !joined.includes(session))
     const after = [...others, { start, end, value }].sort((a, b) => a.start - b.start)
@@ -125,7 +125,7 @@ export class SessionWindows<K, V> implements WindowRows<K, V> {
   }
 }
 
-/** Without the sessions that are past their retention, and of those closed the newest only. */
+/** Drops the sessions that are past their retention, and keeps only the newest of the closed ones. */
 function withoutOld<V>(sessions: Sessions<V>, partition: WindowPartition<Sessions<V>>): Sessions<V> {
   const { doneBefore, expiredBefore } = partition
   const done = sessions.findIndex(({ end }) => end >= doneBefore)

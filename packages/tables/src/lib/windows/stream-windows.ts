@@ -13,15 +13,15 @@ export interface StreamWindowsSpec {
   readonly topics: readonly string[]
 }
 
-/** The tables of an app: those of streams are among them. */
+/** The tables of an app, including those of its streams. */
 export interface AppTables {
   readonly tables: { has(name: string): boolean; set(name: string, table: WindowedTable<unknown, unknown>): unknown }
   readonly globalTables: { has(name: string): boolean }
 }
 
 /**
- * The windowed tables of an app's streams. Agents declare them when their handlers start, in each worker and each run anew,
- * so what is declared already is given back.
+ * The windowed tables of an app's streams. Agents declare them each time their handlers start, in each worker; a table that is
+ * declared already is returned.
  */
 export class StreamWindows {
   readonly #context: StateContext
@@ -45,7 +45,7 @@ export class StreamWindows {
     if (known !== undefined || tables.has(name) || globalTables.has(name))
       throw new MillraceError(
         'NAME_TAKEN',
-        `The windows "${name}" of agent "${agent}" have the name of another table: give them the option name.`,
+        `The windows "${name}" of agent "${agent}" have the name of another table: set the option name.`,
       )
     const where = `table "${validateName('table', name)}"`
     const table = new WindowedTable<unknown, unknown>(

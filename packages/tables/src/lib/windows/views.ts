@@ -9,22 +9,22 @@ import { WindowedTable } from './windowed-table.ts'
 export interface ViewDeclarations {
   /** As `DefinedNames.add`. */
   add<K, V, G extends V | undefined>(name: string, make: () => WindowedTable<K, V, G>): WindowedTable<K, V, G>
-  /** An agent that calls `handle` with each closed window of a view of `table`. */
+  /** Declares an agent that calls `handle` with each closed window of a view of `table`. */
   onClose<K, V>(
     table: string,
     closed: DueSource<K, ClosedWindow<K, V>>,
     handle: (closed: ClosedWindow<K, V>) => unknown,
   ): void
-  /** An agent, of this name, that calls `write` with each record of a topic; `null` for one without a value. */
+  /** Declares an agent of this name that calls `write` with each record of a topic; `null` for a tombstone. */
   fill<K, V>(agent: string, topic: TableTopic<K, V>, write: (key: K, value: V | null) => void): void
   /**
-   * An agent of this name with a topic of its own, of which `handle` gets each record. The topic has as many partitions as the
-   * table of this name. Returns its own name.
+   * Declares an agent of this name with a topic of its own, whose records `handle` gets. The topic has as many partitions as the
+   * table of this name. Returns the topic's name.
    */
   consume(agent: string, table: string, handle: (key: Buffer, value: Buffer) => void): string
 }
 
-/** Of a table that belongs to no app. */
+/** For tables without an app. */
 export const NO_APP: ViewDeclarations = {
   add: (_name, make) => make(),
   onClose: (table) => {

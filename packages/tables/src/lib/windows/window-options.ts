@@ -19,7 +19,7 @@ export interface WindowValue<V> extends Window {
   readonly value: V
 }
 
-/** What a key came to in a window that takes no events any more. */
+/** The final value of a key in a closed window. */
 export interface ClosedWindow<K, V> {
   readonly key: K
   readonly window: Window
@@ -38,19 +38,19 @@ export interface WindowOptions<K, V> {
   /** How long after its end a window can be read; at least `grace`. Default `'1d'`. */
   readonly retention?: Duration
   /**
-   * A topic for events that come when all of their windows are closed: as they came, with the headers `millrace-window` (start and
+   * A topic for the unchanged records of events whose windows are all closed, with the headers `millrace-window` (start and
    * end of the last window missed, `{start}/{end}`) and `millrace-late-by` (milliseconds since that one closed).
    */
   readonly late?: LateSink
   /** Called with each key's value once its window is closed, as an agent `{table}-close` would read it from `closed`. */
   readonly onWindowClose?: (closed: ClosedWindow<K, V>) => unknown
-  /** Of the view, its changelog and its statistics. Default: the table, the kind and the lengths, as in `counts-tumbling-1m`. */
+  /** The name of the view, its changelog and its statistics. Default: table, kind and lengths, such as `counts-tumbling-1m`. */
   readonly name?: string
 }
 
 /** Options of session windows. */
 export interface SessionOptions<K, V> extends WindowOptions<K, V> {
-  /** Makes one value of those of two sessions, the earlier one first: an event between them makes one session of both. */
+  /** Merges the values of two sessions, the earlier one first, when an event between them makes them one session. */
   readonly merge: (earlier: V, later: V) => V
 }
 
@@ -70,7 +70,7 @@ export interface WindowGrid {
   readonly everyMs: number
 }
 
-/** Sessions: events of a key no further apart than the gap. */
+/** Sessions: the events of a key that are no further apart than the gap. */
 export interface SessionGap<V> {
   readonly gapMs: number
   readonly merge: (earlier: V, later: V) => V
@@ -92,7 +92,7 @@ export type WindowKind<V> =
   | { readonly kind: 'hopping'; readonly size: Duration; readonly every: Duration }
   | { readonly kind: 'session'; readonly gap: Duration; readonly merge: (earlier: V, later: V) => V }
 
-/** What the windows are of: a table, or the stream of an agent. */
+/** The owner of the windows: a table, or the stream of an agent. */
 export interface WindowsOf {
   readonly name: string
   /** For messages: `table "counts"`. */
@@ -138,7 +138,7 @@ function readSpans<V>(where: string, kind: WindowKind<V>): WindowGrid | SessionG
   if (everyMs > sizeMs)
     throw new MillraceError(
       'WINDOW_INVALID',
-      `${capital(where)} begin every ${formatDuration(everyMs)} and are ${formatDuration(sizeMs)} long: events between two of them would be in none.`,
+      `${capital(where)} begin every ${formatDuration(everyMs)} and are ${formatDuration(sizeMs)} long: an event between two windows would be in none.`,
     )
   return { sizeMs, everyMs }
 }

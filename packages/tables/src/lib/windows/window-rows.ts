@@ -13,18 +13,18 @@ import type { TimeRange } from './key-windows.ts'
 import type { MissedWindow } from './late-events.ts'
 import type { Window, WindowDefinition, WindowValue } from './window-options.ts'
 
-/** What an event makes of the value in one window. `entry` is the row. */
+/** How an event changes the value of one window. `entry` is the row. */
 export type ChangeIn<V> = (before: V | undefined, window: Window, entry: KeyEntry<unknown>) => V
 
-/** What has become of a write. */
+/** The result of a write. */
 export interface Written {
-  /** In how many windows. */
+  /** The number of windows that were changed. */
   readonly windows: number
   /** The last window that was closed. */
   readonly missed: MissedWindow | undefined
 }
 
-/** A value that was found in a window, and the rows from which it comes. */
+/** A value that was found in a window, with the rows that hold it. */
 export interface FoundValue<V> {
   readonly value: V | undefined
   readonly rows: KeyEntry<unknown>['rows']
@@ -47,18 +47,18 @@ export interface WindowRows<K, V> {
   committed(key: K, range: TimeRange): WindowValue<V>[]
   /** The key, encoded, of a row of its windows. */
   keyIn(row: Buffer): Buffer | undefined
-  /** The newest of these windows to hold a time. */
+  /** The newest of these windows that holds a time. */
   holding(windows: readonly WindowValue<V>[], time: number): WindowValue<V> | undefined
   /** The windows of a row that was found. */
   read(row: Buffer, value: unknown): readonly (readonly [key: K, window: WindowValue<V>])[]
 }
 
-/** Of a windowed table. */
+/** Options of the rows of a windowed table. */
 interface ViewOptions {
   readonly state: StateDefinition
   readonly context: StateContext
   readonly table: { readonly partitioner: 'key' | 'source'; readonly keyCodec: { readonly name: string } }
-  /** Somebody reads the closed windows. */
+  /** Whether an agent reads the closed windows. */
   readonly isClosing: () => boolean
 }
 

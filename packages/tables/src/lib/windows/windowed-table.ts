@@ -14,7 +14,7 @@ import { SessionWindows } from './session-windows.ts'
 import type { ClosedWindow, Window, WindowDefinition, WindowValue } from './window-options.ts'
 import { type ChangeIn, partitionOf, type WindowRows } from './window-rows.ts'
 
-/** Which windows pages and commands ask for: all, those of a range, or the one that holds a time. */
+/** The windows that a page or command asks for: all, those in a range, or the one that holds a time. */
 export interface AskedWindows extends TimeRange {
   /** In milliseconds since the epoch. */
   readonly at?: number | undefined
@@ -79,7 +79,7 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
 
   /**
    * Changes a key's value, or the default, in every window that holds the event's time and is open, as an effect of the current event.
-   * `change` gets the value and its window, the oldest first. Returns in how many: 0 when the event is too late for all of them. It is counted as late then, and goes to the `late` topic.
+   * `change` gets the value and its window, the oldest first. Returns the number of windows changed: 0 if the event is too late for all of them. It is then counted as late and sent to the `late` topic.
    *
    * @throws as `set` of a table; `TIME_AMBIGUOUS` in a batch of `take` whose events have different times, without `at`
    * @example
