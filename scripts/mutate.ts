@@ -18,6 +18,7 @@ PATH is a file or folder of one package's sources.
   --lines A-B         only mutants that lie in these lines of the one file
   --since REF         only mutants in lines that changed since a commit or branch
   --with PATH         tests of other packages that are to notice, too: a folder or file; more than once
+  --only PATH         these tests and no others: a folder or file; more than once. What they do not notice, others may
   --concurrency N     processes that run tests at a time (1)
   --again             keep results, and run again what has changed in the mutated files and tests alone
   --strings           also mutate strings, which are messages in most cases
@@ -34,6 +35,7 @@ const { positionals, values } = parseArgs({
     lines: { type: 'string' },
     since: { type: 'string' },
     with: { type: 'string', multiple: true, default: [] },
+    only: { type: 'string', multiple: true, default: [] },
     concurrency: { type: 'string', default: '1' },
     again: { type: 'boolean', default: false },
     strings: { type: 'boolean', default: false },
@@ -60,9 +62,8 @@ const results = await new Stryker({
   mutate: [...plan.mutate],
   mutator: { excludedMutations: values.strings ? [] : ['StringLiteral'] },
   ignorers: ['messages'],
-  plugins: ['@stryker-mutator/vitest-runner', `${root}scripts/mutate/stryker-plugins.mjs`],
-  testRunner: 'vitest',
-  vitest: { configFile: 'scripts/mutate/vitest.config.ts', related: false },
+  plugins: [`${root}scripts/mutate/stryker-plugins.mjs`],
+  testRunner: 'warm',
   coverageAnalysis: 'perTest',
   concurrency: Number(values.concurrency),
   timeoutMS: 20_000,

@@ -88,6 +88,10 @@ test('results are kept in a file of their own for each choice of files, however 
 test('a plan has the sources of a folder without tests and fixtures, and the tests of the package', async () => {
   const plan = await planOf(['scripts/mutate/report.ts'], { with: ['docs'] })
   expect(plan).toEqual({ mutate: ['scripts/mutate/report.ts'], tests: ['scripts/mutate', 'docs'], isWhole: true })
+  expect((await planOf(['scripts/mutate/report.ts'], { with: ['docs'], only: ['scripts/docs'] })).tests).toEqual([
+    'scripts/docs',
+    'docs',
+  ])
   const { mutate } = await planOf(['packages/scheduler/src/lib'], { with: [] })
   expect(mutate).toContain('packages/scheduler/src/lib/jobs/job.ts')
   expect(mutate.filter((path) => /test|fixture/.test(path))).toEqual([])

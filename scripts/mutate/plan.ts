@@ -22,14 +22,18 @@ interface Choices {
   readonly lines?: string | undefined
   readonly since?: string | undefined
   readonly with: readonly string[]
+  readonly only?: readonly string[]
 }
 
 /** Throws when a path is not there, or `lines` is no range. */
-export async function planOf(paths: readonly string[], { lines, since, with: also }: Choices): Promise<Plan> {
+export async function planOf(
+  paths: readonly string[],
+  { lines, since, with: also, only = [] }: Choices,
+): Promise<Plan> {
   const places = paths.map((path) => relative(ROOT, join(ROOT, path)))
   const files = (await Promise.all(places.map(sourcesUnder))).flat()
   const packages = new Set(files.map((file) => file.split('/').slice(0, 2).join('/')))
-  const tests = [...new Set([...packages].flatMap(testsOf).concat(also))]
+  const tests = [...new Set((only.length > 0 ? [...only] : [...packages].flatMap(testsOf)).concat(also))]
   if (lines !== undefined) {
     if (files.length !== 1 || !/^\d+-\d+$/.test(lines))
       throw new Error('--lines takes a range such as 20-45, and goes with one file.')

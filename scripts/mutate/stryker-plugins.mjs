@@ -1,4 +1,6 @@
-// Plugins of Stryker. Plain JavaScript with no imports, because each of Stryker's processes loads them by itself.
+// Plugins of Stryker. Plain JavaScript, because each of Stryker's processes loads them by itself.
+
+import { WarmRunner } from './warm-runner.mjs'
 
 const LEVELS = new Set(['trace', 'debug', 'info', 'warn', 'error'])
 
@@ -34,5 +36,6 @@ export const strykerPlugins = [
       },
     },
   },
+  { kind: 'TestRunner', name: 'warm', injectableClass: WarmRunner },
   { kind: 'Reporter', name: 'survivors', injectableClass: Survivors },
 ]

@@ -25,6 +25,7 @@ export default defineConfig({
   test: {
     env: { [PACKAGES_VARIABLE]: JSON.stringify(Object.fromEntries(packages)) },
     isolate: false,
+    runner: fileURLToPath(new URL('./warm-tests.ts', import.meta.url)),
     sequence: { sequencer: SmallFirst },
     setupFiles: [fileURLToPath(new URL('../vitest-shared.ts', import.meta.url))],
     // A mutant that makes a test wait for ever is found out by the test, which is cheaper than a new process.

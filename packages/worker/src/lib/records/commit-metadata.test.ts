@@ -164,9 +164,10 @@ test('a commit is complete only with every range of every subscription', () => {
 test('no subscriptions and no sends give no text', () => {
   expect(encodeCommitMetadata(7, new Map())).toEqual({ text: '', complete: true })
   expect(encodeCommitMetadata(7, new Map(), new Set(['>a>t:0']))).toEqual({ text: 'm1 >a>t:0', complete: true })
+  expect(encodeCommitMetadata(7, new Map(), new Set(), ['<a<1:0'])).toEqual({ text: 'm1 <a<1:0', complete: true })
 })
 
-test('positions, ranges, names and sends use the room to its last byte and never exceed it', () => {
+test('times, positions, ranges, names and sends use the room to its last byte and never exceed it', () => {
   const behind = (length: number): ReadonlyMap<string, Progress> =>
     new Map([['a'.repeat(length), { position: 8, finished: [] }]])
   // The parts "m1 " and ":1" take five bytes.
@@ -187,6 +188,15 @@ test('positions, ranges, names and sends use the room to its last byte and never
   const { text: names } = encodeCommitMetadata(7, many)
   expect(names.length).toBeLessThanOrEqual(MAX_METADATA_BYTES)
   expect(names.length).toBeGreaterThan(MAX_METADATA_BYTES - 20)
+
+  const time = (length: number): string => `<${'a'.repeat(length - 5)}<1:0`
+  const full = encodeCommitMetadata(7, new Map(), new Set(), [time(2_000), time(MAX_METADATA_BYTES - 2_004)])
+  expect(full.complete).toBe(true)
+  expect(full.text.length).toBe(MAX_METADATA_BYTES)
+  expect(encodeCommitMetadata(7, new Map(), new Set(), [time(2_000), time(MAX_METADATA_BYTES - 2_003)])).toEqual({
+    text: `m1 ${time(2_000)}`,
+    complete: false,
+  })
 
   // Sends may take 1,024 bytes, or less if the others leave less.
   const send = (length: number): Set<string> => new Set([`>a>${'t'.repeat(length - 5)}:0`])

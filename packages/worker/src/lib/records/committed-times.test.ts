@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { decodeCommitMetadata, encodeCommitMetadata, encodeProgress } from './commit-metadata.ts'
-import { committedTimes, finishedText, stateText } from './committed-times.ts'
+import { committedTimes, finishedText, stateText, timeTexts } from './committed-times.ts'
 
 const time = fc.oneof(fc.constant(-Infinity), fc.nat({ max: Number.MAX_SAFE_INTEGER }))
 const name = fc.string({ unit: 'binary', minLength: 1, maxLength: 20 }).filter((text) => !/\p{Surrogate}/u.test(text))
@@ -57,4 +57,25 @@ test('times take precedence over ranges, whose events are then handled again', (
   expect(complete).toBe(false)
   expect(text.length).toBeLessThanOrEqual(4096)
   expect(committedTimes(text).finished.get('count')).toBe(1_700_000_000_000)
+})
+
+test('before its first event, a subscription has no entry, and a state one without a time', () => {
+  expect(finishedText('count', -Infinity)).toBeUndefined()
+  const text = stateText('counts', { watermark: -Infinity, note: '', writers: [] })
+  expect(text).toBe('<<counts<<:0')
+  expect(committedTimes(`m1 ${text}`).states.get('counts')).toEqual({ watermark: -Infinity, note: '', writers: [] })
+})
+
+test('the entries for event time are found among the others', () => {
+  expect(timeTexts('m1 <count<a:0 count:2 <<counts<b<:0 >count>out:0')).toEqual(['<count<a:0', '<<counts<b<:0'])
+  expect(timeTexts('m1 count:2')).toEqual([])
+})
+
+test('unreadable entries are left out, and the others are read', () => {
+  const { finished, states } = committedTimes('m1 <early<a:1 <%E0<a:0 <<%E0<a<:0 <late<!:0 <count<a:0')
+  expect([...finished]).toEqual([
+    ['late', -Infinity],
+    ['count', 10],
+  ])
+  expect(states.size).toBe(0)
 })

@@ -16,7 +16,6 @@ export interface CommittedState {
 }
 
 const RADIX = 36
-const NO_TIMES: CommittedTimes = { finished: new Map(), states: new Map() }
 
 /**
  * One entry of the metadata: `<{subscription}<{time}:0`, times in base 36. A worker of an earlier release takes the
@@ -45,11 +44,9 @@ export function isTimeText(entry: string): boolean {
 
 /** Times that were written with an offset. Unreadable ones are left out: event time starts over there. */
 export function committedTimes(metadata: string): CommittedTimes {
-  const texts = timeTexts(metadata)
-  if (texts.length === 0) return NO_TIMES
   const finished = new Map<string, number>()
   const states = new Map<string, CommittedState>()
-  for (const text of texts) {
+  for (const text of timeTexts(metadata)) {
     if (!text.endsWith(':0')) continue
     const fields = fieldsOf(text)
     if (fields === undefined) continue
@@ -77,6 +74,6 @@ function fieldsOf(text: string): readonly string[] | undefined {
 }
 
 function timeOf(text: string): number {
-  const time = text === '' ? Number.NaN : Number.parseInt(text, RADIX)
+  const time = Number.parseInt(text, RADIX)
   return Number.isSafeInteger(time) ? time : -Infinity
 }

@@ -196,3 +196,32 @@ test('every query on a resume point agrees with the set of finished offsets', ()
     ),
   )
 })
+
+test('a stretch is finished where the position and the ranges meet', () => {
+  const resume = new ResumePoint({
+    position: 10,
+    finished: [
+      { from: 12, to: 14 },
+      { from: 14, to: 18 },
+      { from: 20, to: 25 },
+    ],
+  })
+  const finished = [
+    [0, 10],
+    [12, 18],
+    [13, 18],
+    [15, 17],
+    [20, 25],
+    [24, 25],
+  ] as const
+  for (const [from, to] of finished) expect([from, to, resume.covers(from, to)]).toEqual([from, to, true])
+  const unfinished = [
+    [0, 11],
+    [11, 14],
+    [12, 19],
+    [15, 21],
+    [24, 26],
+    [25, 26],
+  ] as const
+  for (const [from, to] of unfinished) expect([from, to, resume.covers(from, to)]).toEqual([from, to, false])
+})

@@ -76,7 +76,7 @@ async function pagesOnLog(texts: readonly string[]) {
       })
     },
   }
-  return { pages, reading, readers }
+  return { pages, reading, readers, admin: transport.admin() }
 }
 
 test('commits get the text of their pages in order, and those without pages stay as they are', async () => {
@@ -104,6 +104,20 @@ test('a page is found even beyond the offset that the broker reported', async ()
   const { pages, reading } = await pagesOnLog(['one', 'two'])
   const early = pages.map((page) => ({ ...page, offset: 0 }))
   expect(await withPages([{ ...at, metadata: referTo(early) }], reading)).toMatchObject([{ metadata: 'onetwo' }])
+})
+
+test('a reference that cannot be read is shown in part, however long it is', () => {
+  const metadata = `m2 @${'x'.repeat(5000)}`
+  expect(() => pagesIn({ ...at, metadata })).toThrow(
+    expect.objectContaining({ message: expect.stringMatching(/^.{100,600}$/) }),
+  )
+})
+
+test('a page is found where records before it have been deleted', async () => {
+  const { pages, reading, admin } = await pagesOnLog(['one', 'two'])
+  await admin.deleteRecords([{ topic: reading.topic, partition: 1, offset: 3 }], { guard: () => {} })
+  const early = pages.slice(1).map((page) => ({ ...page, offset: 0 }))
+  expect(await withPages([{ ...at, metadata: referTo(early) }], reading)).toMatchObject([{ metadata: 'two' }])
 })
 
 test('a missing page or topic is an error that names it', async () => {

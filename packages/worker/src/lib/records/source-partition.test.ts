@@ -67,6 +67,16 @@ test('a batch is held, and its bytes counted, until the slowest reader has passe
   expect(source.batch(3)).toBe(next)
 })
 
+test('the slowest reader holds a batch, whichever reader came first', () => {
+  const { source } = aSource()
+  const readers = [3, 1, 2].map((batchIndex) => ({ ...aReader(), batchIndex }))
+  for (const reader of readers) source.attach(reader)
+  const batches = [batch(10, 1), batch(11, 1), batch(12, 1)]
+  for (const one of batches) source.push(one)
+  source.release()
+  expect([0, 1, 2].map((index) => source.batch(index))).toEqual([undefined, batches[1], batches[2]])
+})
+
 test('a source without readers releases everything, and nothing twice', () => {
   const { source, changes } = aSource()
   source.push(batch(10, 1))

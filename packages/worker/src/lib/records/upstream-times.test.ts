@@ -55,3 +55,26 @@ test('the slowest task is the lowest that is not idle, since it last rose', asyn
   times.read(said('2-1', 70, true))
   expect(times.slowest).toBeUndefined()
 })
+
+test('two headers, or one of another name, make no watermark', () => {
+  const times = new UpstreamTimes(['2-0'], 5, manualClock())
+  const record = said('2-0', 30)
+  const [header] = record.headers
+  if (header === undefined) throw new Error('There is no header.')
+  expect(times.read({ ...record, headers: [header, ['trace', null]] })).toBeUndefined()
+  expect(times.read({ ...record, headers: [['trace', header[1]]] })).toBeUndefined()
+  // Its task is not known.
+  expect(times.read({ ...record, headers: [[header[0], null]] })).toBe(-Infinity)
+  expect(times.read(record)).toBe(30)
+})
+
+test('a task without an event says no time', () => {
+  expect(watermarkHeaders('2-0', { time: -Infinity, isIdle: false })[0]?.[1]?.toString()).toBe('2-0::')
+  expect(new UpstreamTimes(['2-0'], -Infinity, manualClock()).read(said('2-0', -Infinity))).toBe(-Infinity)
+})
+
+test('when all are idle, the highest time counts, whoever said it', () => {
+  const times = new UpstreamTimes(['2-0', '2-1'], -Infinity, manualClock())
+  times.read(said('2-0', 50, true))
+  expect(times.read(said('2-1', 30, true))).toBe(50)
+})

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { expect, test } from 'vitest'
-import { watchStorages } from './vitest-shared.ts'
+import { watchStorages } from './watch-storages.ts'
 
 /** How many storages a promise carries; Node 24 has them in a frame instead. */
 function carried(): number {
