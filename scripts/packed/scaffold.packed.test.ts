@@ -25,6 +25,11 @@ function environment(): Record<string, string> {
 /** What a template is tried with while it runs: words for `millrace`, and a page that tells what came of them. */
 const USES = {
   minimal: { words: [['send', 'visits', '--key', 'home', 'ann']], page: '/visits/home/', shows: { home: 1 } },
+  windows: {
+    words: [['send', 'views', '--key', 'ann', '{"page":"/","at":1767225600000}']],
+    page: '/visitor/ann/',
+    shows: [{ start: 1767225600000, end: 1767225600000, value: 1 }],
+  },
   'word-count': { words: [['send', 'posts', 'hello world hello']], page: '/count/hello/', shows: { hello: 2 } },
   orders: {
     words: [
@@ -39,6 +44,7 @@ const USES = {
 // npm takes ten seconds of processor time to install, pnpm one: once it is npm, as most will have it.
 describe.each([
   { template: 'minimal', pm: 'pnpm', installs: false },
+  { template: 'windows', pm: 'pnpm', installs: false },
   { template: 'word-count', pm: 'pnpm', installs: false },
   { template: 'orders', pm: 'npm', installs: true },
 ] as const)('npm create stream-app, template $template, with $pm', ({ template, pm, installs }) => {

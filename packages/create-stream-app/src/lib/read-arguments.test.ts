@@ -25,7 +25,7 @@ test('choices that were not typed stay open', () => {
 })
 
 test.each([
-  [['--template', 'shop'], 'There is no template "shop"; there are minimal, word-count, orders.'],
+  [['--template', 'shop'], 'There is no template "shop"; there are minimal, windows, word-count, orders.'],
   [['--pm', 'bun'], '--pm takes npm, pnpm, yarn, not "bun".'],
   [['one', 'two'], '"two" is too much'],
   [['--templat', 'x'], "Unknown option '--templat'. See --help."],

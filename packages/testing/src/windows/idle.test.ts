@@ -111,3 +111,23 @@ test('whether an event is late depends on the order of its partition, not on whi
   expect(minutes.stats().late).toBe(1)
   expect(minutes.get('a').at(NOW)).toBe(1)
 })
+
+test('a session that has grown closes with the clock, too', async () => {
+  const app = createApp({ id: 'grown', topicPartitions: 1 })
+  const clicks = app.topic('clicks', { key: 'string', value: 'string' })
+  const closed: string[] = []
+  const sessions = app.table('clicked', { key: 'string', value: 'number', default: () => 0 }).session('30m', {
+    merge: (a, b) => a + b,
+    onWindowClose: ({ key, window, value }) => void closed.push(`${key} ${(window.end - NOW) / MINUTE} ${value}`),
+  })
+  app.agent('count', clicks, async (stream) => {
+    for await (const { key } of stream.events()) sessions.update(key, (n) => n + 1)
+  })
+  await using t = await testApp(app)
+  for (const minute of [0, 20]) await t.send(clicks, { key: 'a', value: 'x', timestamp: NOW + minute * MINUTE })
+  await t.settle()
+  await t.clock.advance('50m')
+  expect(closed).toEqual([])
+  await t.clock.advance('2m')
+  expect(closed).toEqual(['a 20 2'])
+})

@@ -44,8 +44,6 @@ export class SourcePartition implements TopicPartition {
   sends: CommittedSends = new Set()
   /** When the last commit moved it, or when the first record arrived after it had been at its end; monotonic time. */
   movedAtMs: number = -Infinity
-  /** Nothing was there to be read when its task was opened. */
-  startedAtEnd = false
   /** Average size of a record in bytes, smoothed. */
   averageBytes = 0
 

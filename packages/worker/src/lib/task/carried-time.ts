@@ -3,7 +3,6 @@ import { type UpstreamTime, watermarkHeaders } from '../records/upstream-times.t
 import { Outgoing, type SendOrigin } from '../sending/outgoing.ts'
 import type { TaskOutput } from '../sending/task-output.ts'
 import type { TimeCarrier } from '../topics/time-carriers.ts'
-import type { PartitionCursor } from './cursor.ts'
 import { StateTime, type StateTimeOwner } from './state-time.ts'
 
 /** The shortest time between two sends of the watermark; it is longer with many partitions. */
@@ -20,7 +19,6 @@ export class CarriedTime {
   readonly time: StateTime
   readonly #task: string
   readonly #carrier: TimeCarrier
-  #cursors: readonly PartitionCursor[] = []
   #sent = ''
   #sentMs = -Infinity
 
@@ -34,9 +32,8 @@ export class CarriedTime {
     return this.#carrier.topic
   }
 
-  attach(cursors: readonly PartitionCursor[]): void {
+  attach(): void {
     this.time.attach()
-    this.#cursors = cursors.filter(({ subscription }) => this.#carrier.subscriptions.includes(subscription.spec.id))
   }
 
   /**
@@ -64,15 +61,7 @@ export class CarriedTime {
   #state(transactional: boolean): UpstreamTime {
     const { watermark, committed, isIdle } = this.time
     const time = transactional ? watermark : committed
-    return { time, isIdle: this.#isUnused || (isIdle && committed === watermark) }
-  }
-
-  /** Whether no event has ever arrived. */
-  get #isUnused(): boolean {
-    return this.#cursors.every(
-      ({ source, tracker, hasMore, times }) =>
-        source.startedAtEnd && tracker.handed === 0 && !hasMore && times?.finished === -Infinity,
-    )
+    return { time, isIdle: isIdle && committed === watermark }
   }
 }
 

@@ -155,7 +155,6 @@ function sourceOf(
   const { environment, flow, subscriptions, refusedEvents, topology } = tasks
   const offset = start?.offset ?? 0
   const source = new SourcePartition(partition, offset, flow)
-  source.startedAtEnd = offset >= (facts.bounds.get(partitionKey(partition))?.end ?? Infinity)
   source.committed = start?.origin === 'committed' ? offset : undefined
   source.sends = committedSends(metadataOf(partition, facts))
   const finished = times.get(partitionKey(partition))?.finished

@@ -36,6 +36,8 @@ export class TaskTime implements StateTimeOwner {
   /** When each cursor was last seen to move, and its position then. */
   readonly #still = new Map<PartitionCursor, { readonly position: number; readonly sinceMs: number }>()
   #timer: Scheduled | undefined = undefined
+  /** When the timer goes off, by the monotonic clock. */
+  #checkAtMs = Infinity
   #isAsking = false
 
   /** `carriers`: the repartition topics into which the task writes its event time. */
@@ -68,7 +70,7 @@ export class TaskTime implements StateTimeOwner {
     this.#cursors = cursors
     for (const cursor of cursors) this.#listen(cursor)
     for (const state of this.#states.values()) state.attach()
-    for (const carried of this.#carried) carried.attach(cursors)
+    for (const carried of this.#carried) carried.attach()
     this.alarmSet()
     // Others wait for what it says, if only that there is nothing.
     if (this.#carried.length > 0) this.#task.touch()
@@ -172,9 +174,14 @@ export class TaskTime implements StateTimeOwner {
    */
   #watchIdle(): void {
     const { clock, settings } = this.#environment
-    if (this.#timer !== undefined || this.#isAsking || this.#task.closed) return
-    if (settings.idleAfterMs === Infinity) return
-    this.#timer = clock.schedule(this.#waitMs(), () => {
+    if (this.#isAsking || this.#task.closed || settings.idleAfterMs === Infinity) return
+    const waitMs = this.#waitMs()
+    const checkAtMs = clock.monotonic() + waitMs
+    // A state may wait for an earlier time than before.
+    if (this.#timer !== undefined && this.#checkAtMs <= checkAtMs) return
+    this.#timer?.cancel()
+    this.#checkAtMs = checkAtMs
+    this.#timer = clock.schedule(waitMs, () => {
       this.#timer = undefined
       void this.#lookAtIdle()
     })

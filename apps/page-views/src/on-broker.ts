@@ -1,0 +1,35 @@
+import { createApp } from '@millrace/app'
+import { expect } from 'vitest'
+import { declarePageViews } from './page-views.ts'
+import { viewFlow } from './view-flow.ts'
+
+const OUTPUTS = ['minuteTotals', 'visits', 'late'] as const
+
+/** The flow in this process, on a broker. */
+export async function viewFlowOn(broker: string, processingGuarantee: 'at-least-once' | 'exactly-once'): Promise<void> {
+  const id = `page-views-${process.pid}-${Date.now().toString(36)}`
+  const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
+  const app = createApp({ id, broker, processingGuarantee, commitInterval: '50ms', web: false }, { log: quiet })
+  const declared = declarePageViews(app, `${id}-`)
+  const seen = new Map<string, (readonly [string, unknown])[]>()
+  // Reads what has come out, in the same app: exactly once, of what is committed.
+  for (const of of OUTPUTS) {
+    const records: (readonly [string, unknown])[] = []
+    seen.set(of, records)
+    app.agent(`look-at-${of}`, declared[of], async (stream) => {
+      for await (const { key, value } of stream.events()) records.push([key, value])
+    })
+  }
+  await app.start()
+  try {
+    await viewFlow({
+      declared,
+      until: async (what, holds) => {
+        await expect.poll(holds, { timeout: 30_000, interval: 20, message: what }).toBe(true)
+      },
+      sent: async (of) => seen.get(of) ?? [],
+    })
+  } finally {
+    await app.stop()
+  }
+}
