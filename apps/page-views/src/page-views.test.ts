@@ -13,6 +13,11 @@ test.each(['at-least-once', 'exactly-once'] as const)(
     const declared = declarePageViews(flowApp)
     await using t = await testApp(flowApp)
     await t.worker()
+    const sent = {
+      minuteTotals: () => t.sent(declared.minuteTotals),
+      visits: () => t.sent(declared.visits),
+      late: () => t.sent(declared.late),
+    }
     await viewFlow({
       declared,
       until: async (what, holds) => {
@@ -22,7 +27,7 @@ test.each(['at-least-once', 'exactly-once'] as const)(
         }
         expect(await holds(), what).toBe(true)
       },
-      sent: async (of) => t.sent(declared[of]).map(({ key, value }) => [key ?? '', value]),
+      sent: async (of) => sent[of]().map(({ key, value }) => [key ?? '', value]),
     })
   },
 )
