@@ -69,7 +69,13 @@ export default defineConfig({
           { text: 'Coming from kafkajs', link: '/guide/from-kafkajs' },
         ],
       },
-      { text: 'Recipes', items: [{ text: 'Ten first programs', link: '/recipes/' }] },
+      {
+        text: 'Recipes',
+        items: [
+          { text: 'Ten first programs', link: '/recipes/' },
+          { text: 'Six programs by event time', link: '/recipes/time' },
+        ],
+      },
       {
         text: 'Reference',
         items: [

@@ -131,3 +131,25 @@ test('a session that has grown closes with the clock, too', async () => {
   await t.clock.advance('2m')
   expect(closed).toEqual(['a 20 2'])
 })
+
+test('a session that goes on after a rest closes with the clock as well', async () => {
+  const app = createApp({ id: 'rested', topicPartitions: 1 })
+  const clicks = app.topic('clicks', { key: 'string', value: 'string' })
+  const closed: string[] = []
+  const sessions = app.table('clicked', { key: 'string', value: 'number', default: () => 0 }).session('30m', {
+    merge: (a, b) => a + b,
+    onWindowClose: ({ key, window, value }) => void closed.push(`${key} ${(window.end - NOW) / MINUTE} ${value}`),
+  })
+  app.agent('count', clicks, async (stream) => {
+    for await (const { key } of stream.events()) sessions.update(key, (n) => n + 1)
+  })
+  await using t = await testApp(app)
+  for (let visit = 0; visit < 2; visit++) {
+    await t.send(clicks, { key: 'a', value: 'x' })
+    await t.clock.advance('10m')
+  }
+  await t.clock.advance('20m')
+  expect(closed).toEqual([])
+  await t.clock.advance('2m')
+  expect(closed).toEqual(['a 10 2'])
+})

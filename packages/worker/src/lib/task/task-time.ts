@@ -165,6 +165,8 @@ export class TaskTime implements StateTimeOwner {
     times.onBusy = () => {
       for (const state of this.#states.values()) state.endIdle()
       for (const { time } of this.#carried) time.endIdle()
+      // Whether it is at the live edge has to be seen when it rests again, not when the next time is due.
+      this.alarmSet()
     }
   }
 
