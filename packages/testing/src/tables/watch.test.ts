@@ -112,6 +112,61 @@ test('a watch follows its key from worker to worker, and shows only committed va
   expect([...last.values()].map((row) => Reflect.get(Object(row), 'value'))).toEqual(keys.map(() => 4))
 })
 
+test('a slow reader gets the newest value, and nothing is buffered for it', async () => {
+  const { app, words } = countingApp()
+  await using t = await testApp(app)
+  const response = await t.fetch('/table/counts/milk/watch')
+  await t.settle()
+  for (let n = 0; n < 5; n++) {
+    await t.send(words, { key: 'milk', value: 'x' })
+    await t.advance('1s')
+  }
+  const seen = listen(response)
+  await t.settle()
+  expect(valuesOf(seen)).toEqual(['delete', 5])
+})
+
+test('a reader of a range that reconnects gets only changes, or all rows if it has missed some', async () => {
+  const { app, words } = countingApp()
+  await using t = await testApp(app)
+  const write = async (): Promise<void> => {
+    for (const key of ['ma', 'mb', 'other']) await t.send(words, { key, value: 'x' })
+    await t.advance('1s')
+  }
+  const connect = async (lastId: string): Promise<{ text: string }> => {
+    const response = await t.fetch('/table/counts/watch?prefix=m', { headers: { 'last-event-id': lastId } })
+    const seen = { text: '' }
+    void (async () => {
+      for await (const chunk of response.body?.pipeThrough(new TextDecoderStream()) ?? []) seen.text += chunk
+    })()
+    await t.settle()
+    return seen
+  }
+  const idIn = ({ text }: { readonly text: string }): string => /.*^id: (\S+)$/ms.exec(text)?.[1] ?? 'none'
+  const eventsIn = (text: string): readonly string[] =>
+    [...text.matchAll(/^event: (\w+)$/gm)].map(([, name = '']) => name)
+  await write()
+  const first = await connect('')
+  expect(eventsIn(first.text)).toEqual(['state', 'value', 'value', 'ready'])
+  const id = idIn(first)
+  const second = await connect(id)
+  expect(eventsIn(second.text)).toEqual([])
+  await write()
+  expect(eventsIn(second.text)).toEqual(['value', 'value'])
+  expect(idIn(second)).toBe(idIn(first))
+  expect(idIn(second)).not.toBe(id)
+  expect(eventsIn((await connect(id)).text)).toEqual(['state', 'value', 'value', 'ready'])
+  // Partitions move away and back, and nothing has changed.
+  const before = second.text.length
+  const other = await t.worker()
+  await t.advance('2s')
+  await other.stop()
+  await t.advance('2s')
+  expect(eventsIn(second.text.slice(before))).toEqual([])
+  await write()
+  expect(eventsIn(second.text.slice(before))).toEqual(['value', 'value'])
+})
+
 test('windows of a key can be watched until their retention ends', async () => {
   const { app, words } = countingApp()
   await using t = await testApp(app, { now: new Date('2026-03-01T08:00:10Z') })
