@@ -24,7 +24,7 @@ const programs: readonly string[] = [
   ...readdirSync(join(root, 'apps'), { withFileTypes: true })
     .filter((entry) => entry.isDirectory())
     .map(({ name }) => `apps/${name}`),
-  ...['bench', 'bench/verifier', 'docs', 'scripts/deploy', 'scripts/packed', 'scripts/programs'],
+  ...['bench', 'bench/kafka-streams', 'bench/verifier', 'docs', 'scripts/deploy', 'scripts/packed', 'scripts/programs'],
 ]
 
 /** Quick ones first; early too what CI's tests wait for, the packages. */

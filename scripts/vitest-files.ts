@@ -7,6 +7,7 @@ export const TEST_PLACES: readonly string[] = [
   'packages/create-stream-app/templates/*/src',
   'apps/*/src',
   'apps/*/test',
+  'bench/kafka-streams/src',
   'bench/verifier/src',
   'scripts',
   'docs',

@@ -63,6 +63,31 @@ test('a session ends with its last event and closes after the gap; an event betw
   expect(rows).toHaveLength(5)
 })
 
+test('a merge that takes any number of values gets two', async () => {
+  const app = createApp({ id: 'visits', idleAfter: false })
+  const clicks = app.topic('clicks', { key: 'string', value: 'number', partitions: 1 })
+  const merged: number[][] = []
+  const visits = app.table('visits', { key: 'string', value: 'number', default: () => 0 }).session('30m', {
+    grace: '1h',
+    merge: (...values: number[]) => {
+      merged.push(values)
+      return Math.max(...values)
+    },
+  })
+  app.agent('highest', clicks, async (stream) => {
+    for await (const { key, value } of stream.events()) visits.update(key, (highest) => Math.max(highest, value))
+  })
+  await using t = await testApp(app)
+  for (const [value, minute] of [
+    [5, 0],
+    [7, 60],
+    [6, 30],
+  ] as const)
+    await t.send(clicks, { key: 'a', value, timestamp: minute * MINUTE })
+  await t.settle()
+  expect(merged).toEqual([[5, 7]])
+})
+
 test('an event between two sessions merges them, even if one of them is still open', async () => {
   const { app, clicks, visits, closed } = visitsApp({ grace: '1h' })
   await using t = await testApp(app)

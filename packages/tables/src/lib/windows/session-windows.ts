@@ -69,7 +69,10 @@ export class SessionWindows<K, V> implements WindowRows<K, V> {
     const end = Math.max(time, joined.at(-1)?.end ?? time)
     const lateByMs = reached - partition.closeOf(end)
     if (lateByMs >= 0) return { windows: 0, missed: { start, end, lateByMs } }
-    const merged = joined.length === 0 ? undefined : joined.map(({ value }) => value).reduce(this.#gap.merge)
+    const { merge } = this.#gap
+    const values = joined.map(({ value }) => value)
+    // `merge` is given two values and nothing else: it may take any number.
+    const merged = values.length === 0 ? undefined : values.reduce((earlier, later) => merge(earlier, later))
     const value = change(merged, { start, end }, entry)
     // `change` may have read so many rows that the entry was evicted from the cache.
     if (entry.evicted) entry = this.locator.writing(key, event)
