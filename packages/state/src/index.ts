@@ -22,6 +22,17 @@ export type { DueRecord, DueRules } from './lib/time/due-rules.ts'
 export { WINDOW_HEADER } from './lib/time/close-queue.ts'
 export { SessionLayout } from './lib/time/session-layout.ts'
 export { isSessionRow, type Session, SessionKeys, sessionRow, sessionRows, type Sessions } from './lib/time/sessions.ts'
+export {
+  bucketMs,
+  bucketOf,
+  keyOfBucket,
+  slide,
+  type SlidingBucket,
+  slidingRows,
+  type SlidingWindow,
+  startsAround,
+} from './lib/time/sliding.ts'
+export { SlidingLayout } from './lib/time/sliding-layout.ts'
 export { FixedLayout } from './lib/time/window-layout.ts'
 export { keyIn, type WindowKey, WindowKeys, windowRow } from './lib/time/window-keys.ts'
 export { WindowPartition, type WindowRules } from './lib/time/window-partition.ts'

@@ -1,5 +1,5 @@
 import { MillraceError } from '@millrace/core'
-import { type CodecKeys, type KeyShape, showKey } from '../keys/key-shape.ts'
+import { type KeyShape, showKey } from '../keys/key-shape.ts'
 import type { RowShape } from '../rows/row-shape.ts'
 
 /** A session of one key: events that are no further apart than the gap. Both ends belong to it. */
@@ -14,7 +14,7 @@ export interface Session<V> {
 /** The sessions of one key, which are one row: the oldest first. */
 export type Sessions<V> = readonly Session<V>[]
 
-/** The first byte of the rows that hold sessions. Other rows begin with the high byte of a time, which is 0, or with 0xff. */
+/** The first byte of the rows that hold windows which rows by time lead to. Other rows begin with the high byte of a time, which is 0, or with 0xff. */
 const PREFIX = 1
 const FORMAT = 1
 const HEADER_BYTES = 20
@@ -31,14 +31,14 @@ export function isSessionRow(row: Buffer): boolean {
   return row[0] === PREFIX
 }
 
-/** Row keys of sessions: a prefix, then the key. */
+/** Row keys of sessions, and of other windows that share rows: a prefix, then the key. */
 export class SessionKeys<K> implements KeyShape<K> {
   readonly where: string
   readonly codecName: string
   readonly byCodec: boolean
-  readonly #keys: CodecKeys<K>
+  readonly #keys: KeyShape<K>
 
-  constructor(keys: CodecKeys<K>) {
+  constructor(keys: KeyShape<K>) {
     this.where = keys.where
     this.codecName = keys.codecName
     this.byCodec = keys.byCodec

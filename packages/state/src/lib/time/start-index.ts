@@ -6,15 +6,15 @@ export class StartIndex {
   #starts: number[] = []
   #last = Number.NaN
 
-  /** Looks up one row of each window. */
-  constructor(store: Pick<StorePartition, 'range'>, end: Buffer) {
-    let from = windowRow(0)
+  /** Looks up one row of each window. `prefix`: what the rows have before their time. */
+  constructor(store: Pick<StorePartition, 'range'>, end: Buffer, prefix: Buffer = NO_PREFIX) {
+    let from = Buffer.concat([prefix, windowRow(0)])
     for (;;) {
       const [row] = store.range({ from, to: end, limit: 1 })
       if (row === undefined) return
-      const start = startOf(row[0])
+      const start = startOf(row[0].subarray(prefix.length))
       this.#starts.push(start)
-      from = windowRow(start + 1)
+      from = Buffer.concat([prefix, windowRow(start + 1)])
     }
   }
 
@@ -58,3 +58,5 @@ export class StartIndex {
     return low
   }
 }
+
+const NO_PREFIX = Buffer.alloc(0)

@@ -14,8 +14,10 @@ export interface WindowLayout<V> {
   readonly first: number | undefined
   /** The first time at or after `time` that has rows. */
   from(time: number): number | undefined
-  /** The times with rows from `from` (included) to `to` (excluded), ascending; of sessions at most a limited number. */
+  /** The times with rows from `from` (included) to `to` (excluded), ascending; of windows that share rows at most a limited number. */
   between(from: number, to: number): readonly number[]
+  /** The starts in the rows that users read, from `from` (included) to `to` (excluded), ascending. */
+  starts(from: number, to: number): readonly number[]
   /** Called when no rows are left before this time. */
   dropBefore(time: number): void
   /** Called when an event has finished; `before` is the earlier value of `entry`. Returns the time of a new row by time. */
@@ -66,6 +68,10 @@ export class FixedLayout<V> implements WindowLayout<V> {
   }
 
   between(from: number, to: number): readonly number[] {
+    return this.#starts.between(from, to)
+  }
+
+  starts(from: number, to: number): readonly number[] {
     return this.#starts.between(from, to)
   }
 

@@ -73,9 +73,14 @@ export class WindowPartition<V> extends KeyedPartition<V> {
     return this.#progress.note(this.#isProgressed)
   }
 
+  /** The starts in the rows that users read, whether or not readers still see all of their windows; `to` is excluded. */
+  rowStarts(from: number, to: number): readonly number[] {
+    return this.#layout.starts(from, to)
+  }
+
   /** The starts of windows that have rows and that readers still see at a time, ascending; `to` is excluded. */
   startsBetween(from: number, to: number, at: number = this.time.watermark): readonly number[] {
-    return this.#layout.between(Math.max(from, this.#firstKept(at)), to)
+    return this.#layout.starts(Math.max(from, this.#firstKept(at)), to)
   }
 
   /** Whether readers still see the rows of a window at a time. */
