@@ -25,6 +25,7 @@ export { isSessionRow, type Session, SessionKeys, sessionRow, sessionRows, type 
 export {
   bucketMs,
   bucketOf,
+  bucketRow,
   keyOfBucket,
   slide,
   type SlidingBucket,

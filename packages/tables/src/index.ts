@@ -32,7 +32,7 @@ export type {
   WindowOptions,
   WindowValue,
 } from './lib/windows/window-options.ts'
-export { WindowedTable, type WindowWriteOptions } from './lib/windows/windowed-table.ts'
+export { WindowedTable, type WindowUpdateOptions, type WindowWriteOptions } from './lib/windows/windowed-table.ts'
 export { createTable } from './lib/create-table.ts'
 export { Table, type AnyTable, type TableOf } from './lib/table.ts'
 export type { JoinTablesOptions, LeftRow, RightRow, TablesJoinKind } from './lib/joins/join-options.ts'

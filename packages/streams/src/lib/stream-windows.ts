@@ -1,7 +1,10 @@
 import type { CodecSpec, Duration } from '@millrace/core'
 import type { DueSource, StateDefinition } from '@millrace/worker'
 
-/** A window of event time, in milliseconds since the epoch: `start` belongs to it, `end` does not. */
+/**
+ * A window of event time, in milliseconds since the epoch. `start` belongs to it, `end` does not; of sessions and sliding windows,
+ * both do.
+ */
 export interface StreamWindow {
   readonly start: number
   readonly end: number
@@ -32,6 +35,7 @@ export interface StreamWindowOptions {
 export type WindowKind =
   | { readonly kind: 'tumbling'; readonly size: Duration }
   | { readonly kind: 'hopping'; readonly size: Duration; readonly every: Duration }
+  | { readonly kind: 'sliding'; readonly difference: Duration }
   | {
       readonly kind: 'session'
       readonly gap: Duration
@@ -53,7 +57,14 @@ export interface WindowState extends StateDefinition {
   /** Reads the closed windows, as `WindowResult`. */
   readonly closed: DueSource<unknown, unknown>
   /** As an effect of the current event, changes a key's value in each open window of the event's time, the oldest first. */
-  update(key: unknown, change: (value: unknown, window: StreamWindow) => unknown): number
+  update(
+    key: unknown,
+    change: (value: unknown, window: StreamWindow) => unknown,
+    options?: {
+      /** Gets each new window that the event has made and is not in. */
+      readonly copied: (value: unknown, window: StreamWindow) => void
+    },
+  ): number
 }
 
 /** Where streams find windowed state, which they do not implement. An app gives them that of its tables. */

@@ -70,6 +70,18 @@ export class Table<K, V, G extends V | undefined = V | undefined>
   }
 
   /**
+   * The table's values by windows that slide with the events: for each event of a key the window that ends with it, as long as
+   * `difference`, and once that has events the one that begins right after it. Both ends belong to a window. An event more than
+   * `grace` behind the watermark is late for all of them. Throws as `tumbling` does.
+   *
+   * @example
+   * const lastMinute = counts.sliding('1m', { grace: '10s' })
+   */
+  sliding(difference: Duration, options: WindowOptions<K, V> = {}): WindowedTable<K, V, G> {
+    return this.#view({ kind: 'sliding', difference }, options)
+  }
+
+  /**
    * The table's values by sessions: a session ends when a key has had no event for the gap. An event belongs to the sessions
    * that are within the gap of its time; if there are two, `merge` makes one of them. Throws as `tumbling` does.
    *

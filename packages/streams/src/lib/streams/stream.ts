@@ -133,6 +133,15 @@ export class Stream<K, V> extends StatelessStream<K, V> {
     return new WindowedStream(this.#windowed({ kind: 'hopping', size, every }, options))
   }
 
+  /**
+   * As `tumbling`, with windows that slide with the events: for each event of a key the window that ends with it, as long as
+   * `difference`, and once that has events the one that begins right after it. Both ends belong to a window. An event that is
+   * more than `grace` behind the watermark is late for all of them.
+   */
+  sliding(difference: Duration, options: StreamWindowOptions = {}): WindowedStream<K, V> {
+    return new WindowedStream(this.#windowed({ kind: 'sliding', difference }, options))
+  }
+
   /** As `tumbling`, by sessions, which end when their key has had no event for the gap; `aggregate` then needs a `merge`. */
   session(gap: Duration, options: StreamWindowOptions = {}): SessionStream<K, V> {
     return new SessionStream(this.#windowed({ kind: 'session', gap }, options))

@@ -103,7 +103,7 @@ export class WindowedStream<K, V> {
     checkOptions(name, options, WINDOW_OPTIONS)
     const codec = options.value ?? value
     const state = run.steps.windowState(branches, kind, codec === undefined ? options : { ...options, value: codec })
-    const step = windowStep(state, kind.kind === 'hopping', {
+    const step = windowStep(state, kind.kind === 'hopping' || kind.kind === 'sliding', {
       init,
       add: (result, given, key) => add(result as A, given as V, key as K),
     })
@@ -175,11 +175,15 @@ function windowStep(state: WindowState, spreads: boolean, { init, add }: Untyped
       // After events() the value is the event itself.
       const value = current === event ? (event as Event<unknown, unknown>).value : current
       const results: WindowResult<unknown, unknown>[] = []
-      state.update(key, (before, window) => {
-        const after = add(before ?? init(), value, key)
-        results.push({ key, window, value: after })
-        return after
-      })
+      state.update(
+        key,
+        (before, window) => {
+          const after = add(before ?? init(), value, key)
+          results.push({ key, window, value: after })
+          return after
+        },
+        { copied: (copy, window) => void results.push({ key, window, value: copy }) },
+      )
       const [only] = results
       if (results.length > 1) return new ManyValues(event, results.values())
       if (only === undefined) {

@@ -8,7 +8,10 @@ import {
   wholeMilliseconds,
 } from '@millrace/core'
 
-/** When a window begins and ends, in milliseconds since the epoch: `start` belongs to it, `end` does not. */
+/**
+ * When a window begins and ends, in milliseconds since the epoch. `start` belongs to it, `end` does not; of sessions and sliding
+ * windows, both do.
+ */
 export interface Window {
   readonly start: number
   readonly end: number
@@ -76,10 +79,15 @@ export interface SessionGap<V> {
   readonly merge: (earlier: V, later: V) => V
 }
 
+/** Sliding windows: events that are no further apart than the difference. */
+export interface WindowDifference {
+  readonly differenceMs: number
+}
+
 /** A view's options, checked. */
 export interface WindowDefinition<K, V> {
   readonly name: string
-  readonly spans: WindowGrid | SessionGap<V>
+  readonly spans: WindowGrid | WindowDifference | SessionGap<V>
   readonly graceMs: number
   readonly retentionMs: number
   readonly late: LateSink | undefined
@@ -90,6 +98,7 @@ export interface WindowDefinition<K, V> {
 export type WindowKind<V> =
   | { readonly kind: 'tumbling'; readonly size: Duration }
   | { readonly kind: 'hopping'; readonly size: Duration; readonly every: Duration }
+  | { readonly kind: 'sliding'; readonly difference: Duration }
   | { readonly kind: 'session'; readonly gap: Duration; readonly merge: (earlier: V, later: V) => V }
 
 /** The owner of the windows: a table, or the stream of an agent. */
@@ -100,7 +109,7 @@ export interface WindowsOf {
 }
 
 /**
- * Checks what `tumbling`, `hopping` and `session` are given.
+ * Checks what `tumbling`, `hopping`, `sliding` and `session` are given.
  *
  * @throws `WINDOW_INVALID`, `DEFINITION_INVALID`
  */
@@ -127,12 +136,13 @@ export function readWindows<K, V>(
   }
 }
 
-function readSpans<V>(where: string, kind: WindowKind<V>): WindowGrid | SessionGap<V> {
+function readSpans<V>(where: string, kind: WindowKind<V>): WindowDefinition<never, V>['spans'] {
   if (kind.kind === 'session') {
     const { merge } = kind
     assertFunction('merge', where, merge)
     return { gapMs: readSpan(where, 'gap', kind.gap), merge }
   }
+  if (kind.kind === 'sliding') return { differenceMs: readSpan(where, 'difference', kind.difference) }
   const sizeMs = readSpan(where, 'size', kind.size)
   const everyMs = kind.kind === 'tumbling' ? sizeMs : readSpan(where, 'every', kind.every)
   if (everyMs > sizeMs)
@@ -143,8 +153,9 @@ function readSpans<V>(where: string, kind: WindowKind<V>): WindowGrid | SessionG
   return { sizeMs, everyMs }
 }
 
-function lengthsOf<V>(spans: WindowGrid | SessionGap<V>): readonly number[] {
+function lengthsOf<V>(spans: WindowDefinition<never, V>['spans']): readonly number[] {
   if ('gapMs' in spans) return [spans.gapMs]
+  if ('differenceMs' in spans) return [spans.differenceMs]
   return spans.everyMs === spans.sizeMs ? [spans.sizeMs] : [spans.sizeMs, spans.everyMs]
 }
 

@@ -17,6 +17,9 @@ import type { Window, WindowDefinition, WindowValue } from './window-options.ts'
 export type ChangeIn<V> = (before: V | undefined, window: Window, entry: KeyEntry<unknown>) => V
 
 /** The result of a write. */
+/** A new window that has its value from another one, and does not hold the event that has made it. */
+export type CopiedWindow<V> = WindowValue<V>
+
 export interface Written {
   /** The number of windows that were changed. */
   readonly windows: number
@@ -38,7 +41,13 @@ export interface WindowRows<K, V> {
   /** Any row of the key, for its partition. */
   entry(key: K, event: CurrentEvent | undefined): KeyEntry<unknown>
   /** Changes a key in all windows of a time that are open for the event. */
-  write(key: K, time: number, event: CurrentEvent, change: ChangeIn<V>): Written
+  write(
+    key: K,
+    time: number,
+    event: CurrentEvent,
+    change: ChangeIn<V>,
+    copied?: (window: CopiedWindow<V>) => void,
+  ): Written
   /** The value in the newest window of a time. */
   at(key: K, time: number, event: CurrentEvent | undefined): FoundValue<V>
   /** Windows that overlap the range, the oldest first; all of a time with `at`. */

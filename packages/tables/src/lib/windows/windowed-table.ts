@@ -11,8 +11,9 @@ import { type KeyReader, KeyWindows, type TimeRange } from './key-windows.ts'
 import { FixedWindows } from './fixed-windows.ts'
 import { LateEvents } from './late-events.ts'
 import { SessionWindows } from './session-windows.ts'
+import { SlidingWindows } from './sliding-windows.ts'
 import type { ClosedWindow, Window, WindowDefinition, WindowValue } from './window-options.ts'
-import { type ChangeIn, partitionOf, type WindowRows } from './window-rows.ts'
+import { type ChangeIn, partitionOf, type WindowRows, type WindowRowsOptions } from './window-rows.ts'
 
 /** The windows that a page or command asks for: all, those in a range, or the one that holds a time. */
 export interface AskedWindows extends TimeRange {
@@ -26,9 +27,18 @@ export interface WindowWriteOptions {
   readonly at?: number | undefined
 }
 
+/** How to update windows. */
+export interface WindowUpdateOptions<V> extends WindowWriteOptions {
+  /**
+   * Called with each new window that the event has made and is not in: of sliding windows the one right behind an event that
+   * came after later ones. Its value is final for the events so far.
+   */
+  readonly copied?: ((value: V, window: Window) => void) | undefined
+}
+
 /**
- * A table's values by windows of event time: a state of its own, with a changelog of its own. Made by `table.tumbling` and
- * `table.hopping`.
+ * A table's values by windows of event time: a state of its own, with a changelog of its own. Made by `table.tumbling`,
+ * `table.hopping`, `table.sliding` and `table.session`.
  *
  * @example
  * const minutes = counts.tumbling('1m', { grace: '10s' })
@@ -71,7 +81,7 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
     const isClosing = (): boolean => closed.isRead
     const options = { state: this, context, keys, table: definition, windows, isClosing }
     const { spans } = windows
-    this.#windows = 'gapMs' in spans ? new SessionWindows(spans, options) : new FixedWindows(spans, options)
+    this.#windows = windowRows(spans, options)
     this.rows = this.#windows.locator
     const closed = new ClosedWindows<K, V>(this, { keys, rows: this.#windows })
     this.closed = closed
@@ -85,7 +95,7 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
    * @example
    * minutes.update(word, (n) => n + 1)
    */
-  update(key: K, change: (value: G, window: Window) => V, options: WindowWriteOptions = {}): number {
+  update(key: K, change: (value: G, window: Window) => V, options: WindowUpdateOptions<V> = {}): number {
     return this.#write(key, options, (before, window, entry) => {
       const value = this.#values.changed(entry, before, (given) => change(given, window))
       if (value === undefined)
@@ -200,7 +210,7 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
     return this.#windows.holding(windows, at)
   }
 
-  #write(key: K, { at }: WindowWriteOptions, change: ChangeIn<V>): number {
+  #write(key: K, { at, copied }: WindowUpdateOptions<V>, change: ChangeIn<V>): number {
     const event = writingEvent(this.storage, this.keyShape.where)
     if (at === undefined && !event.hasOneTime)
       throw new MillraceError(
@@ -215,7 +225,13 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
         'TIMESTAMP_INVALID',
         `The event ${event.topic}/${event.partition}@${event.offset} has the time ${eventTime}, which is in no window of ${this.keyShape.where}.`,
       )
-    const { windows, missed } = this.#windows.write(key, eventTime, event, change)
+    const { windows, missed } = this.#windows.write(
+      key,
+      eventTime,
+      event,
+      change,
+      copied === undefined ? undefined : ({ value, ...window }) => copied(value, window),
+    )
     if (windows === 0 && missed !== undefined) this.#late.hold(event, missed)
     return windows
   }
@@ -256,4 +272,9 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
   #partitions(): readonly WindowPartition<unknown>[] {
     return this.rows.opened().flatMap((rows) => (rows instanceof WindowPartition ? [rows] : []))
   }
+}
+
+function windowRows<K, V>(spans: WindowDefinition<K, V>['spans'], options: WindowRowsOptions<K, V>): WindowRows<K, V> {
+  if ('gapMs' in spans) return new SessionWindows(spans, options)
+  return 'differenceMs' in spans ? new SlidingWindows(spans, options) : new FixedWindows(spans, options)
 }
