@@ -9,7 +9,7 @@ const GROUPS: readonly (readonly [heading: string, names: readonly (SettingName 
   ],
   ['Web', ['web.']],
   ['Agents', ['agent.']],
-  ['Tables', ['standbys', 'acceptableRecoveryLag', 'maxWarmUps', 'cacheBytes', 'freeze']],
+  ['Tables', ['standbys', 'rack', 'acceptableRecoveryLag', 'maxWarmUps', 'cacheBytes', 'freeze']],
   [
     'Topics',
     [

@@ -53,6 +53,11 @@ const appDeclarations = {
     default: 0,
     help: 'Warm copies of each table partition on other workers, unless the table sets its own: a worker that takes over partitions then reads only the end of their changelogs.',
   },
+  rack: {
+    type: 'text',
+    derived: "the machine's host name",
+    help: 'What this worker may be lost together with, such as an availability zone: standbys are kept in another rack than the worker of their partition, as long as there is one.',
+  },
   acceptableRecoveryLag: {
     type: 'integer',
     least: 0,

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import { MillraceError } from '../errors/millrace-error.ts'
 import { parsePeerList } from '../urls/peer-list.ts'
 import { isLocalBroker } from '../urls/urls.ts'
@@ -19,6 +20,7 @@ export function deriveSettings(values: SettingValues): void {
   derive(values, 'heartbeatInterval', () =>
     Math.min(LONGEST_HEARTBEAT_MS, Math.floor(number(values, 'sessionTimeout') / 3)),
   )
+  derive(values, 'rack', () => hostname())
   derive(values, 'web.host', () => (isLocalBroker(String(values.get('broker'))) ? '127.0.0.1' : '0.0.0.0'))
   derive(values, 'web.adminHost', () => values.get('web.host'))
   derive(values, 'web.maxRequests', () => Math.floor(number(values, 'web.maxConnections') / 2))

@@ -40,6 +40,8 @@ export interface MemberData {
   /** `undefined` from an earlier version, which takes tasks without a warm-up. */
   readonly warmUp?: WarmUpData | undefined
   readonly address: string | undefined
+  /** What it may be lost together with: its machine, unless the setting `rack` says more. Earlier versions do not say it. */
+  readonly rack?: string | undefined
   /** The instance id of a static member, which outlives its member id. */
   readonly instanceId?: string | undefined
   /** `GroupData.life` of its last group; `undefined` for a newcomer. */
@@ -66,7 +68,7 @@ const VERSION = 1
 
 export function encodeMemberData(data: MemberData): Uint8Array {
   const { groups, tasks, generation, warm, warmUp, address, instanceId, life, secret } = data
-  const { blockingEvents = [], isLeaving } = data
+  const { rack, blockingEvents = [], isLeaving } = data
   const json = {
     v: VERSION,
     groups: Object.fromEntries(groups),
@@ -75,6 +77,7 @@ export function encodeMemberData(data: MemberData): Uint8Array {
     warm: Object.fromEntries(warm),
     warmUp,
     address,
+    rack,
     instanceId,
     life,
     secret,
@@ -94,6 +97,7 @@ export function decodeMemberData(bytes: Uint8Array): MemberData | undefined {
     warm: asMap(fields['warm'], asText, asInteger),
     warmUp: optional(fields['warmUp'], asWarmUp),
     address: optional(fields['address'], asText),
+    rack: optional(fields['rack'], asText),
     instanceId: optional(fields['instanceId'], asText),
     life: optional(fields['life'], asText),
     secret: optional(fields['secret'], asSecret),

@@ -165,6 +165,21 @@ test('warm copies are never with the owner, as many as wanted, evenly spread, an
   )
 })
 
+test('a warm copy is on another machine than its owner, if there is one', () => {
+  const topology = new Map([[6, { topics: ['t'], parts: ['x'], standbys: 1 }]])
+  const at = (id: string, rack: string): PlannedMember => {
+    const { data } = member(id, topology)
+    return { id, data: { ...data, rack } }
+  }
+  const rackOf = (id: string | undefined): string | undefined => id?.slice(0, 1)
+  const two = planAssignment(['a1', 'a2', 'b1', 'b2'].map((id) => at(id, id.slice(0, 1))))
+  expect(two.standbys.size).toBe(6)
+  for (const [task, [holder]] of two.standbys) expect(rackOf(holder)).not.toBe(rackOf(two.owners.get(task)))
+  // Else a process that dies would leave nothing behind.
+  const one = planAssignment(['a1', 'a2'].map((id) => at(id, 'a')))
+  expect(one.standbys.size).toBe(6)
+})
+
 test('when a member goes, its tasks go to those that have copies', () => {
   fc.assert(
     fc.property(fc.integer({ min: 3, max: 6 }), fc.integer({ min: 1, max: 3 }), (size, times) => {

@@ -52,9 +52,11 @@ export function planAssignment(members: readonly PlannedMember[]): AssignmentPla
   const owners = placement.owners()
   // Balances as if every member had all the state it needs, which gives the final place of each task.
   placement.balance(() => true)
+  const racks = new Map(sorted.map(({ id, data }) => [id, data.rack ?? id]))
   const standbys = planStandbys(
     versions.map((version) => ({
       ...version.group,
+      areNear: (one, other) => racks.get(one) === racks.get(other),
       mayCopy: (owner, member) => !leaving.has(member) && version.covers(member, owner),
     })),
     { owners, before: claims, state },

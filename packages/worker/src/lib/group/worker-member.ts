@@ -98,7 +98,7 @@ export class WorkerMember {
   /** The data for a join. */
   data({ tasks, committed, isLeaving }: OwnState): Uint8Array {
     const { environment, topics, recovery, standbys, blockingEvents } = this.#options
-    const { acceptableRecoveryLag: acceptableLag, maxWarmUps } = environment.settings
+    const { acceptableRecoveryLag: acceptableLag, maxWarmUps, rack } = environment.settings
     const inUseOnly = this.#joinsInVain++ >= MOST_JOINS_IN_VAIN
     const data: MemberData = {
       groups: topics.groups,
@@ -107,6 +107,7 @@ export class WorkerMember {
       warm: stateHere(topics, recovery, { acceptableLag, inUseOnly }),
       warmUp: { acceptableLag, most: maxWarmUps, caughtUp: isLeaving ? [] : standbys.report() },
       address: this.#address(),
+      rack,
       instanceId: this.instanceId,
       life: this.#group.life,
       secret: this.#group.secret ?? this.#proposedSecret,
