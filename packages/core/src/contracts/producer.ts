@@ -15,8 +15,8 @@ export type SendOutcome =
 
 export interface SendOptions {
   /**
-   * Called before each request, including resends. An error that it throws rejects the send without a further request
-   * (the lease).
+   * Called before each request, including resends, and by a log in this process also right before it writes. An error that
+   * it throws rejects the send without a further request (the lease).
    */
   readonly guard: () => void
   /**

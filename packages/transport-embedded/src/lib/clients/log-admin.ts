@@ -97,6 +97,7 @@ export class LogAdmin implements Admin {
         for (let more = true; more;) {
           guard()
           more = await backend.write('quiet', (log) => {
+            guard()
             const topic = log.topic(name)
             return topic !== undefined && log.deleteBefore(topic, partition, offset) < offset
           })

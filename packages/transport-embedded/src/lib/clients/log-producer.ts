@@ -28,7 +28,12 @@ export class LogProducer implements Producer {
   send(records: readonly OutgoingRecord[], options: SendOptions): Promise<readonly SendOutcome[]> {
     return this.#lifespan.run(async () => {
       options.guard()
-      const sent = this.#context.backend.write('records', (log) => applyAppend(log, planAppend(log, records)))
+      const sent = this.#context.backend.write('records', (log) => {
+        // Again, now that nobody else can write: the process may have been suspended while it waited for its turn, and what
+        // another worker has written meanwhile must not get older rows on top.
+        options.guard()
+        return applyAppend(log, planAppend(log, records))
+      })
       this.#inFlight.add(sent)
       try {
         return await sent
