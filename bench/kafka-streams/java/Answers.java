@@ -106,6 +106,11 @@ public final class Answers {
       case "hopping" ->
           toOutput(byWindow(builder,
               TimeWindows.ofSizeAndGrace(span(operator, "size"), grace).advanceBy(span(operator, "every")), emit));
+      case "sliding" ->
+          toOutput(builder.<String, String>stream("left").groupByKey()
+              .windowedBy(SlidingWindows.ofTimeDifferenceAndGrace(span(operator, "difference"), grace))
+              .emitStrategy(emit)
+              .aggregate(() -> "", Answers::add, KEPT));
       case "session" ->
           toOutput(builder.<String, String>stream("left").groupByKey()
               .windowedBy(SessionWindows.ofInactivityGapAndGrace(span(operator, "gap"), grace))

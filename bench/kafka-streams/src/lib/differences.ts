@@ -56,6 +56,53 @@ export const DIFFERENCES: readonly Difference[] = [
     millrace: ['0: a 0-10 1 @5', '1: a 0-10 1 2 @3', '2: a 30-40 3 @30', 'closed 2: a 0-10 1 2 @9'],
   },
   {
+    name: 'sliding-late',
+    reason:
+      'An event is late for all of its sliding windows or for none: more than grace behind the watermark. Kafka Streams still counts it in those of its windows that are open and happen to be there, as its neighbours decide.',
+    operator: { kind: 'sliding', difference: 20, grace: 5 },
+    records: ['left a=1@100', 'left a=2@90', 'left a=3@110', 'left a=4@200'],
+    kafkaStreams: [
+      '0: a 80-100 1 @100',
+      '1: a 80-100 1 2 @100',
+      '1: a 91-111 1 @100',
+      '2: a 91-111 1 3 @110',
+      '2: a 101-121 3 @110',
+      '2: a 90-110 1 2 3 @110',
+      '3: a 180-200 4 @200',
+      'closed 2: a 80-100 1 2 @100',
+      'closed 3: a 90-110 1 2 3 @110',
+      'closed 3: a 91-111 1 3 @110',
+      'closed 3: a 101-121 3 @110',
+    ],
+    millrace: [
+      '0: a 80-100 1 @100',
+      '2: a 90-110 1 3 @110',
+      '2: a 101-121 3 @110',
+      '3: a 180-200 4 @200',
+      'closed 2: a 80-100 1 @100',
+      'closed 3: a 90-110 1 3 @110',
+      'closed 3: a 101-121 3 @121',
+      'late: 1',
+    ],
+  },
+  {
+    name: 'sliding-null',
+    reason:
+      'A record without a value is in sliding windows, as it is in all others, if its topic declares `tombstones`. Kafka Streams drops it there, and counts it in other windows.',
+    operator: { kind: 'sliding', difference: 10, grace: 5 },
+    records: ['left a=1@100', 'left a=null@105', 'left a=2@200'],
+    kafkaStreams: ['0: a 90-100 1 @100', '2: a 190-200 2 @200', 'closed 2: a 90-100 1 @100', 'late: 1'],
+    millrace: [
+      '0: a 90-100 1 @100',
+      '1: a 95-105 1 null @105',
+      '1: a 101-111 null @105',
+      '2: a 190-200 2 @200',
+      'closed 2: a 90-100 1 @100',
+      'closed 2: a 95-105 1 null @105',
+      'closed 2: a 101-111 null @111',
+    ],
+  },
+  {
     name: 'join-last-moment',
     reason:
       "Both ends of a span belong to it. Kafka Streams' store forgets an event one millisecond too early, if another key of its side has come as far: the pair is missing.",

@@ -111,6 +111,13 @@ const KINDS: readonly (readonly [name: string, count: number, fc.Arbitrary<Omit<
       rights: true,
     }),
   ],
+  [
+    'sliding',
+    6,
+    fc
+      .record({ kind: fc.constant('sliding' as const), difference: steps(1, 5), grace: steps(0, 4) })
+      .chain((operator) => scenarios(fc.constant(operator), { disorder: operator.grace, rights: false })),
+  ],
 ]
 
 /** The scenarios of a seed, as many of each kind as are committed, or `times` as many. */
@@ -160,8 +167,7 @@ function scenarios(
       const records = drawn.map(({ topic, key, refersTo, isNull, passes, behind }, nth): ScenarioRecord => {
         time += passes * STEP
         const value = topic === 'left' && refersToKeys(operator) ? `${refersTo}/${nth}` : String(nth)
-        // Of a stream that is joined with a table, see the difference `joins-null`.
-        const mayBeNull = topic === 'right' || !operator.kind.endsWith('-table') || operator.kind === 'table-table'
+        const mayBeNull = topic === 'right' || !dropsNull(operator)
         return { topic, key, value: isNull && mayBeNull ? null : value, timestamp: time - behind * STEP }
       })
       return { operator, records: [...records, ...ends(time, rights)] }
@@ -174,6 +180,11 @@ function ends(time: number, rights: boolean): readonly ScenarioRecord[] {
     return { topic, key: `end of ${topic}`, value: '/end', timestamp: time + 100 * STEP }
   }
   return rights ? [end('left'), end('right')] : [end('left')]
+}
+
+/** Whether Kafka Streams drops records of the stream without a value: the differences `table-join-null` and `sliding-null`. */
+function dropsNull({ kind }: Operator): boolean {
+  return kind === 'stream-table' || kind === 'global-table' || kind === 'sliding'
 }
 
 function refersToKeys(operator: Operator): boolean {

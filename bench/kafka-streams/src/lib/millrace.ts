@@ -95,6 +95,8 @@ function declareWindows({ app, left, late, results, closed }: Asked, operator: W
       return stream.tumbling(operator.size, { grace, ...options }).aggregate({ init, add })
     if (operator.kind === 'hopping')
       return stream.hopping(operator.size, operator.every, { grace, ...options }).aggregate({ init, add })
+    if (operator.kind === 'sliding')
+      return stream.sliding(operator.difference, { grace, ...options }).aggregate({ init, add })
     return stream.session(operator.gap, { grace, ...options }).aggregate({ init, add, merge: together })
   }
   const asText = (result: object): string => JSON.stringify(result)

@@ -4,6 +4,7 @@ export type Operator = WindowOperator | StreamJoinOperator | TableJoinOperator
 export type WindowOperator =
   | { readonly kind: 'tumbling'; readonly size: number; readonly grace: number }
   | { readonly kind: 'hopping'; readonly size: number; readonly every: number; readonly grace: number }
+  | { readonly kind: 'sliding'; readonly difference: number; readonly grace: number }
   | { readonly kind: 'session'; readonly gap: number; readonly grace: number }
 
 export interface StreamJoinOperator {
@@ -45,7 +46,7 @@ export interface Result {
   /** The number of the record with which it came. */
   readonly after: number
   readonly key: string | null
-  /** Start and end. A fixed window does not contain its end, a session does. */
+  /** Start and end. A tumbling or hopping window does not contain its end, a sliding one and a session do. */
   readonly window?: readonly [start: number, end: number]
   /** For windows: the values in them, sorted. For joins: `{left}-{right}`. */
   readonly value: string | null
