@@ -89,8 +89,8 @@ export class DueRowQueue<V> implements DueQueue {
 
   /** Called when finished events have changed a row: its values before and now. */
   changed(row: Buffer, before: V | undefined, value: V | undefined): void {
-    const from = before === undefined ? undefined : this.#rules.dueOf(before)
-    const to = value === undefined ? undefined : this.#rules.dueOf(value)
+    const from = this.#timeOf(before)
+    const to = this.#timeOf(value)
     if (to !== undefined && (from === undefined || to < from)) {
       this.#index.put(dueEntry(to, row))
       this.#alarm.lower(to)
@@ -186,7 +186,7 @@ export class DueRowQueue<V> implements DueQueue {
         }
         const row = rowOf(entry)
         const value = this.#rows.finishedValue(row)
-        const due = value === undefined ? undefined : this.#rules.dueOf(value)
+        const due = this.#timeOf(value)
         if (value === undefined || due !== time) this.#move(entry, row, due)
         else if (this.#rules.isExpiry?.(value) !== true) return entry
         else if (this.#rows.dirtyBytes > MOST_CHANGED_BYTES) {
@@ -224,8 +224,13 @@ export class DueRowQueue<V> implements DueQueue {
   }
 
   #dueOf(row: Buffer): number | undefined {
-    const value = this.#rows.finishedValue(row)
-    return value === undefined ? undefined : this.#rules.dueOf(value)
+    return this.#timeOf(this.#rows.finishedValue(row))
+  }
+
+  /** When a row with this value is due, as entries have it: in whole milliseconds. */
+  #timeOf(value: V | undefined): number | undefined {
+    const due = value === undefined ? undefined : this.#rules.dueOf(value)
+    return due === undefined ? undefined : Math.ceil(due)
   }
 
   #recordOf({ entry, row, time }: GivenRow, value: V): RawRecord {
@@ -234,7 +239,7 @@ export class DueRowQueue<V> implements DueQueue {
 
   /** Whether the row is still due at the same time with the same value. */
   #isStill({ value: given }: RawRecord, { row, time }: GivenRow, value: V): boolean {
-    if (this.#rules.dueOf(value) !== time) return false
+    if (this.#timeOf(value) !== time) return false
     const { value: now } = this.#rules.record(row, value)
     return given === null || now === null ? given === now : given.equals(now)
   }

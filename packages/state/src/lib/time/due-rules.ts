@@ -12,7 +12,7 @@ export interface DueRules<V> {
    * clock.
    */
   readonly clock: 'event' | 'wall'
-  /** When a row is due, in whole milliseconds since the epoch; `undefined`: never. Depends on the value alone. */
+  /** When a row is due, in milliseconds since the epoch, rounded up; `undefined`: never. Depends on the value alone. */
   dueOf(value: V): number | undefined
   /** The new value of the row, as an effect of its event; `undefined` deletes it. Default: the row is deleted. */
   fired?(value: V): V | undefined
