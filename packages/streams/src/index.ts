@@ -40,9 +40,9 @@ export type { AgentCounts } from './lib/events/agent-context.ts'
 export type { EventTarget, Sink, ValueTarget } from './lib/events/targets.ts'
 export type { ValuesOf } from './lib/streams/steps.ts'
 export { Stream } from './lib/streams/stream.ts'
+export type { EmitWhen } from './lib/streams/window-emits.ts'
 export type {
   Aggregation,
-  EmitWhen,
   SessionAggregation,
   SessionStream,
   WindowedResults,

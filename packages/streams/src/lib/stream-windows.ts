@@ -56,6 +56,8 @@ export interface StreamWindowsSpec {
 export interface WindowState extends StateDefinition {
   /** Reads the closed windows, as `WindowResult`. */
   readonly closed: DueSource<unknown, unknown>
+  /** Whether `closed` gives a window, or has given it, in the task of the current event: no result may follow. */
+  givesClosed(window: StreamWindow): boolean
   /** As an effect of the current event, changes a key's value in each open window of the event's time, the oldest first. */
   update(
     key: unknown,

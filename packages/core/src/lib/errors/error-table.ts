@@ -147,8 +147,8 @@ const appErrors = {
     fix: "Give by, a function that gives the id of a value, and within, a length of time above 0: dedupe({ by: (order) => order.id, within: '1h' }).",
   },
   SUPPRESS_INVALID: {
-    title: 'What suppress was given makes no sense',
-    fix: "Give every, a length of time above 0: suppress({ every: '10s' }).",
+    title: 'What suppress or emit was given makes no sense',
+    fix: "Give every, a length of time above 0: suppress({ every: '10s' }), emit({ every: '10s' }).",
   },
   READ_INVALID: {
     title: 'A read of a table cannot be done as asked',

@@ -93,6 +93,11 @@ export class WindowPartition<V> extends KeyedPartition<V> {
     return start + this.#rules.sizeMs + this.#rules.graceMs
   }
 
+  /** Whether a window with this start is due, or has been: it is closed by the committed watermark. */
+  hasClosed(start: number): boolean {
+    return this.closeOf(start) <= this.time.committed
+  }
+
   /** When the rows of a window with this start can be deleted. */
   #expiryOf(start: number): number {
     return start + this.#rules.sizeMs + this.#rules.retentionMs

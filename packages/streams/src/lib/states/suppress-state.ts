@@ -87,6 +87,13 @@ export class SuppressState implements StateDefinition {
     return this.#values.encode(value)
   }
 
+  /** The held value of a key, decoded, as the current event sees it; `undefined` if none is held. */
+  held(key: unknown): unknown {
+    const event = writingEvent(this.#context.contexts, this.#where)
+    const kept = this.#rows.writing(key, event).view(event)
+    return kept === undefined ? undefined : this.#values.decode(kept.value)
+  }
+
   /** Replaces the held value, as an effect of the current event. `nowMs`: the clock's time. */
   keep(key: unknown, value: Buffer, nowMs: number): void {
     const event = writingEvent(this.#context.contexts, this.#where)

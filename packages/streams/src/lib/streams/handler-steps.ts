@@ -1,4 +1,5 @@
 import { type CodecSpec, MillraceError, toError } from '@millrace/core'
+import type { DueSource } from '@millrace/worker'
 import type { AnyChannel } from '../channels/channel.ts'
 import type { PlannedSource } from '../topics/source-plan.ts'
 import type { ErrorHandling } from '../errors/error-handling.ts'
@@ -14,7 +15,7 @@ import { givesEvents } from './branching.ts'
 import type { Branch, StreamStep } from './stream-step.ts'
 import { type GroupSpec, repartitionStep } from './steps.ts'
 import type { StepsToTopics } from './steps-to-topics.ts'
-import { dropStep, keysOf } from './windowed-stream.ts'
+import { keysOf } from './keys-of.ts'
 
 /** One instance of an agent on a worker: the part that outlives the runs of its handler. */
 export interface HandlerInstance {
@@ -110,13 +111,12 @@ export class HandlerSteps {
       if (sources.size < branches.length)
         throw new MillraceError('DEFINITION_INVALID', `${where} reads the same source on both sides.`)
       this.#assertOnce(`join "${spec.name}"`)
-      const { sources: own, index } = this.#instance
       this.ordered(branches, where)
       const topics = branches.flatMap(({ source }) => source.keys?.topics ?? [])
       const subscriptions = branches.flatMap(({ source }) => source.subscriptions)
-      const state = own.joinState({ ...spec, topics, subscriptions })
+      const state = this.#instance.sources.joinState({ ...spec, topics, subscriptions })
       const isGiven = spec.rules.isGivenAlone('left') || spec.rules.isGivenAlone('right')
-      return { state, alone: isGiven ? own.due(state.alone, index) : undefined }
+      return { state, alone: isGiven ? this.due(state.alone) : undefined }
     })
   }
 
@@ -128,14 +128,17 @@ export class HandlerSteps {
 
   /** Keeps everything back in a state, and reads it when its time has come. */
   suppressed(branches: readonly Branch[], spec: SuppressSpec, last: (state: SuppressState) => StreamStep): EventSource {
-    const step = `suppress "${spec.name}"`
-    this.#assertOnce(step)
     for (const { source } of branches) this.assertFree(source)
-    const { sources, index } = this.#instance
-    const state = sources.state((states) => states.suppress(spec))
-    const released = sources.due(state.released, index)
-    this.#sendOn(step, branches, last(state))
+    const { state, released } = this.heldBack(spec)
+    this.#sendOn(suppressStep(spec), branches, last(state))
     return released
+  }
+
+  /** A state that holds values back, and the source of those whose time has come. */
+  heldBack(spec: SuppressSpec): { readonly state: SuppressState; readonly released: EventSource } {
+    this.#assertOnce(suppressStep(spec))
+    const state = this.#instance.sources.state((states) => states.suppress(spec))
+    return { state, released: this.due(state.released) }
   }
 
   /** Events are joined with a table: they must come from topics, in whose tasks its rows are. */
@@ -177,15 +180,16 @@ export class HandlerSteps {
     })
   }
 
-  /** Sends everything into windows, and reads them when they have closed. */
-  closedWindows(branches: readonly Branch[], state: WindowState): EventSource {
-    return orStop(this.#instance.errors, () => {
-      for (const { source } of branches) this.assertFree(source)
-      const { sources, index } = this.#instance
-      const closed = sources.due(state.closed, index)
-      this.#sendOn(windowsStep(state), branches, dropStep)
-      return closed
-    })
+  /** Sends everything into windows, whose results are read elsewhere. */
+  intoWindows(branches: readonly Branch[], state: WindowState, last: StreamStep): void {
+    for (const { source } of branches) this.assertFree(source)
+    this.#sendOn(windowsStep(state), branches, last)
+  }
+
+  /** What is due in a state. */
+  due(source: DueSource<unknown, unknown>): EventSource {
+    const { sources, index } = this.#instance
+    return sources.due(source, index)
   }
 
   #sendOn(step: string, branches: readonly Branch[], last: Branch['steps'][number]): void {
@@ -243,6 +247,10 @@ export function rawSpec(branches: readonly Branch[]): CodecSpec | undefined {
   const specs = new Set(branches.map(({ source }) => source.valueSpec))
   if (specs.size !== 1 || branches.some(({ steps }) => steps.some((step) => step.changesValue))) return undefined
   return branches[0]?.source.valueSpec
+}
+
+function suppressStep({ name }: SuppressSpec): string {
+  return `suppress "${name}"`
 }
 
 function windowsStep({ name }: WindowState): string {

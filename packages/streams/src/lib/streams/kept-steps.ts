@@ -14,7 +14,7 @@ import type { HandlerRun } from './handler-run.ts'
 import { rawSpec } from './handler-steps.ts'
 import { assertOneValue } from './stream-join.ts'
 import type { Branch, StreamStep } from './stream-step.ts'
-import { keysOf } from './windowed-stream.ts'
+import { keysOf } from './keys-of.ts'
 
 /** How events are told apart. */
 export interface DedupeOptions<V> {
@@ -58,7 +58,7 @@ export function suppress(run: HandlerRun, branches: readonly Branch[], options: 
   const where = `suppress() of agent "${run.agent}"`
   checkOptions(where, options, SUPPRESS_OPTIONS)
   const { name = `${run.agent}-suppress`, value } = options
-  const everyMs = readSpan('SUPPRESS_INVALID', `every of ${where}`, options.every)
+  const everyMs = readPeriod(where, options.every)
   const { key, topics } = keysOf(branches, where)
   const raw = rawSpec(branches)
   const isRaw = raw !== undefined && (value === undefined || value === raw)
@@ -95,6 +95,11 @@ function suppressStep(state: SuppressState, isRaw: boolean): StreamStep {
       return undefined
     },
   }
+}
+
+/** How long values are held back, in milliseconds. Throws `SUPPRESS_INVALID`. */
+export function readPeriod(where: string, every: Duration): number {
+  return readSpan('SUPPRESS_INVALID', `every of ${where}`, every)
 }
 
 function readSpan(code: 'DEDUPE_INVALID' | 'SUPPRESS_INVALID', what: string, given: Duration): number {

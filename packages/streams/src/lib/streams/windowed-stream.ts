@@ -1,13 +1,10 @@
-import { checkOptions, type CodecSpec, MillraceError, type OptionNames } from '@millrace/core'
-import type { SourceKeys } from '../events/source.ts'
-import type { Event } from '../events/event.ts'
-import type { StreamWindowOptions, WindowKind, WindowResult, WindowState } from '../stream-windows.ts'
+import { checkOptions, MillraceError, type OptionNames } from '@millrace/core'
+import type { StreamWindowOptions, WindowKind, WindowResult } from '../stream-windows.ts'
 import type { HandlerRun } from './handler-run.ts'
 import type { Stream } from './stream.ts'
-import { type Branch, ManyValues, type StreamStep } from './stream-step.ts'
-
-/** When the results of windows come: after each change, or once for each window, when it has closed. */
-export type EmitWhen = 'update' | 'close'
+import type { Branch } from './stream-step.ts'
+import { type EmitWhen, WindowEmits } from './window-emits.ts'
+import { countInWindows, windowStep } from './window-steps.ts'
 
 /** How a result is made of values. */
 export interface Aggregation<K, V, A> {
@@ -27,12 +24,18 @@ export interface SessionAggregation<K, V, A> extends Aggregation<K, V, A> {
 export interface WindowedResults<K, A> extends Stream<K, WindowResult<K, A>> {
   /**
    * When results come. `'update'`, the default: after each event, for each of its windows. `'close'`: once for each key and
-   * window, when the window takes no events any more; the event's timestamp is the window's last moment. Call it before
-   * the handler's first `await`.
+   * window, when the window takes no events any more; the event's timestamp is the window's last moment. `{ every: '10s' }`:
+   * ten seconds after the first change of a key, by the clock, the last result of each of its windows that have changed;
+   * the event's timestamp is that time. Results wait in a state of their own, `{windows}-suppress`, not in memory.
    *
-   * @throws `DEFINITION_INVALID`
+   * `'close'` and `{ every }` can be read together, in one loop: then a window that has closed is not updated any more.
+   * Call it before the handler's first `await`.
+   *
+   * @throws `DEFINITION_INVALID`; `SUPPRESS_INVALID` for a period that is not longer than 0; `NAME_TAKEN`, `TOPOLOGY_LATE`
    * @example
    * for await (const { key, window, value } of perMinute.emit('close')) await totals.send({ key, value: { ...window, value } })
+   * @example
+   * for await (const { key, window, value } of perHour.emit({ every: '10s' })) await screen.send({ key, value })
    */
   emit(when: EmitWhen): Stream<K, WindowResult<K, A>>
 }
@@ -101,25 +104,17 @@ export class WindowedStream<K, V> {
     const kind = withMerge(this.#options.kind, untyped)
     const name = `${kind.kind}() of agent "${run.agent}"`
     checkOptions(name, options, WINDOW_OPTIONS)
-    const codec = options.value ?? value
-    const state = run.steps.windowState(branches, kind, codec === undefined ? options : { ...options, value: codec })
-    const step = windowStep(state, kind.kind === 'hopping' || kind.kind === 'sliding', {
+    const codec = options.value ?? value ?? 'json'
+    const state = run.steps.windowState(branches, kind, { ...options, value: codec })
+    const count = countInWindows(state, {
       init,
       add: (result, given, key) => add(result as A, given as V, key as K),
     })
-    const updates = branches.map(({ source, steps }) => ({ source, steps: [...steps, step] }))
-    const all = stream<WindowResult<K, A>>(updates)
+    const step = windowStep(count, kind.kind === 'hopping' || kind.kind === 'sliding')
+    const all = stream<WindowResult<K, A>>(branches.map(({ source, steps }) => ({ source, steps: [...steps, step] })))
+    const emits = new WindowEmits({ run, branches, state, count, value: codec, name })
     return Object.assign(all, {
-      emit: (when: EmitWhen) => {
-        if (when === 'update') return all
-        if (when !== 'close')
-          throw new MillraceError(
-            'DEFINITION_INVALID',
-            `emit() of ${name} takes 'update' or 'close', not ${String(when)}.`,
-          )
-        const closed = run.steps.closedWindows(updates, state)
-        return stream<WindowResult<K, A>>([{ source: closed, steps: [] }])
-      },
+      emit: (when: EmitWhen) => (when === 'update' ? all : stream<WindowResult<K, A>>([emits.emit(when)])),
     })
   }
 }
@@ -149,68 +144,6 @@ function withMerge(
   if (kind.kind !== 'session') return kind
   assertFunction('aggregate: merge', merge)
   return { ...kind, merge }
-}
-
-/** Last step before windows are read where they close: the event is done with. */
-export const dropStep: StreamStep = {
-  changesValue: false,
-  run(event) {
-    event.done()
-    return undefined
-  },
-}
-
-interface UntypedAggregation {
-  readonly init: () => unknown
-  readonly add: (result: unknown, value: unknown, key: unknown) => unknown
-}
-
-/** Counts an event in its open windows, and goes on with what those come to; `spreads`: there may be several. */
-function windowStep(state: WindowState, spreads: boolean, { init, add }: UntypedAggregation): StreamStep {
-  return {
-    changesValue: true,
-    ...(spreads ? { spreads: true } : {}),
-    run(event) {
-      const { key, current } = event
-      // After events() the value is the event itself.
-      const value = current === event ? (event as Event<unknown, unknown>).value : current
-      const results: WindowResult<unknown, unknown>[] = []
-      state.update(
-        key,
-        (before, window) => {
-          const after = add(before ?? init(), value, key)
-          results.push({ key, window, value: after })
-          return after
-        },
-        { copied: (copy, window) => void results.push({ key, window, value: copy }) },
-      )
-      const [only] = results
-      if (results.length > 1) return new ManyValues(event, results.values())
-      if (only === undefined) {
-        event.done()
-        return undefined
-      }
-      event.current = only
-      event.changed = true
-      return event
-    },
-  }
-}
-
-/** How the events of all branches are keyed. Throws `DEFINITION_INVALID` where that is not known, or not one way. */
-export function keysOf(
-  branches: readonly Branch[],
-  what: string,
-): { readonly key: CodecSpec; readonly topics: readonly string[] } {
-  const found = branches.map(({ source }) => source.keys)
-  const keys = found.filter((each): each is SourceKeys => each !== undefined)
-  const [first] = keys
-  if (first === undefined || keys.length < found.length || keys.some(({ spec }) => spec !== first.spec))
-    throw new MillraceError(
-      'DEFINITION_INVALID',
-      `${what} needs events of topics that have keys of one kind: call groupBy() before it.`,
-    )
-  return { key: first.spec, topics: keys.flatMap(({ topics }) => topics) }
 }
 
 function assertFunction<F>(what: string, fn: F | undefined): asserts fn is F {

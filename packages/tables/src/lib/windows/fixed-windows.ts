@@ -12,7 +12,7 @@ import {
 import type { CurrentEvent } from '@millrace/worker'
 import type { TimeRange } from './key-windows.ts'
 import type { MissedWindow } from './late-events.ts'
-import type { WindowGrid, WindowValue } from './window-options.ts'
+import type { Window, WindowGrid, WindowValue } from './window-options.ts'
 import {
   type ChangeIn,
   type FoundValue,
@@ -54,6 +54,10 @@ export class FixedWindows<K, V> implements WindowRows<K, V> {
         layout: (store) => new FixedLayout(store, sizeMs),
       },
     )
+  }
+
+  timeOf({ start }: Window): number {
+    return start
   }
 
   entry(key: K, event: CurrentEvent | undefined): KeyEntry<V> {

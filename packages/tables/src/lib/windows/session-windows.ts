@@ -14,7 +14,7 @@ import {
 } from '@millrace/state'
 import type { CurrentEvent } from '@millrace/worker'
 import type { TimeRange } from './key-windows.ts'
-import type { SessionGap, WindowValue } from './window-options.ts'
+import type { SessionGap, Window, WindowValue } from './window-options.ts'
 import {
   type ChangeIn,
   type FoundValue,
@@ -52,6 +52,10 @@ export class SessionWindows<K, V> implements WindowRows<K, V> {
         layout: (store, onMoved) => new SessionLayout<V>(store, onMoved),
       },
     )
+  }
+
+  timeOf({ end }: Window): number {
+    return end
   }
 
   entry(key: K, event: CurrentEvent | undefined): KeyEntry<Sessions<V>> {

@@ -20,7 +20,7 @@ import {
 } from '@millrace/state'
 import type { CurrentEvent } from '@millrace/worker'
 import type { TimeRange } from './key-windows.ts'
-import type { WindowDifference, WindowValue } from './window-options.ts'
+import type { Window, WindowDifference, WindowValue } from './window-options.ts'
 import {
   type ChangeIn,
   type CopiedWindow,
@@ -65,6 +65,10 @@ export class SlidingWindows<K, V> implements WindowRows<K, V> {
         layout: (store) => new SlidingLayout<V>(store, differenceMs),
       },
     )
+  }
+
+  timeOf({ start }: Window): number {
+    return start
   }
 
   entry(key: K, event: CurrentEvent | undefined): KeyEntry<SlidingBucket<V>> {

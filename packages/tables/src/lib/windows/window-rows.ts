@@ -38,6 +38,8 @@ export interface WindowRows<K, V> {
   readonly locator: TaskLocator<never, unknown>
   /** The value of a window, as it was encoded. */
   decode(value: Buffer, window: Pick<Window, 'start'>, key: Buffer): V
+  /** The time of the rows in which a window is. */
+  timeOf(window: Window): number
   /** Any row of the key, for its partition. */
   entry(key: K, event: CurrentEvent | undefined): KeyEntry<unknown>
   /** Changes a key in all windows of a time that are open for the event. */

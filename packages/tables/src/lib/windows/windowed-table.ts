@@ -59,6 +59,7 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
    * window's last moment as timestamp. Each comes once, in the order in which windows end. One agent can read it.
    */
   readonly closed: DueSource<K, ClosedWindow<K, V>>
+  readonly #isClosing: () => boolean
   protected override readonly rows: WindowRows<K, V>['locator']
   readonly #windows: WindowRows<K, V>
   readonly #values: TableValues<V, G>
@@ -79,6 +80,7 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
     const log = (): Logger | undefined => context.workers()[0]?.log
     this.#late = new LateEvents({ table: windows.name, where, sink: windows.late, log })
     const isClosing = (): boolean => closed.isRead
+    this.#isClosing = isClosing
     const options = { state: this, context, keys, table: definition, windows, isClosing }
     const { spans } = windows
     this.#windows = windowRows(spans, options)
@@ -148,6 +150,13 @@ export class WindowedTable<K, V, G extends V | undefined = V | undefined>
   watchText(text: string, { signal, ...asked }: AskedWindows & WatchOptions = {}): AsyncGenerator {
     const key = this.keyOf(text)
     return this.#watch(key, signal, () => this.#shown(this.#committed(key, asked), asked))
+  }
+
+  /** Whether `closed` gives a window, or has given it, in the task of the current event: no event changes it any more. */
+  givesClosed(window: Window): boolean {
+    if (!this.#isClosing()) return false
+    const rows = readingEvent(this.storage)?.task.open(this)
+    return rows instanceof WindowPartition && rows.hasClosed(this.#windows.timeOf(window))
   }
 
   override stats(): TableStats {
