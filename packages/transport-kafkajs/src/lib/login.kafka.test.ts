@@ -91,7 +91,7 @@ describeOwnKafka('logging in, and rights', kafkaOptions, (kafka) => {
   }
 
   describe.each(['plain', 'scram-sha-256', 'scram-sha-512'] as const)('%s', (mechanism) => {
-    test('lets the right password in, in plain text and with TLS', async () => {
+    test('accepts the right password, in plain text and over TLS', async () => {
       await useIt(await plainText({ mechanism, ...USER }))
       await useIt(await both({ mechanism, ...USER }))
     })
@@ -113,18 +113,18 @@ describeOwnKafka('logging in, and rights', kafkaOptions, (kafka) => {
   })
 
   describe('TLS', () => {
-    test('with the authority that has signed the broker', async () => {
+    test("succeeds with the authority that signed the broker's certificate", async () => {
       await useIt(await encrypted({ ca }))
     })
 
-    test('with another authority it is an error that names the setting, at once', async () => {
+    test('with another authority fails at once, naming the setting', async () => {
       await expect(encrypted({ ca: otherCa })).rejects.toMatchObject({
         code: 'AUTHENTICATION_FAILED',
         detail: expect.stringMatching(/localhost:\d+.*kafka\.ssl\.ca/),
       })
     })
 
-    test('with a name that is not in the certificate it is an error that says so; servername gives the name', async () => {
+    test('with a name that is not in the certificate fails with that reason; servername sets the name', async () => {
       const brokers = kafka.brokersOf('TLS').map((broker) => broker.replace('localhost', '127.0.0.1'))
       await expect(encrypted({ ca }, brokers)).rejects.toMatchObject({
         code: 'AUTHENTICATION_FAILED',
@@ -138,7 +138,7 @@ describeOwnKafka('logging in, and rights', kafkaOptions, (kafka) => {
       await useIt(await encrypted({ ca, cert: client.cert, key: client.key }, brokers))
     })
 
-    test('without the certificate that the broker asks for it is an error that names the setting', async () => {
+    test('without the client certificate that the broker requires fails, naming the setting', async () => {
       await expect(encrypted({ ca }, kafka.brokersOf('MUTUAL'))).rejects.toMatchObject({
         code: 'AUTHENTICATION_FAILED',
         detail: expect.stringMatching(/localhost:\d+.*kafka\.ssl\.cert/),
@@ -190,7 +190,7 @@ describeOwnKafka('logging in, and rights', kafkaOptions, (kafka) => {
       })
     })
 
-    test('a provider that fails is named, at once', async () => {
+    test('a failing token provider is reported at once by name', async () => {
       const failing = async (): Promise<string> => {
         throw new Error('the issuer is away')
       }
@@ -262,7 +262,7 @@ describeOwnKafka('logging in, and rights', kafkaOptions, (kafka) => {
       )
     })
 
-    test('outside of transactions, names the topic, or says that it does not exist', { timeout: 60_000 }, async () => {
+    test('outside transactions, names the topic, or says that it does not exist', { timeout: 60_000 }, async () => {
       const send = async (topic: string): Promise<string> => {
         const [outcome] = await transport.producer().send([{ ...record, topic }], OPEN)
         return outcome?.ok === false && isMillraceError(outcome.error) ? outcome.error.detail : ''

@@ -54,7 +54,7 @@ function leavers(broker: ScriptedCluster): readonly string[] {
 }
 
 describe('joining', () => {
-  test('goes on with the id that the broker gives, and with the same one from then on', async () => {
+  test('continues with the member id that the broker gives, and keeps it', async () => {
     const { broker, consumer, round, told } = member([[1, 0]])
     expect(consumer.lastHeartbeatMs()).toBe(-Infinity)
     consumer.rejoin()
@@ -72,7 +72,7 @@ describe('joining', () => {
     expect(leavers(broker)).toEqual(['given null'])
   })
 
-  test('looks different each time that the member wants a rebalance: a broker would not begin one otherwise', async () => {
+  test('changes whenever the member wants a rebalance, because a broker would not start one otherwise', async () => {
     const { broker, consumer, round } = await follow([[1], [2], [3]])
     broker.on('Heartbeat', () => code(REBALANCE_IN_PROGRESS))
     await broker.clock.advance(250)
@@ -85,7 +85,7 @@ describe('joining', () => {
     await consumer.close()
   })
 
-  test('begins again when another member came in between, and then nothing counts as kept', async () => {
+  test('starts again if another member joined in between; then no partition counts as kept', async () => {
     const { broker, consumer, told, round } = await follow([
       [1, 0],
       [2, 0],
@@ -114,7 +114,7 @@ describe('joining', () => {
     await consumer.close()
   })
 
-  test('waits for the others as long as they may drain, and a little; then it is tried again', async () => {
+  test('waits a little longer than other members may drain, and is then retried', async () => {
     const { broker, consumer } = member([[1]])
     let joins = 0
     broker.on('JoinGroup', () => (++joins === 1 ? deferred<never>().promise : joined(1)))
@@ -127,7 +127,7 @@ describe('joining', () => {
     await consumer.close()
   })
 
-  test('as somebody whom the broker has forgotten goes on as a new member, and says so once', async () => {
+  test('of a member that the broker has forgotten continues as a new member, with one log line', async () => {
     const { broker, consumer, told } = await follow([[1, 0]])
     let tries = 0
     broker.on('JoinGroup', () => (tries++ === 0 ? notJoined(UNKNOWN_MEMBER_ID) : joined(5, 'new')))
@@ -139,7 +139,7 @@ describe('joining', () => {
     await consumer.close()
   })
 
-  test('of a new member that the broker has forgotten already is no loss', async () => {
+  test('of a new member that the broker has already forgotten loses nothing', async () => {
     const { broker, consumer, told } = member([[1]])
     let tries = 0
     broker.on('JoinGroup', () => (tries++ < 2 ? notJoined(UNKNOWN_MEMBER_ID) : joined(1)))
@@ -164,7 +164,7 @@ describe('joining', () => {
     await consumer.close()
   })
 
-  test('needs the topics: one that does not exist is an error, one that comes late is not', async () => {
+  test('needs its topics: a missing topic is an error, a topic that appears late is not', async () => {
     const { broker, consumer } = member([[1]], { topics: ['t', 'gone'] })
     await expect(consumer.start()).rejects.toMatchObject({ code: 'TOPIC_MISSING' })
     expect(broker.count('JoinGroup')).toBe(0)
@@ -173,7 +173,7 @@ describe('joining', () => {
 })
 
 describe('a leader', () => {
-  test('whose assignment the broker cannot keep tries six times, then says how large it was', async () => {
+  test('whose assignment is too large for the broker tries six times, then reports the size', async () => {
     const { broker, consumer } = member([[1]])
     broker.on('JoinGroup', () => joinedAsLeader(1, { me: ['t'], other: ['t'] }))
     broker.on('SyncGroup', () => notSynced(UNKNOWN_SERVER_ERROR))
@@ -188,7 +188,7 @@ describe('a leader', () => {
     await consumer.close()
   })
 
-  test('that is refused so once goes on when the broker takes it', async () => {
+  test('whose assignment is refused once continues when the broker accepts it', async () => {
     const { broker, consumer } = member([[1]])
     broker.on('JoinGroup', () => joinedAsLeader(1, { me: ['t'] }))
     let syncs = 0
@@ -200,7 +200,7 @@ describe('a leader', () => {
     await consumer.close()
   })
 
-  test('hands each member its partitions and data; one that does not speak the protocol subscribes to nothing', async () => {
+  test('gives each member its partitions and data; a member with another protocol subscribes to nothing', async () => {
     const members: unknown[] = []
     const { broker, consumer } = member([[1]], {
       assignor: {
@@ -266,7 +266,7 @@ describe('a leader', () => {
 })
 
 describe('a follower', () => {
-  test('hands nothing out, and does not run its assignor', async () => {
+  test('sends no assignment, and does not run its assignor', async () => {
     let runs = 0
     const { broker, consumer } = member([[1]], {
       assignor: {
@@ -283,7 +283,7 @@ describe('a follower', () => {
     await consumer.close()
   })
 
-  test('to whom the broker answers that something is wrong with it tries again, as for any trouble', async () => {
+  test('retries after an error of the broker, as for any temporary failure', async () => {
     const { broker, consumer } = member([[1]])
     let syncs = 0
     broker.on('SyncGroup', () => (syncs++ < 8 ? notSynced(UNKNOWN_SERVER_ERROR) : synced([])))
@@ -297,7 +297,7 @@ describe('a follower', () => {
 
 describe('a heartbeat', () => {
   test.each([ILLEGAL_GENERATION, UNKNOWN_MEMBER_ID])(
-    'that is answered with the code %i ends the membership',
+    'refused with the code %i ends the membership',
     async (errorCode) => {
       const { broker, consumer, told } = await follow([[1, 0], [7]])
       broker.on('Heartbeat', () => code(errorCode))
@@ -341,7 +341,7 @@ describe('a heartbeat', () => {
     await consumer.close()
   })
 
-  test('without an answer for a whole session is given up, and another sent', async () => {
+  test('without a response for a whole session is abandoned, and another one is sent', async () => {
     const { broker, consumer } = await follow([[1, 0]])
     broker.on('Heartbeat', () => deferred<never>().promise)
     await broker.clock.advance(6_199)
@@ -352,7 +352,7 @@ describe('a heartbeat', () => {
     await consumer.close()
   })
 
-  test('is sent while the member drains, too', async () => {
+  test('is also sent while the member drains', async () => {
     const draining = deferred<void>()
     const { broker, consumer } = await follow(
       [
@@ -372,7 +372,7 @@ describe('a heartbeat', () => {
   })
 })
 
-test('a heartbeat that fails for good ends the consumer with the reason', async () => {
+test('a heartbeat that fails permanently ends the consumer with the reason', async () => {
   const { broker, consumer, told } = await follow([[1, 0]])
   // An answer that says nothing of the group: the coordinator cannot be looked up.
   broker.on('Heartbeat', () => code(NOT_COORDINATOR))
@@ -386,7 +386,7 @@ test('a heartbeat that fails for good ends the consumer with the reason', async 
   await consumer.close()
 })
 
-test('each heartbeat that is answered takes its limit with it', async () => {
+test('the time-out of a heartbeat is cancelled by its response', async () => {
   const { broker, consumer } = await follow([[1, 0]])
   await broker.clock.advance(2_000)
   const pending = broker.clock.pending()
@@ -397,7 +397,7 @@ test('each heartbeat that is answered takes its limit with it', async () => {
 })
 
 describe('a drain', () => {
-  test('that takes longer than the others wait is left behind, with a warning', async () => {
+  test('that takes longer than the other members wait is abandoned, with a warning', async () => {
     const draining = deferred<void>()
     const { broker, consumer, told } = await follow(
       [
@@ -446,7 +446,7 @@ describe('a drain', () => {
     expect(leavers(broker)).toHaveLength(1)
   })
 
-  test('ends at once when the instance is taken meanwhile', async () => {
+  test('ends at once if another process takes over the instance id', async () => {
     const { broker, consumer, told } = await follow([[1, 0]], {
       listener: { onRevoke: () => deferred<never>().promise },
     })
@@ -482,7 +482,7 @@ describe('closing', () => {
     await expect(consumer.start()).rejects.toMatchObject({ code: 'CLOSED' })
   })
 
-  test('waits three seconds for the goodbye, and does not mind when it fails', async () => {
+  test('waits up to three seconds for the leave request, and ignores its failure', async () => {
     const silent = await follow([[1, 0]])
     silent.broker.on('LeaveGroup', () => deferred<never>().promise)
     let isClosed = false
@@ -496,7 +496,7 @@ describe('closing', () => {
     await cut.consumer.close()
   })
 
-  test('while it joins rejects the start with CLOSED, and the goodbye does not wait behind the join', async () => {
+  test('during a join rejects the start with CLOSED, and the leave request does not wait for the join', async () => {
     const { broker, consumer } = member([[1]])
     let joins = 0
     broker.on('JoinGroup', () => (joins++ === 0 ? notJoined(MEMBER_ID_REQUIRED, 'given') : deferred<never>().promise))
@@ -508,7 +508,7 @@ describe('closing', () => {
     expect([leavers(broker), broker.errors]).toEqual([['given null'], []])
   })
 
-  test('as a process that dies does leaves nobody word', async () => {
+  test('like a dying process sends no leave request', async () => {
     const { broker, consumer } = await follow([[1, 0]])
     consumer.abandon()
     await broker.clock.advance(5_000)
@@ -516,7 +516,7 @@ describe('closing', () => {
   })
 })
 
-test('what is read is told to the fetches: where, what not, what again, and how much of each', async () => {
+test('the fetches get positions, pauses, resumes and sizes from the consumer', async () => {
   const { broker, consumer } = member([[1, 0, 1]], { isolation: 'read-uncommitted' })
   const asked: (readonly [isolation: number, positions: readonly string[]])[] = []
   const answered = { next: deferred<void>() }
@@ -567,7 +567,7 @@ test('what is read is told to the fetches: where, what not, what again, and how 
 })
 
 describe('a commit', () => {
-  test('before the start is refused, and one of nothing is no request', async () => {
+  test('before the start is refused, and an empty one sends no request', async () => {
     const { broker, consumer } = member([[1, 0]])
     await expect(consumer.commit([OFFSET])).rejects.toMatchObject({
       code: 'CLOSED',
@@ -584,7 +584,7 @@ describe('a commit', () => {
     await consumer.close()
   })
 
-  test('while the member first joins waits for what it is given', async () => {
+  test('during the first join waits for the assignment', async () => {
     const { broker, consumer } = member([[1, 0]])
     const answered = deferred<void>()
     broker.on('JoinGroup', async () => {
@@ -600,7 +600,7 @@ describe('a commit', () => {
     await consumer.close()
   })
 
-  test('is read back with committed(), of the offsets that no transaction still holds', async () => {
+  test('can be read with committed(), except for offsets of open transactions', async () => {
     const { broker, consumer } = await follow([[1, 0]])
     broker.on('OffsetFetch', () => {
       const answer = new WireWriter().noTags().int32(0)
@@ -620,7 +620,7 @@ describe('a commit', () => {
     await consumer.close()
   })
 
-  test('that is answered with UNKNOWN_MEMBER_ID ends the membership without waiting for a heartbeat', async () => {
+  test('refused with UNKNOWN_MEMBER_ID ends the membership without waiting for a heartbeat', async () => {
     const { broker, consumer, told } = await follow([[1, 0], [5]])
     broker.on('OffsetCommit', () => committed([OFFSET], UNKNOWN_MEMBER_ID))
     await expect(consumer.commit([OFFSET])).rejects.toMatchObject({ code: 'MEMBER_FENCED' })
@@ -629,7 +629,7 @@ describe('a commit', () => {
     await consumer.close()
   })
 
-  test('that is answered with REBALANCE_IN_PROGRESS is made again in the next generation', async () => {
+  test('refused with REBALANCE_IN_PROGRESS is repeated in the next generation', async () => {
     const { broker, consumer, round } = await follow([
       [1, 0],
       [2, 0],
@@ -645,7 +645,7 @@ describe('a commit', () => {
     await consumer.close()
   })
 
-  test('that is refused says of which partition, and a start that is called twice joins once', async () => {
+  test('that is refused names the partition, and a start that is called twice joins once', async () => {
     const { broker, consumer } = await follow([[1, 0, 1]])
     await consumer.start()
     await broker.clock.advance(0)

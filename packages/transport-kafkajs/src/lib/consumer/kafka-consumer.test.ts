@@ -125,7 +125,7 @@ test('the session of a member counts from when its join or heartbeat was sent, n
   await consumer.close()
 })
 
-test('a leader looks up the topics of a stranger in the group, but does not keep asking for them', async () => {
+test('a leader looks up the topics of a foreign client in the group, but not repeatedly', async () => {
   const counts: ReadonlyMap<string, number>[] = []
   const broker = new ScriptedCluster(
     { t: 2, strange: 3 },

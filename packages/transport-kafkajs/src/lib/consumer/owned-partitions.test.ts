@@ -9,7 +9,7 @@ const at = (...numbers: readonly number[]): { readonly topic: string; readonly p
 const epochs = (owned: OwnedPartitions): readonly (number | undefined)[] =>
   [0, 1, 2].map((partition) => owned.epochOf({ topic: 't', partition }))
 
-test('partitions that stay over a generation keep their epoch, and those that return begin another one', () => {
+test('partitions that are kept through a generation keep their epoch; returning ones get a new epoch', () => {
   const owned = new OwnedPartitions()
   expect(owned.assign(1, at(0, 1))).toEqual({ lost: [], kept: [], gained: at(0, 1) })
   const before = epochs(owned)
@@ -54,7 +54,7 @@ const assignment: fc.Arbitrary<TopicPartition[]> = fc
 
 const keys = (partitions: readonly TopicPartition[]): string[] => partitions.map(partitionKey).sort()
 
-test('lost and kept make up the old assignment, kept and gained the new one', () => {
+test('lost and kept partitions are the old assignment, kept and gained ones the new', () => {
   fc.assert(
     fc.property(assignment, assignment, fc.boolean(), (before, after, continuous) => {
       const owned = new OwnedPartitions()

@@ -90,7 +90,7 @@ const NOT_LEADER = 6
 const NOT_ALLOWED = 29
 
 describe('an answer without records', () => {
-  test('says what has become of the partition', () => {
+  test('reports the state of the partition', () => {
     expect(read({ errorCode: KafkaCode.offsetOutOfRange })).toEqual({ kind: 'out of range' })
     expect(read({ errorCode: KafkaCode.unknownTopicOrPartition })).toEqual({ kind: 'unknown' })
     expect(read({ errorCode: NOT_LEADER })).toEqual({

@@ -8,7 +8,7 @@ const view = (id: string | undefined, refusal?: MillraceError): Parameters<typeo
   refusal: () => refusal,
 })
 
-test('a topic with another id is another topic; one that is missing for a moment is not', () => {
+test('a topic with another id is a new topic; a topic that is briefly missing is not', () => {
   const position = newPosition({ topic: 't', partition: 0 })
   for (const id of [undefined, 'a', 'a', undefined, 'a']) requireSameTopic(position, view(id))
   expect(() => requireSameTopic(position, view('b'))).toThrow(/TOPIC_MISSING.*"t" was deleted and created again/)

@@ -38,7 +38,7 @@ test('numbers are consecutive in each partition, and wrap around at 2^31', () =>
   }
 })
 
-test('a batch keeps its numbers until its outcome is certain, and no other batch gets them', () => {
+test('a batch keeps its numbers until its outcome is known, and no other batch gets them', () => {
   const sequences = counting()
   const first = batch(2)
   sequences.numbers('t/0', first)
@@ -51,7 +51,7 @@ test('a batch keeps its numbers until its outcome is certain, and no other batch
   expect(sequences.numbers('t/0', batch(1))).toMatchObject({ epoch: 1, firstSequence: 2 })
 })
 
-test('a batch that was refused at its first request frees its numbers, one that was sent before does not', () => {
+test('a batch that is refused at its first request frees its numbers; one that was sent before does not', () => {
   const sequences = counting()
   sequences.numbers('t/0', batch(2))
   sequences.refused('t/0')

@@ -9,7 +9,7 @@ const OPEN = { guard: (): void => {} }
 /** Longer than any wait of the driver for another try. */
 const TRY_MS = 1_500
 
-test('sends that share a partition wait for one another, those that do not run at the same time', async () => {
+test('sends that share a partition run one after the other; the others run concurrently', async () => {
   const cluster = new StoringCluster({ t: [1, 2] }, {}, { nodes: 2 })
   const producer = new KafkaProducer(cluster.context)
   const answered = deferred<void>()
@@ -26,7 +26,7 @@ test('sends that share a partition wait for one another, those that do not run a
   expect(cluster.stored['t/0']).toEqual(['a', 'b'])
 })
 
-test('a send waits for the one before it also where another broker leads the partition by now', async () => {
+test('a send waits for the previous one even if the partition has a new leader', async () => {
   const cluster = new StoringCluster({ t: [1] }, {}, { nodes: 2 })
   const producer = new KafkaProducer(cluster.context)
   const answered = deferred<void>()
@@ -45,7 +45,7 @@ test('a send waits for the one before it also where another broker leads the par
   expect([await first, await behind]).toEqual([[{ ok: true, offset: 0 }], [{ ok: true, offset: 1 }]])
 })
 
-test('a close waits for the sends under way, and takes no others', async () => {
+test('a close waits for sends under way, and refuses new ones', async () => {
   const cluster = new StoringCluster({ t: 1 })
   const producer = new KafkaProducer(cluster.context)
   const answered = deferred<void>()
@@ -68,7 +68,7 @@ test('a close waits for the sends under way, and takes no others', async () => {
   expect([producer.signal.aborted, cluster.closed]).toEqual([true, [producer]])
 })
 
-test('a close gives a request that hangs five seconds; then it rejects with CLOSED, and so does what waits behind it', async () => {
+test('a close waits five seconds for a hanging request; then it and the requests behind it reject with CLOSED', async () => {
   const cluster = new StoringCluster({ t: 1 })
   const producer = new KafkaProducer(cluster.context)
   cluster.on('Produce', () => deferred<never>().promise)
@@ -85,7 +85,7 @@ test('a close gives a request that hangs five seconds; then it rejects with CLOS
   ])
 })
 
-test('a delayed partition is part of what a close waits for, and rejects with CLOSED after that', async () => {
+test('a close also waits for delayed partitions, which then reject with CLOSED', async () => {
   const cluster = new StoringCluster({ t: [-1] })
   const producer = new KafkaProducer(cluster.context)
   const delayed: DelayedPartition[] = []
@@ -99,7 +99,7 @@ test('a delayed partition is part of what a close waits for, and rejects with CL
   await end
 })
 
-test('the connections of delayed partitions are closed with the others: a request that hangs there ends', async () => {
+test('a close also closes the connections of delayed partitions, and ends requests that hang there', async () => {
   const cluster = new StoringCluster({ t: [-1] })
   const producer = new KafkaProducer(cluster.context)
   cluster.on('Produce', () => deferred<never>().promise)
@@ -115,7 +115,7 @@ test('the connections of delayed partitions are closed with the others: a reques
   await end
 })
 
-test('partitions() looks again once a minute, in the background, and does not wait for it', async () => {
+test('partitions() refreshes once a minute in the background, without waiting', async () => {
   const cluster = new StoringCluster({ t: 1 })
   const producer = new KafkaProducer(cluster.context)
   expect(await producer.partitions('t')).toBe(1)
@@ -128,7 +128,7 @@ test('partitions() looks again once a minute, in the background, and does not wa
   expect([await producer.partitions('t'), cluster.count('Metadata')]).toEqual([3, 2])
 })
 
-test('partitions() asks five times for a topic that does not show, and takes one that shows then', async () => {
+test('partitions() looks up an absent topic five times, and finds it if it appears', async () => {
   const cluster = new StoringCluster({})
   const producer = new KafkaProducer(cluster.context)
   const missing = expect(producer.partitions('gone')).rejects.toMatchObject({ code: 'TOPIC_MISSING' })
@@ -142,7 +142,7 @@ test('partitions() asks five times for a topic that does not show, and takes one
   expect(await late).toBe(2)
 })
 
-test('partitions() says at once that a topic may not be seen', async () => {
+test('partitions() fails at once without the right to a topic', async () => {
   const cluster = new StoringCluster({ secret: { code: 29 } })
   await expect(new KafkaProducer(cluster.context).partitions('secret')).rejects.toMatchObject({
     code: 'NOT_AUTHORIZED',

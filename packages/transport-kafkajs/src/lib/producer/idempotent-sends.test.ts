@@ -131,7 +131,7 @@ const fates = fc.array(fc.constantFrom<Fate>('fine', 'answer lost', 'request los
   maxLength: 12,
 })
 
-test('whatever gets lost, each record is stored once, at the reported offset, and in order', async () => {
+test('whatever is lost, each record is stored once, at the reported offset, and in order', async () => {
   await fc.assert(
     fc.asyncProperty(
       fates,
@@ -189,7 +189,7 @@ test('whatever gets lost, each record is stored once, at the reported offset, an
   )
 })
 
-test('a request without an answer is sent again byte by byte', async () => {
+test('a request without a response is sent again with the same bytes', async () => {
   await using site = await setUp(['answer lost', 'request lost', 'timed out'])
   expect(await site.producer.send([record('a'), record('b'), record('c', 1)], OPEN)).toEqual([
     { ok: true, offset: 0 },
@@ -202,7 +202,7 @@ test('a request without an answer is sent again byte by byte', async () => {
 })
 
 describe('numbers of a batch that may be stored are not used for another one', () => {
-  test('if it is not sent again, because its task is gone', async () => {
+  test('if it is not sent again because its task is lost', async () => {
     await using site = await setUp(['answer lost'])
     let requests = 0
     const guard = (): void => {
@@ -273,7 +273,7 @@ test('DUPLICATE_SEQUENCE_NUMBER counts as stored, at an unknown offset', async (
   ])
 })
 
-test('without the right to a producer id each record is refused; with it the next send goes out', async () => {
+test('without the right to a producer id each record is refused; once it is granted the next send succeeds', async () => {
   await using site = await setUp()
   site.site.refuseIds = true
   const [refused] = await site.producer.send([record('a')], OPEN)

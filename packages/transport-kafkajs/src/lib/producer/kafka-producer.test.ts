@@ -46,19 +46,19 @@ test('every request asks for all in-sync replicas, and the broker gives up befor
   ])
 })
 
-test('a record that is larger than a request may be goes alone', async () => {
+test('a record above the limit of a request is sent alone', async () => {
   const { cluster, producer } = setUp({ t: 2 }, { settings: { maxRequestBytes: 1 } })
   expect(await producer.send([record('a'), record('b', 1)], OPEN)).toEqual([stored(0), stored(0)])
   expect(cluster.batches).toEqual([['t/0: a'], ['t/1: b']])
 })
 
-test('a broker whose number is 0 leads as any other', async () => {
+test('a broker with the id 0 can lead a partition', async () => {
   const { cluster, producer } = setUp({ t: [0] }, { firstNode: 0 })
   expect(await producer.send([record('a')], OPEN)).toEqual([stored(0)])
   expect(cluster.requests('Produce').map(({ node }) => node)).toEqual([0])
 })
 
-test('records beyond the size of a request or batch go in the next, and each partition keeps its order', async () => {
+test('records beyond the limit of a request or batch go into the next one, and each partition keeps its order', async () => {
   const { cluster, producer } = setUp({ t: 2 }, { settings: { maxBatchBytes: 20, maxRequestBytes: 30 } })
   const outcomes = await producer.send([record('a'), record('b'), record('c', 1), record('d', 1)], OPEN)
   expect(outcomes).toEqual([stored(0), stored(1), stored(0), stored(1)])
@@ -66,8 +66,8 @@ test('records beyond the size of a request or batch go in the next, and each par
   expect(cluster.produced.length).toBeGreaterThan(1)
 })
 
-describe('a topic or partition that the metadata does not show', () => {
-  test('is looked up three times, and its records are refused then', async () => {
+describe('a topic or partition that is absent from the metadata', () => {
+  test('is looked up three times before its records are refused', async () => {
     const { cluster, producer } = setUp()
     const sent = producer.send([record('a', 0, 'gone'), record('b')], OPEN)
     await cluster.clock.advance(5_000)
@@ -75,7 +75,7 @@ describe('a topic or partition that the metadata does not show', () => {
     expect(cluster.count('Metadata')).toBe(4)
   })
 
-  test('takes its records when it shows in the last of these', async () => {
+  test('accepts its records if the last of these lookups finds it', async () => {
     const { cluster, producer } = setUp()
     const sent = producer.send([record('a', 0, 'late')], OPEN)
     await eventually(() => cluster.count('Metadata') > 0, { what: 'the first look' })
@@ -86,7 +86,7 @@ describe('a topic or partition that the metadata does not show', () => {
     expect(await sent).toEqual([stored(0)])
   })
 
-  test('is refused after one more look where the topic is there: it may have been extended', async () => {
+  test('is refused after one more lookup if the topic exists, because it may have been extended', async () => {
     const { cluster, producer } = setUp({ t: 1, grown: 1 })
     const sent = producer.send([record('a', 3), record('b', 1, 'grown')], OPEN)
     await cluster.clock.advance(0)
@@ -102,14 +102,14 @@ describe('a topic or partition that the metadata does not show', () => {
     expect(cluster.count('Metadata')).toBe(2)
   })
 
-  test('is refused at once where the broker says that it may not be seen', async () => {
+  test('is refused at once without the right to see it', async () => {
     const { cluster, producer } = setUp({ secret: { code: TOPIC_AUTHORIZATION_FAILED } })
     expect(await producer.send([record('a', 0, 'secret')], OPEN)).toEqual([refused('NOT_AUTHORIZED')])
     expect(cluster.count('Metadata')).toBe(1)
   })
 })
 
-describe('a partition that cannot be written to just now', () => {
+describe('a partition that cannot be written to at present', () => {
   test.each([
     ['has no leader', -1],
     ['has a leader that is not known', 7],
@@ -124,7 +124,7 @@ describe('a partition that cannot be written to just now', () => {
     expect(await sent).toEqual([stored(0), stored(0)])
   })
 
-  test('leaves a send whose caller wants that, and goes on by itself', async () => {
+  test('leaves its send if the caller wants that, and continues by itself', async () => {
     const { cluster, producer } = setUp({ t: [-1, 1, 1] })
     const delayed: DelayedPartition[] = []
     const options = { ...OPEN, onDelayed: (one: DelayedPartition) => void delayed.push(one) }
@@ -143,7 +143,7 @@ describe('a partition that cannot be written to just now', () => {
     expect(cluster.stored['t/0']).toEqual(['a', 'c', 'd'])
   })
 
-  test('that is delayed does not stand in the way of a request to the same broker', async () => {
+  test('does not block requests to the same broker while it is delayed', async () => {
     const { cluster, producer } = setUp()
     const answered = deferred<void>()
     cluster.verdict = ({ partition }) => (partition === 0 ? NOT_ENOUGH_REPLICAS : undefined)
@@ -163,7 +163,7 @@ describe('a partition that cannot be written to just now', () => {
     expect(await delayed[0]?.outcomes).toEqual([stored(0)])
   })
 
-  test('that is delayed and refused then says so with its outcomes', async () => {
+  test('reports a later refusal in its outcomes', async () => {
     const { cluster, producer } = setUp({ t: [-1, 1] })
     const delayed: DelayedPartition[] = []
     await producer.send([record('a')], { ...OPEN, onDelayed: (one) => void delayed.push(one) })
@@ -173,7 +173,7 @@ describe('a partition that cannot be written to just now', () => {
     expect(await delayed[0]?.outcomes).toEqual([refused('RECORD_REFUSED')])
   })
 
-  test('that is delayed rejects when its guard ends it, and its records can be sent again', async () => {
+  test('rejects when its guard ends it, and its records can be sent again', async () => {
     const { cluster, producer } = setUp({ t: 1 }, { settings: { maxBatchBytes: 1 } })
     let isOpen = true
     const guard = (): void => {
@@ -193,7 +193,7 @@ describe('a partition that cannot be written to just now', () => {
     expect(cluster.stored['t/0']).toEqual(['a', 'b!'])
   })
 
-  test('leaves without the others, which have more to send; what it stores later does not come into that answer', async () => {
+  test('leaves the other partitions, which have more to send; its later outcomes are not part of their result', async () => {
     const { cluster, producer } = setUp({ t: [-1, 1] }, { settings: { maxBatchBytes: 1 } })
     const answered = deferred<void>()
     cluster.on('Produce', async (request) => {

@@ -15,7 +15,7 @@ const record: fc.Arbitrary<OutgoingRecord> = fc.record({
   timestamp: fc.constant(0),
 })
 
-test('each record gets its outcome and each partition keeps its order, whatever is refused and split', () => {
+test('each record gets its outcome and each partition keeps its order through refusals and splits', () => {
   fc.assert(
     fc.property(
       fc.array(record, { maxLength: 60 }),
@@ -53,7 +53,7 @@ test('each record gets its outcome and each partition keeps its order, whatever 
   )
 })
 
-test('batches and requests keep their limits, except for single larger records', () => {
+test('batches and requests keep within their limits, except for a single larger record', () => {
   fc.assert(
     fc.property(fc.array(record, { maxLength: 60 }), (records) => {
       const pending = new PendingBatches(records, LIMITS)
@@ -71,7 +71,7 @@ test('batches and requests keep their limits, except for single larger records',
   )
 })
 
-test('the rest of a batch with refused records goes before the batches behind it', () => {
+test('the rest of a batch with refused records is sent before later batches', () => {
   const values = ['a', 'b', 'c', 'd', 'e', 'f', 'g'].map((value) => Buffer.from(value))
   const records = values.map((value): OutgoingRecord => ({
     topic: 't',
@@ -132,7 +132,7 @@ test('a batch and a request may be exactly as large as their limits', () => {
   expect(pending.nextRequest(queues).map(({ key }) => key)).toEqual(['a/0', 'a/1'])
 })
 
-test('what may be stored is made a batch of its own across batches, where the queue begins with it', () => {
+test('records that may be stored already become a batch of their own at the head of the queue', () => {
   const records = [sized(1), sized(2), sized(3), sized(4), sized(5)]
   const batchesAfter = (sent: readonly OutgoingRecord[]): readonly (readonly number[])[] => {
     const pending = new PendingBatches(records, { ...LIMITS, maxBatchRecords: 2 })

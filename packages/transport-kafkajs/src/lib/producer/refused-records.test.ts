@@ -54,7 +54,7 @@ describe('a batch that is refused for one of its records', () => {
     expect(cluster.batches.flat()).toEqual(['t/0: a b bad c', 't/0: a b', 't/0: bad c', 't/0: bad', 't/0: c'])
   })
 
-  test('that the broker names loses that record alone, with what the broker says of it', async () => {
+  test("that the broker names loses only that record, with the broker's message", async () => {
     const verdict: Verdict = ({ values }) =>
       values.includes('bad')
         ? { errorCode: INVALID_RECORD, badRecords: [values.indexOf('bad')], message: 'No key.' }
@@ -74,8 +74,8 @@ describe('a batch that is refused for one of its records', () => {
   })
 })
 
-describe('a batch that a broker calls damaged', () => {
-  test('is sent three times, for it may be the network; then the record is looked for', async () => {
+describe('a batch that a broker reports as damaged', () => {
+  test('is sent three times, because the network may be the cause; then the record is searched for', async () => {
     const { cluster, outcomes } = await send(withBad(CORRUPT_MESSAGE), ['a', 'bad'])
     expect(outcomes).toEqual([stored(0), refused('RECORD_REFUSED', 'CORRUPT_MESSAGE')])
     const tries = cluster.batches.flat()
@@ -84,7 +84,7 @@ describe('a batch that a broker calls damaged', () => {
     expect(tries).toHaveLength(7)
   })
 
-  test('is stored when it arrives at last, and the next damage counts from the beginning', async () => {
+  test('is stored once it arrives intact, and the count of damaged attempts starts again', async () => {
     let tries = 0
     const { outcomes } = await send(() => (++tries % 3 === 0 ? undefined : CORRUPT_MESSAGE), ['a'])
     expect(outcomes).toEqual([stored(0)])
@@ -92,7 +92,7 @@ describe('a batch that a broker calls damaged', () => {
   })
 })
 
-test('what passes is tried again with the same batch, however often', async () => {
+test('temporary errors are retried with the same batch, without a limit', async () => {
   let tries = 0
   const { cluster, outcomes } = await send(() => (++tries < 6 ? NOT_LEADER : undefined), ['a', 'b'])
   expect(outcomes).toEqual([stored(0), stored(1)])
@@ -100,7 +100,7 @@ test('what passes is tried again with the same batch, however often', async () =
   expect(tries).toBe(6)
 })
 
-test('an answer that leaves out a partition says nothing of it: the batch is sent again', async () => {
+test('a batch is sent again if the response omits its partition', async () => {
   const cluster = new StoringCluster({ t: 2 })
   cluster.verdict = ({ partition }) => (partition === 0 && cluster.count('Produce') === 1 ? 'nothing' : undefined)
   const sent = new KafkaProducer(cluster.context).send([record('a'), record('b', 1)], OPEN)
@@ -109,7 +109,7 @@ test('an answer that leaves out a partition says nothing of it: the batch is sen
   expect(cluster.batches).toEqual([['t/0: a', 't/1: b'], ['t/0: a']])
 })
 
-test('a broker that gives no producer id yet is asked fifty times in half a second, and then as for any trouble', async () => {
+test('a broker without a producer id is asked fifty times in half a second, and then at the usual intervals', async () => {
   const cluster = new StoringCluster(
     { t: 1 },
     { InitProducerId: () => producerId(-1, -1, COORDINATOR_LOAD_IN_PROGRESS) },

@@ -95,7 +95,7 @@ test('a transaction adds what it writes to before it writes, and each partition 
   expect(cluster.count('FindCoordinator')).toBe(3)
 })
 
-test('the next transaction adds everything anew, and one that has added nothing ends without a word', async () => {
+test('the next transaction adds everything anew; an empty transaction ends without a request', async () => {
   const { cluster, producer } = await begun()
   await producer.send([record('a')], OPEN)
   await producer.sendOffsets('g', [OFFSET])
@@ -160,7 +160,7 @@ describe('calls out of order', () => {
       await expect(call()).rejects.toMatchObject({ code: 'CLOSED', detail: 'The producer "app-1" is closed.' })
   })
 
-  test('an offset that is none is refused before anything is sent', async () => {
+  test('an invalid offset is refused before anything is sent', async () => {
     const { cluster, producer } = await begun()
     await expect(producer.sendOffsets('g', [{ ...OFFSET, offset: -1 }])).rejects.toMatchObject({
       code: 'OFFSET_UNSAFE',
@@ -169,8 +169,8 @@ describe('calls out of order', () => {
   })
 })
 
-describe('what the coordinator answers', () => {
-  test('while it still writes the markers of the transaction before is waited out, quickly and without a word', async () => {
+describe('an error of the coordinator', () => {
+  test('while it still writes the markers of the previous transaction is retried quickly, without a log line', async () => {
     const { cluster, producer } = await begun()
     let tries = 0
     cluster.on('AddPartitionsToTxn', (request) => {
@@ -186,7 +186,7 @@ describe('what the coordinator answers', () => {
     expect(cluster.count('Metadata')).toBe(1)
   })
 
-  test('for too long counts as trouble: the coordinator is looked up again', async () => {
+  test('that persists counts as a failure: the coordinator is looked up again', async () => {
     const { cluster, producer } = await begun()
     const lookUps = cluster.count('FindCoordinator')
     cluster.on('EndTxn', () => code(CONCURRENT_TRANSACTIONS))
@@ -206,7 +206,7 @@ describe('what the coordinator answers', () => {
   })
 
   test.each([NOT_COORDINATOR, COORDINATOR_LOAD_IN_PROGRESS])(
-    'with the code %i is asked of whoever it is then',
+    'with the code %i is retried with the new coordinator',
     async (errorCode) => {
       const { cluster, producer } = await begun()
       await producer.sendOffsets('g', [OFFSET])
@@ -220,7 +220,7 @@ describe('what the coordinator answers', () => {
     },
   )
 
-  test('of a topic that it does not see yet is asked again, and other partitions that it left alone for it too', async () => {
+  test('about a topic that it does not know yet is retried, with the other partitions of the request', async () => {
     const { cluster, producer } = await begun()
     cluster.on('AddPartitionsToTxn', (request) =>
       perPartition(
@@ -244,7 +244,7 @@ describe('what the coordinator answers', () => {
     expect(added(cluster.requests('AddPartitionsToTxn').at(-1)?.bytes ?? Buffer.alloc(0))).toHaveLength(2)
   })
 
-  test('of a topic that is gone leaves the rest to the sender, which refuses its records', async () => {
+  test('about a deleted topic leaves its records to the sender, which refuses them', async () => {
     const { cluster, producer } = await begun()
     cluster.on('AddPartitionsToTxn', (request) =>
       perPartition(added(request.buffer).map((one) => ({ ...one, errorCode: UNKNOWN_TOPIC }))),
@@ -336,7 +336,7 @@ describe('what the coordinator answers', () => {
 })
 
 describe('a batch', () => {
-  test('that is refused leaves the transaction open, and its numbers to the next', async () => {
+  test('that is refused leaves the transaction open, and its numbers to the next batch', async () => {
     const { cluster, producer } = await begun()
     cluster.verdict = ({ values }) => (values.includes('bad') ? MESSAGE_TOO_LARGE : undefined)
     expect(await producer.send([record('bad')], OPEN)).toMatchObject([
@@ -348,7 +348,7 @@ describe('a batch', () => {
     await producer.commit()
   })
 
-  test('that is refused as it is sent again may be in the transaction already: its numbers are used up, and it ends', async () => {
+  test('that is refused on a resend may be in the transaction already, so its numbers are spent and the producer ends', async () => {
     const { cluster, producer } = await begun()
     cluster.on('Produce', () => {
       throw new Error('The connection is cut.')
@@ -364,14 +364,14 @@ describe('a batch', () => {
     await expect(producer.commit()).rejects.toMatchObject({ code: 'TRANSACTION_STATE', detail })
   })
 
-  test('for which a broker says that the producer is fenced ends it', async () => {
+  test('for which a broker reports a fenced producer ends the producer', async () => {
     const { cluster, producer } = await begun()
     cluster.verdict = () => PRODUCER_FENCED
     await expect(producer.send([record('a')], OPEN)).rejects.toMatchObject({ code: 'PRODUCER_FENCED' })
     await expect(producer.abort()).rejects.toMatchObject({ code: 'PRODUCER_FENCED' })
   })
 
-  test('of a delayed partition that ends the producer does so by itself', async () => {
+  test('of a delayed partition can end the producer without a further call', async () => {
     const { cluster, producer } = await begun({ t: [-1, 1] })
     const delayed: DelayedPartition[] = []
     const options = { ...OPEN, onDelayed: (one: DelayedPartition) => void delayed.push(one) }
@@ -389,7 +389,7 @@ describe('a batch', () => {
   })
 })
 
-test('a close ends what still asks the coordinator', async () => {
+test('a close ends pending requests to the coordinator', async () => {
   const { cluster, producer } = await begun()
   cluster.on('EndTxn', () => deferred<never>().promise)
   await producer.send([record('a')], OPEN)
@@ -399,7 +399,7 @@ test('a close ends what still asks the coordinator', async () => {
   await end
 })
 
-test('it looks up partitions and their brokers as any producer does', async () => {
+test('partitions and their brokers are looked up as by any producer', async () => {
   const { producer } = setUp({ t: [1, -1] })
   expect(await producer.partitions('t')).toBe(2)
   expect([0, 1].map((partition) => producer.brokerOf({ topic: 't', partition }))).toEqual([1, -1])
