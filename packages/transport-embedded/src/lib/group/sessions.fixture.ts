@@ -66,6 +66,8 @@ export class DisturbedBackend implements LogBackend {
   readonly changes: LogChanges
   /** Writes of groups wait for it. */
   before: Promise<void> = Promise.resolve()
+  /** Heartbeats wait for it. */
+  beforeBeat: Promise<void> = Promise.resolve()
   /** Heartbeats fail. */
   fails = false
   /** Writes that waited or failed. */
@@ -85,9 +87,12 @@ export class DisturbedBackend implements LogBackend {
     if (kind === 'groups') {
       this.disturbed++
       await this.before
-    } else if (this.fails) {
-      this.disturbed++
-      throw new Error('The disk is full.')
+    } else {
+      await this.beforeBeat
+      if (this.fails) {
+        this.disturbed++
+        throw new Error('The disk is full.')
+      }
     }
     return this.#inner.write(kind, change)
   }

@@ -143,3 +143,55 @@ test('a member that was removed from the group removes nobody', async () => {
   await machine.clock.advance(SESSION_MS)
   expect(machine.hosts).toEqual(['a'])
 })
+
+test.each(['succeeds', 'fails'])(
+  'a member that is killed during a heartbeat that then %s does nothing more',
+  async (how) => {
+    const machine = await start()
+    const backend = new DisturbedBackend(machine.log.backend)
+    const process = machine.process('a', { backend })
+    await process.consumer(member([])).start()
+    await machine.process('b').consumer(member([])).start()
+    const written = deferred<void>()
+    backend.beforeBeat = written.promise
+    await machine.clock.advance(250)
+    process.kill()
+    // Somebody else would have to find out.
+    machine.process('b').kill()
+    machine.dead.add('b')
+    const timers = machine.clock.pending()
+    backend.fails = how === 'fails'
+    written.resolve()
+    await machine.clock.advance(0)
+    expect([machine.hosts, machine.warnings, machine.clock.pending()]).toEqual([['a', 'b'], [], timers])
+  },
+)
+
+test('a member that is removed because it does not rejoin is removed even if its heart beats meanwhile', async () => {
+  const machine = await start()
+  const held = new DisturbedBackend(machine.log.backend)
+  const deaf = new HeardBackend(held)
+  const options = { ...member([]), rebalanceTimeoutMs: 2_000, heartbeatIntervalMs: 500 }
+  const first = machine.process('a', { backend: held }).consumer(options)
+  await first.start()
+  await machine.process('b', { backend: deaf }).consumer(options).start()
+  await machine.clock.advance(300)
+  deaf.deafen()
+  first.rejoin()
+  await machine.clock.advance(1_500)
+  const written = deferred<void>()
+  held.before = written.promise
+  await machine.clock.advance(700)
+  expect(machine.hosts).toEqual(['a', 'b'])
+  const [id, beats] = [machine.idOf('b'), machine.beatsOf('b') + 1]
+  await machine.log.backend.write('quiet', (log) => log.putBeats('group', id, beats))
+  written.resolve()
+  await machine.clock.advance(0)
+  expect(machine.hosts).toEqual(['a'])
+})
+
+test('a consumer that was never started is closed like any other', async () => {
+  const machine = await start()
+  await machine.process('a').consumer(member([])).close()
+  expect(machine.clock.pending()).toBe(0)
+})
