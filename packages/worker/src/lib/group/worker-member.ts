@@ -31,8 +31,8 @@ export interface WorkerMemberOptions {
   readonly instanceId: string | undefined
   /** The address at which other workers reach this one. */
   readonly webAddress: (() => string | undefined) | undefined
-  readonly topics: TopicDirectory
-  readonly recovery: Recovery
+  readonly topics: Pick<TopicDirectory, 'groups' | 'statesWith' | 'copiesOf'>
+  readonly recovery: Pick<Recovery, 'absorbed' | 'remaining'>
   readonly standbys: Pick<Standbys, 'report'>
   readonly blockingEvents: Pick<BlockingEvents, 'report'>
 }
