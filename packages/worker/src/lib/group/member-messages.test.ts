@@ -29,7 +29,7 @@ function site(change: Partial<WorkerMemberOptions> = {}): Site {
   const warnings: Site['warnings'] = []
   const log = { ...silentLog, warn: (fields: object, message: string) => void warnings.push({ fields, message }) }
   const member = new WorkerMember({
-    environment: { log, settings: { ...testSettings, acceptableRecoveryLag: 100, maxWarmUps: 3 } },
+    environment: { log, settings: { ...testSettings, acceptableRecoveryLag: 100, maxWarmUps: 3, rack: 'here' } },
     instanceId: undefined,
     webAddress: () => 'http://here:6066',
     topics: {
@@ -82,6 +82,7 @@ describe('at a join a worker tells', () => {
       warmUp: { acceptableLag: 100, most: 3, caughtUp: ['4-2'] },
       address: 'http://here:6066',
       instanceId: 'pod-1',
+      rack: 'here',
       life: undefined,
       secret: expect.stringMatching(/^[\w-]{22}$/),
       blockingEvents: [EVENT],

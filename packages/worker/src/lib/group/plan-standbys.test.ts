@@ -5,6 +5,7 @@ import type { PlannedMember } from './member-data.ts'
 import { planStandbys, type StandbyGroup } from './plan-standbys.ts'
 
 const ANYWHERE = (): boolean => true
+const NOWHERE = (): boolean => false
 
 /** Members by what they hold of tasks: offsets that they have absorbed. */
 function stateOf(held: Readonly<Record<string, Readonly<Record<string, number>>>>, acceptableLag = 10): HeldState {
@@ -30,7 +31,7 @@ function stateOf(held: Readonly<Record<string, Readonly<Record<string, number>>>
 }
 
 function group(partitions: number, keepers: readonly string[], standbys: number): StandbyGroup {
-  return { partitions, keepers, standbys, mayCopy: ANYWHERE }
+  return { partitions, keepers, standbys, mayCopy: ANYWHERE, areNear: NOWHERE }
 }
 
 interface Now {
@@ -92,6 +93,17 @@ test('a full member is chosen only if all others are full as well, however warm 
     '4-2': ['b'],
     '4-3': ['b'],
   })
+})
+
+test('members near the owner have copies only if too few others are left, however warm they are', () => {
+  const near = [
+    ['a', 'b'],
+    ['c', 'd'],
+  ]
+  const areNear = (one: string, other: string): boolean => near.some((two) => two.includes(one) && two.includes(other))
+  const state = stateOf({ b: { '1-0': 100 }, d: { '1-0': 100 } })
+  expect(plan([{ ...group(1, KEEPERS, 2), areNear }], { owners: ONE, state })).toEqual({ '1-0': ['d', 'c'] })
+  expect(plan([{ ...group(1, KEEPERS, 3), areNear }], { owners: ONE, state })).toEqual({ '1-0': ['d', 'c', 'b'] })
 })
 
 test('no copy is made of a task that nobody owns, of none that are wanted, and none by who may not', () => {
