@@ -71,7 +71,8 @@ describe.each(GUARANTEES)('%s', (guarantee) => {
     }
     expect(failures).toEqual([])
     // A fault that never happens proves nothing.
-    const ofRequests = guarantee === 'exactly-once' ? ['commitErrors', 'transactionTimeouts'] : ['lostAnswers']
+    const ofRequests =
+      guarantee === 'exactly-once' ? ['commitErrors', 'transactionTimeouts'] : ['lostAnswers', 'tornSends']
     const asked: readonly string[] = ['lags', 'evictions', 'topicChanges']
     const planned = PLANNED_FAULTS.filter(
       (fault) => !asked.includes(fault) && (guarantee === 'exactly-once' || fault !== 'delays'),

@@ -19,6 +19,8 @@ export interface ProcessDeps {
   readonly clock: ManualClock
   readonly gates: Gates
   readonly random: SeededRandom
+  /** Says how much of its sends a killed process has got through. */
+  readonly tears: SeededRandom
   readonly names: MemberNames
   readonly trace: Trace
   readonly faults: () => RequestFaults
@@ -215,8 +217,9 @@ export class SimulatedProcess implements GateOwner {
 
   /** As kill -9. */
   kill(): void {
-    const { clock, gates, trace } = this.#deps
+    const { clock, gates, trace, tears } = this.#deps
     trace.add(this.name, 'killed')
+    this.#transport.tear(tears)
     this.#state = 'dead'
     gates.drop(this)
     this.#clock.kill()

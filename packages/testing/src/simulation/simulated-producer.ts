@@ -1,6 +1,7 @@
 import { type OutgoingRecord, partitionKey, type TopicPartition } from '@millrace/core'
 import type { Producer, SendOptions, SendOutcome } from '@millrace/core/driver'
 import { InterruptedPartition } from './interrupted-partition.ts'
+import type { SeededRandom } from './seeded-random.ts'
 import { request, type SimulatedWire } from './simulated-wire.ts'
 
 /**
@@ -11,6 +12,8 @@ export class SimulatedProducer implements Producer {
   readonly #wire: SimulatedWire
   readonly #inner: Producer
   readonly #partitions = new Map<string, InterruptedPartition>()
+  /** Requests whose answers are not here yet. */
+  readonly #requests = new Set<OpenRequest>()
 
   constructor(wire: SimulatedWire, inner: Producer) {
     this.#wire = wire
@@ -30,9 +33,12 @@ export class SimulatedProducer implements Producer {
     const outcomes: SendOutcome[] = []
     // All that belongs to one partition stays together: brokers answer for partitions.
     const parts = random.shuffled(partsOf(records))
+    const sending: OpenRequest = { parts: new Set(parts), options }
+    this.#requests.add(sending)
     try {
       for (const part of parts) {
         await hold('send')
+        sending.parts.delete(part)
         const answers = await this.#store(part, options)
         if (random.chance(faults().lostAnswers)) {
           await hold('lost answer of a send')
@@ -48,10 +54,32 @@ export class SimulatedProducer implements Producer {
     } catch (error) {
       for (const part of parts) this.#interrupted(part).interrupted(part.records)
       throw error
+    } finally {
+      this.#requests.delete(sending)
     }
     for (const part of parts) this.#interrupted(part).heard(part.records)
     await hold('send answer')
     return outcomes
+  }
+
+  /** The process ends now: of each partition's records that are under way, the broker may have stored the first ones. */
+  tear(random: SeededRandom): void {
+    for (const { parts, options } of this.#requests)
+      for (const part of parts) {
+        const known = this.#interrupted(part).known(part.records)
+        const left = part.records.filter((record) => !known.has(record))
+        const records = left.slice(0, random.between(0, left.length))
+        let isHeard = false
+        const guard = (): void => {
+          this.#guard(options)
+          isHeard = true
+        }
+        // The log has them before this call returns, unless the lease is over; the process hears of neither.
+        this.#inner.send(records, { ...options, guard }).catch(() => {})
+        if (!isHeard || records.length === 0) continue
+        if (records.length < left.length) this.#wire.happened('tornSends')
+        this.#wire.stored(records)
+      }
   }
 
   close(): Promise<void> {
@@ -82,6 +110,12 @@ export class SimulatedProducer implements Producer {
     this.#partitions.set(key, partition)
     return partition
   }
+}
+
+interface OpenRequest {
+  /** What the log does not have yet. */
+  readonly parts: Set<Part>
+  readonly options: SendOptions
 }
 
 /** What goes to one partition. */

@@ -11,6 +11,7 @@ import type {
   Transport,
   TransportCapabilities,
 } from '@millrace/core/driver'
+import type { SeededRandom } from './seeded-random.ts'
 import { SimulatedConsumer } from './simulated-consumer.ts'
 import { SimulatedProducer } from './simulated-producer.ts'
 import { SimulatedTransaction } from './simulated-transaction.ts'
@@ -22,6 +23,7 @@ export class SimulatedTransport implements Transport {
   readonly #wire: SimulatedWire
   readonly #inner: Transport
   #consumer: SimulatedConsumer | undefined
+  readonly #producers: SimulatedProducer[] = []
 
   constructor(wire: SimulatedWire, inner: Transport) {
     this.#wire = wire
@@ -38,6 +40,11 @@ export class SimulatedTransport implements Transport {
     this.#consumer?.rejoin()
   }
 
+  /** The process ends now, in the middle of its sends. */
+  tear(random: SeededRandom): void {
+    for (const producer of this.#producers) producer.tear(random)
+  }
+
   connect(options: { readonly timeoutMs: number; readonly signal?: AbortSignal }): Promise<void> {
     return request(this.#wire, 'connect', () => this.#inner.connect(options))
   }
@@ -48,7 +55,9 @@ export class SimulatedTransport implements Transport {
   }
 
   producer(): Producer {
-    return new SimulatedProducer(this.#wire, this.#inner.producer())
+    const producer = new SimulatedProducer(this.#wire, this.#inner.producer())
+    this.#producers.push(producer)
+    return producer
   }
 
   transactionalProducer(options: { readonly id: string; readonly timeoutMs: number }): TransactionalProducer {

@@ -18,7 +18,7 @@ import { Invariants } from './invariants.ts'
 import { MemberNames } from './member-names.ts'
 import { PassingTime } from './passing-time.ts'
 import { Releases } from './releases.ts'
-import type { SeededRandom } from './seeded-random.ts'
+import { SeededRandom } from './seeded-random.ts'
 import { settledFaults } from './settled-faults.ts'
 import { StuckPartitions } from './stuck-partitions.ts'
 import type { SimulatedApp, SimulatedRun, SimulatedWorld, SimulationOptions } from './simulation-options.ts'
@@ -124,6 +124,8 @@ export class Simulation {
       clock,
       gates,
       random,
+      // Of its own, so that the other decisions of a seed stay what they were.
+      tears: new SeededRandom(options.seed ^ 0x7f4a7c15),
       names: new MemberNames(),
       trace,
       newest: () => releases.newest,
