@@ -7,11 +7,7 @@ const CHAOS = '--seed 7 --minutes 0.35 --records 2000 --kills 3 --stops 1 --free
 
 describe('workers that are killed, stopped and frozen, on the embedded log', () => {
   // Side by side: most of it is waiting. Not again where it fails: what is lost once is lost.
-  test.concurrent.each(GUARANTEES)(
-    'lose nothing: %s',
-    { retry: 0, timeout: 300_000 },
-    async (guarantee) => {
-      await briefRun(guarantee, 'embedded', CHAOS)
-    },
-  )
+  test.concurrent.each(GUARANTEES)('lose nothing: %s', { retry: 0, timeout: 300_000 }, async (guarantee) => {
+    await briefRun(guarantee, 'embedded', CHAOS)
+  })
 })

@@ -60,6 +60,35 @@ function replayWith(app: App, { transport, clock }: { transport: Transport; cloc
 }
 
 describe('replay', () => {
+  it('leaves an event its id, however often it is tried, retried and replayed', async () => {
+    const app = createApp({ id: 'charges' })
+    const orders = app.topic('orders', { value: 'string', partitions: 1 })
+    const ids: string[] = []
+    let fails = 5
+    app.agent(
+      'charge',
+      orders,
+      async (stream) => {
+        for await (const event of stream.events()) {
+          if (event.value !== 'bad') continue
+          ids.push(event.id)
+          if (fails-- > 0) throw new Error('declined')
+        }
+      },
+      { onError: { retry: 1, backoff: '1ms', then: 'deadLetter' } },
+    )
+    await using t = await testApp(app)
+    for (const value of ['good', 'bad', 'good']) await t.send(orders, value)
+    await t.clock.advance('1s')
+    // Twice to the dead letters, and back.
+    for (let round = 0; round < 2; round++) {
+      await t.deadLetters.replay('charge', 'all')
+      await t.clock.advance('1s')
+    }
+    expect(ids).toEqual(Array.from({ length: 6 }, () => 'orders/0@1'))
+    expect(t.sent(orders)).toHaveLength(5)
+  })
+
   it('sends letters back unchanged; their agent handles them once, other agents ignore them', async () => {
     const { app, numbers, sums, seen, mood, send } = pickyApp()
     await using t = await testApp(app)
@@ -80,7 +109,7 @@ describe('replay', () => {
     for (const { offset: _offset, headers, ...record } of again) {
       const { offset: __, ...first } = before.find(({ value }) => value === record.value) ?? { offset: 0 }
       expect({ ...record, headers: { trace: headers['trace'] } }).toEqual(first)
-      expect(Object.keys(headers).toSorted()).toEqual(['millrace-replay-for', 'trace'])
+      expect(Object.keys(headers).toSorted()).toEqual(['millrace-replay-for', 'millrace-replay-of', 'trace'])
     }
 
     expect(await t.deadLetters.replay('picky', 'all')).toEqual({ ...ALL, before: 10 })

@@ -54,6 +54,7 @@ describe('an agent that fails for good', () => {
           partition: 3,
           offset: 1,
           timestamp: 1007,
+          id: 'numbers/3@1',
           attempts: 4,
           failedAt: expect.any(Number),
           code: '',

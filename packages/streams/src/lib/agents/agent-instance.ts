@@ -70,7 +70,7 @@ export class AgentInstance implements HandlerInstance {
       this.#run = run
       this.#expectLoop(run)
       try {
-        await this.#handle(run)
+        await Promise.race([this.#handle(run), run.loops.timedOut])
       } catch (thrown) {
         if (await this.#again(run, thrown)) continue
         break

@@ -1,3 +1,4 @@
+import type { Duration } from '@millrace/core'
 import type { DueSource } from '@millrace/worker'
 import type { AnyChannel, Channel } from '../channels/channel.ts'
 import type { OnError } from '../errors/error-policy.ts'
@@ -53,6 +54,12 @@ export type AgentHandler<S extends AgentSource, Y, T extends boolean | undefined
   stream: Stream<SourceKey<S>, SourceValue<S> | ([T] extends [true] ? null : never)>,
 ) => HandlerResult<Y>
 
+/** How fast an agent may go. */
+export interface RateLimitOptions {
+  /** Events, above 0; 0.5 is one event in two seconds. */
+  readonly perSecond: number
+}
+
 /** Options of an agent that yields `Y` and reads keys `K` and values `V`. */
 export interface AgentOptions<Y, T extends boolean | undefined = boolean | undefined, K = unknown, V = unknown> {
   /** Instances per worker; each runs the handler once. Default: the setting `agent.concurrency`, 1. */
@@ -66,6 +73,18 @@ export interface AgentOptions<Y, T extends boolean | undefined = boolean | undef
   readonly sinks?: readonly Sink<Y>[] | undefined
   /** What happens to events on which the agent fails. Default `'retry'`: 3 retries, then a dead letter. */
   readonly onError?: OnError<K, V> | undefined
+  /**
+   * The longest time for one attempt at an event, or at a batch of `take()`, from when the handler gets it until it asks
+   * for the next one. Then the event's `signal` aborts, and the event fails with `EVENT_TIMEOUT` as `onError` says, even
+   * if the handler still waits: the handler is called anew, and what the old call does for the event from then on throws
+   * `NO_CURRENT_EVENT`. It cannot stop a handler that computes without a pause. Default: any time.
+   */
+  readonly timeout?: Duration | undefined
+  /**
+   * The most events that the agent takes on each worker, its instances together. A tenth of a second's events may come
+   * at once after a pause. Default: as many as come.
+   */
+  readonly rateLimit?: RateLimitOptions | undefined
   /** Hand out records without a value, as `null`. Default `false`. */
   readonly tombstones?: T
   /** One line for listings. */

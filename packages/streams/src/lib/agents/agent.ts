@@ -46,6 +46,10 @@ export interface AgentShape<KI, VI> {
   readonly concurrency: number | undefined
   readonly ordering: 'key' | 'none'
   readonly tombstones: boolean
+  /** For each attempt at an event; `undefined`: any time. */
+  readonly timeoutMs: number | undefined
+  /** Most events a second on one worker; `undefined`: as many as come. */
+  readonly perSecond: number | undefined
   /** Targets of yielded values. */
   readonly sinks: readonly ((value: unknown, event: PassedEvent) => unknown)[]
   /** Topics among the sinks, which the agent declares. */

@@ -12,6 +12,7 @@ import { ErrorHandling, type WorkerEnding } from '../errors/error-handling.ts'
 import { canDeadLetter, DEFAULT_ERROR_POLICY, type ErrorPolicy } from '../errors/error-policy.ts'
 import { HandlingTimes } from '../events/handling-times.ts'
 import { type AgentCounts, AgentCounters, type AgentContext } from '../events/agent-context.ts'
+import { RateLimit } from '../events/rate-limit.ts'
 import { AgentSources } from '../streams/agent-sources.ts'
 import type { StreamsContext } from '../streams-context.ts'
 import { type AnyTopic, Topic } from '../topics/topic.ts'
@@ -141,6 +142,8 @@ class RunningAgent {
       storage: app.contexts,
       counters: new AgentCounters(),
       times: new HandlingTimes(),
+      timeoutMs: shape.timeoutMs,
+      rate: shape.perSecond === undefined ? undefined : new RateLimit(shape.perSecond, worker.clock),
       tombstones: shape.tombstones,
       replyCodec: app.replies.codec,
       replyTopic: repliesTopic(worker.appId),

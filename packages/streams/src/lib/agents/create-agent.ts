@@ -1,4 +1,4 @@
-import { checkOptions, MillraceError, type OptionNames, validateName } from '@millrace/core'
+import { checkOptions, MillraceError, type OptionNames, parseDuration, validateName } from '@millrace/core'
 import type { DueSource } from '@millrace/worker'
 import type { AnyChannel } from '../channels/channel.ts'
 import { DEFAULT_ERROR_POLICY, errorPolicy } from '../errors/error-policy.ts'
@@ -14,6 +14,7 @@ import type {
   AgentOptions,
   AgentSource,
   AnySource,
+  RateLimitOptions,
   SourceKey,
   SourceKeyInput,
   SourceValue,
@@ -27,7 +28,7 @@ export type AgentOf<S extends AgentSource, Y> = Agent<SourceKeyInput<S>, SourceV
  * An agent: `handler` is called once for each instance with a stream of events from `source`, and loops over it. As an
  * async generator it may yield values, to its sinks and to askers.
  *
- * @throws `NAME_INVALID`, `DEFINITION_INVALID`, what `createTopic` throws
+ * @throws `NAME_INVALID`, `DEFINITION_INVALID`, `DURATION_INVALID`, what `createTopic` throws
  *
  * @example
  * createAgent(context, 'count-words', { key: 'string', value: json(Word) }, async (words) => {
@@ -61,6 +62,8 @@ export function createAgent<const S extends AgentSource, Y = never, const T exte
     concurrency,
     ordering,
     tombstones,
+    timeoutMs: timeoutOf(what, options),
+    perSecond: perSecondOf(what, options),
     sinks: sinks.map((sink) => (value, event) => deliverTo(sink, value as Y, event)),
     sinkTopics: sinks.filter((sink) => sink instanceof Topic),
     onError,
@@ -76,9 +79,13 @@ const AGENT_OPTIONS: OptionNames<AgentOptions<unknown>> = {
   ordering: true,
   sinks: true,
   onError: true,
+  timeout: true,
+  rateLimit: true,
   tombstones: true,
   help: true,
 }
+
+const RATE_OPTIONS: OptionNames<RateLimitOptions> = { perSecond: true }
 
 function checkChoices(
   what: string,
@@ -102,6 +109,24 @@ function checkChoices(
         'DEFINITION_INVALID',
         `${what} has ${JSON.stringify(sink)} among its sinks; they are topics, agents, channels and functions.`,
       )
+}
+
+function timeoutOf(what: string, { timeout }: Pick<AgentOptions<never>, 'timeout'>): number | undefined {
+  if (timeout === undefined) return undefined
+  const ms = parseDuration(timeout, `timeout of ${what}`)
+  if (ms > 0) return ms
+  throw new MillraceError('DEFINITION_INVALID', `${what} has a timeout of 0: its events could never finish.`)
+}
+
+function perSecondOf(what: string, { rateLimit }: Pick<AgentOptions<never>, 'rateLimit'>): number | undefined {
+  if (rateLimit === undefined) return undefined
+  checkOptions(`rateLimit of ${what}`, rateLimit, RATE_OPTIONS)
+  const { perSecond } = rateLimit
+  if (typeof perSecond === 'number' && perSecond > 0 && Number.isFinite(perSecond)) return perSecond
+  throw new MillraceError(
+    'DEFINITION_INVALID',
+    `${what} has rateLimit: { perSecond: ${String(perSecond)} }, which is not a number above 0.`,
+  )
 }
 
 function isSink(sink: unknown): boolean {

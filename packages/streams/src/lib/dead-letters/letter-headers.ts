@@ -9,6 +9,8 @@ export const letterHeaders = {
   offset: 'millrace-offset',
   /** The record's timestamp, which the letter also carries. */
   timestamp: 'millrace-timestamp',
+  /** The event's id. Letters of earlier versions lack it. */
+  id: 'millrace-event-id',
   attempts: 'millrace-attempts',
   failedAt: 'millrace-failed-at',
   code: 'millrace-error-code',
@@ -42,6 +44,8 @@ export interface LetterFacts {
   readonly partition: number
   readonly offset: number
   readonly timestamp: number
+  /** Empty in letters of earlier versions. */
+  readonly id: string
   readonly attempts: number
   /** Milliseconds since the epoch. */
   readonly failedAt: number
@@ -91,6 +95,7 @@ export function readLetterHeaders(
     partition: number('partition'),
     offset: number('offset'),
     timestamp: number('timestamp'),
+    id: text('id'),
     attempts: number('attempts'),
     failedAt: number('failedAt'),
     code: text('code'),
@@ -110,6 +115,7 @@ const FACTS: readonly (keyof LetterFacts)[] = Object.freeze([
   'partition',
   'offset',
   'timestamp',
+  'id',
   'attempts',
   'failedAt',
   'code',

@@ -6,6 +6,8 @@ import { type LetterFacts, readLetterHeaders } from './letter-headers.ts'
 export interface LetterRecord {
   readonly summary: DeadLetterSummary
   readonly stack: string
+  /** The id of the event; `undefined` if the letter does not tell. */
+  readonly id: string | undefined
   /** The record's headers before it became a letter. */
   readonly own: RawHeaders
   readonly record: RawRecord
@@ -23,7 +25,7 @@ export function letterRecord(partition: number, record: RawRecord, replayed: boo
   if (read === undefined || 'code' in read) {
     const failure = { code: read?.code ?? '', class: '', message: read?.detail ?? '', attempts: 0 }
     const summary = { ...place, source: undefined, failure, failedAt: undefined }
-    return { summary, stack: '', own: record.headers, record, trimmed: '' }
+    return { summary, stack: '', id: undefined, own: record.headers, record, trimmed: '' }
   }
   const { facts, own } = read
   const { topic, offset, timestamp, code, message, attempts, failedAt, stack } = facts
@@ -35,6 +37,7 @@ export function letterRecord(partition: number, record: RawRecord, replayed: boo
       failedAt: Number.isNaN(failedAt) ? undefined : failedAt,
     },
     stack,
+    id: facts.id === '' ? undefined : facts.id,
     own,
     record,
     trimmed: facts.trimmed,

@@ -9,7 +9,7 @@ import {
 } from '@millrace/core'
 import type { Admin, TopicInfo, TransactionalProducer, Transport } from '@millrace/core/driver'
 import type { RefusedReplay, ReplayOutcome } from '@millrace/core/operations'
-import { replayMark, withReplayMark } from '../events/replay-mark.ts'
+import { idOfPlace, replayMark, withReplayMark } from '../events/replay-mark.ts'
 import type { LetterRecord } from './letter-record.ts'
 import type { ReplayLedger } from './replay-ledger.ts'
 
@@ -167,12 +167,12 @@ class Replay {
     }
   }
 
-  #outgoing({ summary: { source }, own, record }: LetterRecord): OutgoingRecord {
+  #outgoing({ summary: { source }, id, own, record }: LetterRecord): OutgoingRecord {
     if (source === undefined) throw new Error('A letter without a source was to be sent back.')
     const { topic, partition, timestamp } = source
     const { key, value } = record
     const mark = replayMark(this.#options.appId, this.#job.agent, topic)
-    return { topic, partition, key, value, headers: withReplayMark(own, mark), timestamp }
+    return { topic, partition, key, value, headers: withReplayMark(own, mark, id ?? idOfPlace(source)), timestamp }
   }
 
   /** One request at a time for each broker, as producers require. */

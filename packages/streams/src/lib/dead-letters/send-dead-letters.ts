@@ -57,10 +57,10 @@ export async function sendDeadLetters(
     )
   const failure = { ...describeError(error, worker.redact), agent, failedAt: worker.clock.now() }
   for (const member of event.members) {
-    const { partition, offset, timestamp } = member
+    const { id, partition, offset, timestamp } = member
     const refused = refusedLetter(member, topic)
     const attempts = member.inFlight.attempts + 1
-    const facts = { ...failure, ...refused, topic: member.topic, partition, offset, timestamp, attempts }
+    const facts = { ...failure, ...refused, topic: member.topic, partition, offset, timestamp, id, attempts }
     const sizes = refused === undefined ? SIZES : TRIMMED
     await sendOne(member, { facts, sizes, topic, partition: partition % partitions, tracing })
   }

@@ -1,6 +1,7 @@
 import type { Codec, Tracing } from '@millrace/core'
 import type { ContextStorage, WorkerContext } from '@millrace/worker'
 import type { HandlingTimes } from './handling-times.ts'
+import type { RateLimit } from './rate-limit.ts'
 
 /** One agent on one worker: what all its events share. */
 export interface AgentContext {
@@ -10,6 +11,10 @@ export interface AgentContext {
   readonly storage: ContextStorage
   readonly counters: AgentCounters
   readonly times: HandlingTimes
+  /** For each attempt at an event; `undefined`: any time. */
+  readonly timeoutMs: number | undefined
+  /** Of all its instances together; `undefined`: as fast as they go. */
+  readonly rate: RateLimit | undefined
   /** Whether the agent takes records without a value from every topic. */
   readonly tombstones: boolean
   readonly replyCodec: Codec<unknown>

@@ -1,7 +1,7 @@
 import type { RawHeaders } from '@millrace/core'
 import { headerText } from './headers.ts'
 import type { InFlight } from './in-flight.ts'
-import { withoutReplayMark } from './replay-mark.ts'
+import { eventId, withoutReplayMark } from './replay-mark.ts'
 import type { EventTarget } from './targets.ts'
 
 /**
@@ -32,6 +32,19 @@ export abstract class Event<K, V> {
     return withoutReplayMark(this.inFlight.record.headers)
   }
 
+  /**
+   * The same text for every attempt at this event, by whichever worker, and for its replay as a dead letter: an
+   * idempotency key for effects outside Kafka. All agents that read the record see the same id, so an agent whose effect
+   * is not that of the others puts its own name in front. Messages of a channel have an id of their worker's, which
+   * means nothing after a restart.
+   *
+   * @example
+   * await fetch(charges, { method: 'POST', headers: { 'idempotency-key': event.id }, body, signal: event.signal })
+   */
+  get id(): string {
+    return eventId(this, this.inFlight.record.headers)
+  }
+
   /** Milliseconds since the epoch, as the producer set it. */
   get timestamp(): number {
     return this.inFlight.timestamp
@@ -50,7 +63,7 @@ export abstract class Event<K, V> {
     return this.inFlight.offset
   }
 
-  /** Aborts when the event's partition is lost or the worker stops hard. */
+  /** Aborts when the event's partition is lost, its agent's `timeout` is over, or the worker stops hard. */
   get signal(): AbortSignal {
     return this.inFlight.signal
   }

@@ -1,6 +1,6 @@
-import { NO_HEADERS } from '@millrace/core'
-import { expect, it } from 'vitest'
-import { isForAnother, replayMark, withoutReplayMark, withReplayMark } from './replay-mark.ts'
+import { NO_HEADERS, type RawHeaders } from '@millrace/core'
+import { describe, expect, it } from 'vitest'
+import { eventId, isForAnother, replayMark, withoutReplayMark, withReplayMark } from './replay-mark.ts'
 
 const here = { appId: 'shop', agent: 'count', topic: 'orders' }
 const marked = (appId: string, agent: string, topic: string) =>
@@ -23,4 +23,29 @@ it('marks once, and takes the mark off again', () => {
   expect(twice.map(([name]) => name)).toEqual(['trace', 'millrace-replay-for'])
   expect(withoutReplayMark(twice)).toEqual([['trace', Buffer.from('1')]])
   expect(withoutReplayMark(withReplayMark([], replayMark('shop', 'ship', 'orders')))).toEqual([])
+})
+
+describe('the id of an event', () => {
+  const place = { topic: 'orders@eu/1', partition: 3, offset: 20 }
+  const replayOf = (id: string): RawHeaders => withReplayMark([], replayMark('shop', 'count', 'orders@eu/1'), id)
+
+  it('is its place, and for a replay the place of its first record', () => {
+    expect(eventId(place, NO_HEADERS)).toBe('orders@eu/1/3@20')
+    expect(eventId(place, replayOf('orders@eu/1/3@7'))).toBe('orders@eu/1/3@7')
+    expect(withoutReplayMark(replayOf('orders@eu/1/3@7'))).toEqual([])
+  })
+
+  it.each([
+    'orders@eu/1/3@20',
+    'orders@eu/1/3@21',
+    'orders@eu/1/2@7',
+    'others/3@7',
+    'orders@eu/1/3@',
+    'orders@eu/1/3@-1',
+    'orders@eu/1/3@1e1',
+    'orders@eu/1/3@00000000000000000001',
+    '',
+  ])('is never a claimed one that could be that of an event to come, or of another partition: %s', (claimed) => {
+    expect(eventId(place, replayOf(claimed))).toBe('orders@eu/1/3@20')
+  })
 })

@@ -3,6 +3,37 @@ import { headerNamed, type RawHeaders } from '@millrace/core'
 /** Header of a record that was sent back to its topic for one agent: `{app id}/{agent}/{topic}`. */
 export const REPLAY_HEADER = 'millrace-replay-for'
 
+/** Header of such a record: the id of the event as which it was handled first. */
+export const REPLAY_OF_HEADER = 'millrace-replay-of'
+
+const MARKS: ReadonlySet<string> = new Set([REPLAY_HEADER, REPLAY_OF_HEADER])
+
+/** A place in a topic: a record, or a row that is due. */
+export interface EventPlace {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+}
+
+/** What an event at this place is called, as long as its record was not replayed. */
+export function idOfPlace({ topic, partition, offset }: EventPlace): string {
+  return `${topic}/${partition}@${offset}`
+}
+
+/**
+ * The id of the event of a record: that of its first record, if it was replayed. Anybody who may write to the topic can
+ * claim an id, so only one of an earlier record of the partition counts: no event to come can be taken for one that was.
+ */
+export function eventId(place: EventPlace, headers: RawHeaders): string {
+  const own = idOfPlace(place)
+  if (!isMarked(headers)) return own
+  const first = headerNamed(headers, REPLAY_OF_HEADER)
+  const beginning = own.slice(0, own.lastIndexOf('@') + 1)
+  if (first === undefined || !first.startsWith(beginning)) return own
+  const offset = first.slice(beginning.length)
+  return /^\d{1,16}$/.test(offset) && Number(offset) < place.offset ? first : own
+}
+
 /**
  * Names the agent for which a record is replayed, and the topic, so that a mark copied to another topic has no effect
  * there.
@@ -11,14 +42,15 @@ export function replayMark(appId: string, agent: string, topic: string): string 
   return `${appId}/${agent}/${topic}`
 }
 
-/** The record's headers with the mark. */
-export function withReplayMark(headers: RawHeaders, mark: string): RawHeaders {
-  return [...withoutReplayMark(headers), [REPLAY_HEADER, Buffer.from(mark, 'utf8')]]
+/** The record's headers with the mark, and the id of its event if that is known. */
+export function withReplayMark(headers: RawHeaders, mark: string, id?: string): RawHeaders {
+  const marked: RawHeaders = [...withoutReplayMark(headers), [REPLAY_HEADER, Buffer.from(mark, 'utf8')]]
+  return id === undefined ? marked : [...marked, [REPLAY_OF_HEADER, Buffer.from(id, 'utf8')]]
 }
 
-/** Removes the mark, which only its own agent may see, and no receiver of forwarded headers. */
+/** Removes the marks, which only their own agent may see, and no receiver of forwarded headers. */
 export function withoutReplayMark(headers: RawHeaders): RawHeaders {
-  return isMarked(headers) ? headers.filter(([name]) => name !== REPLAY_HEADER) : headers
+  return isMarked(headers) ? headers.filter(([name]) => !MARKS.has(name)) : headers
 }
 
 /** Whether a record of `topic` was replayed for another agent than this one. */
@@ -32,6 +64,6 @@ export function isForAnother(
 }
 
 function isMarked(headers: RawHeaders): boolean {
-  for (const header of headers) if (header[0] === REPLAY_HEADER) return true
+  for (const [name] of headers) if (MARKS.has(name)) return true
   return false
 }

@@ -26,6 +26,8 @@ async function source({ isChannel = false, asking }: { readonly isChannel?: bool
     storage: new AsyncLocalStorage<ProcessingContext>(),
     counters,
     times: new HandlingTimes(),
+    timeoutMs: undefined,
+    rate: undefined,
     tombstones: false,
     replyCodec: jsonCodec,
     replyTopic: 'app-replies',

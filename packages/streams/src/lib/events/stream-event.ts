@@ -38,6 +38,8 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
   /** Its values are done and no longer count. */
   #isDone = false
   #isShown = false
+  /** When the handler got it, on the monotonic clock, if its agent has a timeout. */
+  sinceMs = 0
 
   // Set for the record's event only.
   trace: EventTrace | undefined = undefined
@@ -46,6 +48,9 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
   #undecodable: unknown = undefined
   /** The error of `run(fn)`, which shows to which event an error of the handler belongs. */
   #failure: unknown = undefined
+  /** Aborts when its time is over; made when somebody asks for it. */
+  #timeout: AbortController | undefined = undefined
+  #signal: AbortSignal | undefined = undefined
   #replies: Replies | undefined = undefined
   /** The first record of its batch, with which it ends. */
   #owner: StreamEvent | undefined = undefined
@@ -92,6 +97,14 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
 
   get rawValue(): Buffer | null | undefined {
     return this.origin.valueSpec === undefined ? undefined : this.inFlight.record.value
+  }
+
+  override get signal(): AbortSignal {
+    const { inFlight } = this
+    if (this.origin.context.timeoutMs === undefined) return inFlight.signal
+    const root = this.#root
+    root.#timeout ??= new AbortController()
+    return (root.#signal ??= AbortSignal.any([inFlight.signal, root.#timeout.signal]))
   }
 
   override async forward(target: EventTarget): Promise<void> {
@@ -258,6 +271,16 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
     first.#release('givenBack')
     if (open && first.inFlight.attempts === 0) this.origin.context.counters.received -= 1 + first.#joined.length
     first.inFlight.requeue()
+  }
+
+  /** Its time is over: aborts what its handler does with its signal. */
+  timeOut(error: Error): void {
+    this.first.#failure = error
+    for (const member of this.members) {
+      // For those who ask from now on.
+      member.#timeout ??= new AbortController()
+      member.#timeout.abort(error)
+    }
   }
 
   /** Whether `run(fn)` of the event, or of another one of its batch, failed with this error. */

@@ -78,6 +78,7 @@ export class HandlerRun {
   settleAll(error: unknown): StreamEvent | undefined {
     const { loops } = this
     loops.ended = true
+    loops.timeouts?.close()
     const events = [...loops.loose, ...loops.left, ...this.#readers.map(({ current }) => current)]
     const inFlight = [...new Set(events.filter(isInFlight).map(({ first }) => first))]
     const latest = currentEvent(loops.current)?.first

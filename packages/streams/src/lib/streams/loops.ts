@@ -1,7 +1,8 @@
-import { MillraceError } from '@millrace/core'
+import { deferred, MillraceError } from '@millrace/core'
 import type { ProcessingContext } from '@millrace/worker'
 import type { ErrorHandling } from '../errors/error-handling.ts'
 import { BetweenEvents } from '../events/between-events.ts'
+import { EventTimeouts } from '../events/event-timeouts.ts'
 import type { Wakeup } from '../events/source.ts'
 import type { StreamEvent } from '../events/stream-event.ts'
 
@@ -15,12 +16,25 @@ export class Loops {
   ended = false
   /** Handed out under `noAck()`. */
   readonly loose: Set<StreamEvent> = new Set<StreamEvent>()
+  /** Of the events in flight; `undefined` if they may take any time. */
+  readonly timeouts: EventTimeouts | undefined
+  /** Rejects with the error of the first event that took too long. */
+  readonly timedOut: Promise<never>
   readonly #errors: ErrorHandling
   /** Events that were in flight when their loop was left, and the loop's turn. */
   readonly #left: { readonly event: StreamEvent; readonly loop: Wakeup }[] = []
 
   constructor(errors: ErrorHandling) {
     this.#errors = errors
+    const { promise, reject } = deferred<never>()
+    // The run is awaited together with it, unless it is over before.
+    promise.catch(() => {})
+    this.timedOut = promise
+    const { context } = errors
+    this.timeouts =
+      context.timeoutMs === undefined
+        ? undefined
+        : new EventTimeouts(context, context.timeoutMs, { loose: this.loose, expired: reject })
     this.current = new BetweenEvents(errors.context)
   }
 
@@ -43,6 +57,7 @@ export class Loops {
     const { first } = event
     first.loose = this.loose
     this.loose.add(first)
+    this.timeouts?.beginLoose(first)
   }
 
   /** A loop asks for its next event, so the loops that were left before were left on purpose. */

@@ -2,6 +2,7 @@ import type { ProcessingContext } from '@millrace/worker'
 import type { ErrorHandling } from '../errors/error-handling.ts'
 import { BetweenEvents } from '../events/between-events.ts'
 import type { Timing } from '../events/handling-times.ts'
+import type { RateLimit } from '../events/rate-limit.ts'
 import { Wakeup } from '../events/source.ts'
 import { StreamEvent } from '../events/stream-event.ts'
 import type { Loops, LoopTurns } from './loops.ts'
@@ -30,6 +31,7 @@ export class StreamReader {
   /** The run, for a loop of the handler's. */
   readonly #loops: Loops | undefined
   readonly #turns: LoopTurns | undefined
+  readonly #rate: RateLimit | undefined
   #current: StreamEvent | undefined
   #timing: Timing | undefined
   #waiting: Promise<StreamEvent | undefined> | undefined
@@ -39,6 +41,7 @@ export class StreamReader {
     this.#run = run
     this.#loops = isLoop ? run : undefined
     this.#turns = this.#loops?.turns
+    this.#rate = isLoop ? errors.context.rate : undefined
     this.pipeline = new Pipeline(errors, branches, this.wakeup)
   }
 
@@ -81,11 +84,12 @@ export class StreamReader {
     if (current !== undefined) {
       this.#current = undefined
       if (this.#timing !== undefined) this.#timed(this.#timing, current)
+      this.#loops?.timeouts?.end(current)
       current.done()
     }
     this.#turns?.end(this.wakeup)
     for (;;) {
-      const pulled = this.#isOver || this.#turns?.take(this.wakeup) === false ? EMPTY : this.pipeline.pull()
+      const pulled = this.#isOver || !this.#mayPull() ? EMPTY : this.pipeline.pull()
       if (pulled === undefined) continue
       if (pulled instanceof StreamEvent) return this.#handOut(pulled)
       const isEnd = pulled === EMPTY && (this.#isOver || this.pipeline.closed)
@@ -101,6 +105,11 @@ export class StreamReader {
     return this.#run === undefined ? this.#errors.stopped : this.#run.over
   }
 
+  /** Not while another loop has the turn, nor faster than the agent may go. */
+  #mayPull(): boolean {
+    return this.#rate?.isOpen !== false && this.#turns?.take(this.wakeup) !== false
+  }
+
   async #wait(first: Pulled, between: BetweenEvents): Promise<StreamEvent | undefined> {
     try {
       let pulled = first
@@ -114,7 +123,7 @@ export class StreamReader {
           if (event !== undefined) return this.#receive(event, between)
         }
         if (this.#isOver) return this.#end()
-        pulled = this.#turns?.take(this.wakeup) === false ? EMPTY : this.pipeline.pull()
+        pulled = this.#mayPull() ? this.pipeline.pull() : EMPTY
       }
     } finally {
       this.#waiting = undefined
@@ -146,14 +155,17 @@ export class StreamReader {
   }
 
   #handOutLoose(event: StreamEvent): void {
-    if (this.#loops === undefined) event.requeue()
-    else this.#loops.addLoose(event)
+    if (this.#loops === undefined) return event.requeue()
+    this.#loops.addLoose(event)
+    this.#rate?.count(event.members.length)
   }
 
   #hold(event: StreamEvent, work: ProcessingContext): void {
     this.#current = event
     if (this.#loops === undefined) return
     this.#loops.current = work
+    this.#loops.timeouts?.begin(event)
+    this.#rate?.count(event.members.length)
     const { times, worker } = this.#errors.context
     if (times.due()) this.#timing = times.begin(worker.clock.monotonic())
   }
@@ -185,7 +197,8 @@ export class StreamReader {
 
   async #untilReady(): Promise<void> {
     // The loop is woken when it gets the turn; before that, events of its sources are of no use.
-    if (this.#turns?.isWaiting(this.wakeup) !== true) this.pipeline.watch()
+    if (this.#rate?.isOpen === false) this.#rate.watch(this.wakeup)
+    else if (this.#turns?.isWaiting(this.wakeup) !== true) this.pipeline.watch()
     await this.wakeup.wait()
   }
 }
