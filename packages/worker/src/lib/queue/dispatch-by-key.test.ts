@@ -297,11 +297,15 @@ test('an instance that looks for its own event wakes another one whose events it
   expect(woken).toBe(true)
 })
 
-test('nothing is sorted while the worker hands out nothing, or more than a turn of the event loop allows', async () => {
+test('nothing is sorted while the worker hands out nothing, and no more than may be uncommitted', async () => {
   const agent = new Instances({ instances: 2 })
   agent.worker.lease.end()
   agent.arrive(0, times(4, null))
   expect([agent.queue(0).take(), agent.sortedOf(0)]).toEqual([undefined, 0])
+  const bounded = new Instances({ instances: 2, settings: { maxUncommitted: 300 } })
+  bounded.arrive(0, times(900, null))
+  // The bound is looked at before each chunk.
+  expect(bounded.sortedOf(0)).toBe(512)
 })
 
 describe('a partition waits for an instance', () => {
@@ -323,5 +327,28 @@ describe('a partition waits for an instance', () => {
     agent.arrive(1, times(9, zero))
     expect(why(1)).toBe('busy')
     next?.finish()
+  })
+
+  test('only while some of it has arrived that nobody can sort', async () => {
+    const { zero, one } = await keysOf()
+    const agent = new Instances({ instances: 2, partitions: 2, maxSorted: 4 })
+    agent.arrive(0, times(5, zero))
+    const event = await agent.take(0)
+    expect(event?.offset).toBe(0)
+    agent.arrive(0, times(3, zero))
+    expect(agent.tasks[1]?.whyNot({ topic: 'in', partition: 1 }, 'a')).toMatch(/^empty: [^;]+$/)
+    agent.arrive(1, [one])
+    expect([agent.sortedOf(1), agent.tasks[1]?.whyNot({ topic: 'in', partition: 1 }, 'a')]).toEqual([
+      0,
+      expect.stringMatching(/^busy: [^;]+$/),
+    ])
+    event?.finish()
+    const idle = new Instances({ instances: 2, partitions: 2 })
+    idle.arrive(0, [zero])
+    const only = await idle.take(0)
+    idle.worker.handOut.block(NOT_NOW.rebalance)
+    idle.arrive(1, [one])
+    expect(idle.tasks[1]?.whyNot({ topic: 'in', partition: 1 }, 'a')).toMatch(/^rebalance: [^;]+$/)
+    only?.finish()
   })
 })

@@ -9,16 +9,19 @@ import type { Dispatcher, RecordQueue } from './record-queue.ts'
 /** How many events of one partition are sorted in a row before it is another one's turn. */
 const CHUNK_EVENTS = 256
 
+/** So many taken events are kept in memory at most, for each instance, before their places are given back. */
+const MOST_TAKEN = 64
+
 /** The sorted events of one partition, in a queue for each instance. */
 class SortedPartition {
   readonly origin: EventOrigin
   readonly #queues: EventInFlight[][]
-  readonly #heads: number[]
+  /** How many events at the beginning of each queue were taken. */
+  readonly #heads: number[] = []
 
   constructor(origin: EventOrigin, instances: number) {
     this.origin = origin
     this.#queues = Array.from({ length: instances }, () => [])
-    this.#heads = Array.from({ length: instances }, () => 0)
   }
 
   /** Whether the partition's task is here and open. */
@@ -42,7 +45,7 @@ class SortedPartition {
     if (head + 1 === queue.length) {
       queue.length = 0
       this.#heads[instance] = 0
-    } else if (head > 64 && head * 2 > queue.length) {
+    } else if (head === MOST_TAKEN) {
       queue.splice(0, head + 1)
       this.#heads[instance] = 0
     } else this.#heads[instance] = head + 1
@@ -115,11 +118,10 @@ export class DispatchByKey implements Dispatcher {
     return isSorted || (origin.hasMore && this.#starved)
   }
 
-  /** Called when records have arrived or hand-out continues: sorts them and wakes waiting instances. */
+  /** Called when records have arrived or hand-out continues: sorts them, and wakes the instances that they are for. */
   arrived(): void {
     this.#starved = false
     while (this.#sortChunk());
-    for (const queue of this.#queues) if (queue.isWaiting) queue.wake()
   }
 
   #shift(instance: number): EventInFlight | undefined {
@@ -172,7 +174,7 @@ export class DispatchByKey implements Dispatcher {
       const queue = this.#queues[instance]
       if (queue === undefined) break
       partition.push(instance, eventOf(record, partition.origin, queue))
-      if (queue.isWaiting) queue.wake()
+      queue.wake()
     }
     this.#sorted += count
     return count > 0

@@ -1,8 +1,10 @@
 import { manualClock, type ManualClock, NO_HEADERS } from '@millrace/core'
 import { NOT_NOW } from '../environment/not-now.ts'
+import type { WorkerSettings } from '../environment/worker-environment.ts'
 import { aCursor, aTask, TasksAlone } from '../fixtures/task.fixture.ts'
 import type { PartitionCursor } from '../task/cursor.ts'
 import type { EventInFlight } from '../task/event-in-flight.ts'
+import type { Refusals } from '../task/event-origin.ts'
 import type { Task } from '../task/task.ts'
 import type { RecordQueue } from './record-queue.ts'
 import { Subscription } from './subscription.ts'
@@ -12,24 +14,28 @@ export interface InstancesOptions {
   readonly ordering?: 'key' | 'none'
   readonly partitions?: number
   readonly maxSorted?: number
+  readonly settings?: Partial<WorkerSettings>
+  /** Known failures of events. */
+  readonly refusals?: Refusals
 }
 
 /** Instances of an agent over partitions of the topic `in`, each in an open task of its own. Nothing has arrived yet. */
 export class Instances {
   readonly clock: ManualClock = manualClock()
-  readonly worker: TasksAlone = new TasksAlone(this.clock)
+  readonly worker: TasksAlone
   readonly subscription: Subscription
   readonly tasks: readonly Task[]
   readonly cursors: readonly PartitionCursor[]
 
-  constructor({ instances, ordering = 'key', partitions = 1, maxSorted = 1000 }: InstancesOptions) {
-    const { clock, worker } = this
+  constructor({ instances, ordering = 'key', partitions = 1, maxSorted = 1000, settings, refusals }: InstancesOptions) {
+    const { clock } = this
+    const worker = (this.worker = new TasksAlone(clock, settings))
     const spec = { id: 'a', topics: ['in'], agent: 'a', instances, ordering } as const
     this.subscription = new Subscription(spec, clock, { handOut: worker.handOut, maxSorted })
     this.tasks = Array.from({ length: partitions }, (_, partition) =>
       aTask(worker, { topic: 'in', partition }, partitions),
     )
-    this.cursors = this.tasks.map((task) => aCursor(task, worker, { subscription: this.subscription }))
+    this.cursors = this.tasks.map((task) => aCursor(task, worker, { subscription: this.subscription, refusals }))
     for (const [partition, task] of this.tasks.entries()) {
       const cursor = this.cursor(partition)
       task.recovered([{ source: cursor.source, cursors: [cursor] }], [])

@@ -67,7 +67,6 @@ export class RecordQueue implements SubscriptionQueue, EventQueue {
 
   /** Whether there is an event for its agent, apart from reasons of the whole worker. */
   get hasNext(): boolean {
-    if (this.#deferred.holdsAll) return false
     return this.#deferred.hasReady() || this.#dispatcher.hasNext(this)
   }
 

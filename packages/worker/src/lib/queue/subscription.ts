@@ -71,7 +71,7 @@ export class Subscription implements OriginReader, EventReader {
   wake(topic?: string): void {
     if (topic !== undefined && !this.spec.topics.includes(topic)) return
     if (this.#dispatcher instanceof DispatchByKey) this.#dispatcher.arrived()
-    for (const queue of this.queues) if (queue.isWaiting) queue.wake()
+    for (const queue of this.queues) queue.wake()
   }
 
   drain(): void {
