@@ -256,7 +256,7 @@ test('a member that is killed while it joins does not lead its group', async () 
   expect([machine.hosts, machine.log.group('group').phase]).toEqual([['a'], 'completing'])
 })
 
-test.each(['rebalances', 'is told that it has left'])(
+test.each(['rebalances', 'is told that it has left', 'rejoins although it has left'])(
   'a member that is killed at any moment while it %s gets no further calls',
   async (what) => {
     for (let turns = 0; turns < 60; turns++) {
@@ -266,8 +266,8 @@ test.each(['rebalances', 'is told that it has left'])(
       const consumer = process.consumer(hearing(happened))
       void consumer.start()
       for (let turn = 0; turn < turns; turn++) {
-        if (turn === 30 && what === 'rebalances') consumer.rejoin()
-        else if (turn === 30) void machine.throwOut('a')
+        if (turn === 30 && what !== 'is told that it has left') consumer.rejoin()
+        if (turn === 30 && what !== 'rebalances') void machine.throwOut('a')
         await Promise.resolve()
       }
       process.kill()
