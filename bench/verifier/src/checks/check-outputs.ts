@@ -1,10 +1,10 @@
 import type { Transport } from '@millrace/core/driver'
 import { headersOf } from '../lib/input-records.ts'
 import { readTopic, type LoggedRecord } from '../lib/read-topic.ts'
-import { troubleOf } from '../lib/trouble.ts'
 import type { VerifierRun } from '../lib/verifier-run.ts'
 import { verifierTopics, type TopicPlace } from '../lib/verifier-topics.ts'
 import type { Mark } from '../lib/verifier-app.ts'
+import { checkFinished } from './check-finished.ts'
 import { Deliveries, type DeliveryFigures } from './deliveries.ts'
 import { eachOf, timesIn, type InputFacts } from './input-facts.ts'
 import { KeyOrder } from './key-order.ts'
@@ -49,14 +49,8 @@ export async function checkOutputs(context: CheckContext): Promise<OutputFigures
     readTopic(transport, place, (record) =>
       show(record, JSON.parse(String(record.value)), `${record.partition}@${record.offset}`),
     )
-  /** What an attempt that failed has sent must never be seen. */
-  const mustHaveFinished = (agent: string, { n, attempt, by }: Output, where: string): void => {
-    if (troubleOf(run.seed, agent, n, attempt).fails)
-      problems.add(
-        `effects of failed attempts of ${agent}`,
-        `record ${n}, attempt ${attempt} of worker ${by}, at ${where}`,
-      )
-  }
+  const mustHaveFinished = (agent: string, output: Output, where: string): void =>
+    checkFinished(context, agent, { ...output, id: output.n }, where)
   const mustBeKept = (name: string, record: LoggedRecord, n: number, key: string | undefined): void => {
     const planned = input.records[n]
     if (planned === undefined) return

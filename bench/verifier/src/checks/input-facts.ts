@@ -1,5 +1,5 @@
 import type { Transport } from '@millrace/core/driver'
-import { headersOf, inputRecords, type Input } from '../lib/input-records.ts'
+import { headersOf, type Input, type InputRecord, inputRecords, type InputTopic } from '../lib/input-records.ts'
 import { readTopic } from '../lib/read-topic.ts'
 import type { VerifierRun } from '../lib/verifier-run.ts'
 import { verifierTopics } from '../lib/verifier-topics.ts'
@@ -8,13 +8,13 @@ import { sameHeaders } from './same-headers.ts'
 
 /** What is in the input topics, counted by plain code: all that the outputs are compared with. */
 export interface InputFacts {
-  readonly records: readonly (Input & { readonly topic: 'a' | 'b' })[]
+  readonly records: readonly InputRecord[]
   /** How often record `n` is in its topic. Once, unless the generator's producer has doubled it. */
   copies(n: number): number
 }
 
 /** How often record `n` is in a topic of the input. */
-export function timesIn(input: InputFacts, topic: 'a' | 'b', n: number): number {
+export function timesIn(input: InputFacts, topic: InputTopic, n: number): number {
   return input.records[n]?.topic === topic ? input.copies(n) : 0
 }
 
@@ -28,9 +28,11 @@ export async function readInput(transport: Transport, run: VerifierRun, problems
   const topics = verifierTopics(run.id)
   const planned = [...inputRecords(run)]
   const copies = new Uint16Array(run.records)
-  for (const topic of ['a', 'b'] as const) {
+  for (const topic of ['a', 'b', 'c', 'd'] as const) {
     await readTopic(transport, topics[topic], ({ key, value, headers, timestamp, partition, offset }) => {
       const { n }: Input = JSON.parse(String(value))
+      // The end of a timed topic.
+      if (n < 0) return
       const where = `${topic}/${partition}@${offset}`
       const record = planned[n]
       if (

@@ -1,7 +1,7 @@
 // Sends the run's records over its time, each acknowledged. Says how far it is, one JSON object a line.
 import { type Logger, type OutgoingRecord, systemClock } from '@millrace/core'
 import { partitionForKey } from '@millrace/core/driver'
-import { inputRecords, inputValue } from '../lib/input-records.ts'
+import { endRecords, inputRecords, inputValue } from '../lib/input-records.ts'
 import { lookFromOutside } from '../lib/open-transport.ts'
 import { runOfThisProcess } from '../lib/verifier-run.ts'
 import { verifierTopics } from '../lib/verifier-topics.ts'
@@ -52,6 +52,13 @@ await lookFromOutside(run.broker, log, async (transport) => {
     const nextMs = ((sent + 1) * run.durationMs) / run.records - (clock.monotonic() - beganMs)
     await clock.sleep(Math.max(nextMs, batch.length === LARGEST_BATCH ? 0 : TICK_MS))
   }
+  const ends = (['c', 'd'] as const).flatMap((topic) =>
+    endRecords(run, topics[topic].partitions).map(({ key, partition, timestamp, ...rest }): OutgoingRecord => {
+      const value = inputValue({ key, ...rest })
+      return { topic: topics[topic].name, partition, key: Buffer.from(key), value, headers: [], timestamp }
+    }),
+  )
+  for (const outcome of await producer.send(ends, NO_GUARD)) if (!outcome.ok) throw outcome.error
   await producer.close()
 })
 say({ done: true })

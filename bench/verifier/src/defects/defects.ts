@@ -85,6 +85,40 @@ export const DEFECTS: readonly Defect[] = [
     },
   },
   {
+    name: 'closing-unnumbered',
+    describe: 'windows taken for closed by a commit that was never made',
+    guarantees: ['at-least-once'],
+    // A worker must end between the rows of a commit and its offsets.
+    needs: { kills: 10 },
+    change: {
+      file: 'packages/state/src/lib/time/close-progress.ts',
+      line: 'prepared.commit === this.#numbers.committed ? prepared : committed',
+      instead: 'prepared',
+    },
+  },
+  {
+    name: 'closing-forgotten',
+    describe: 'which windows have closed is not kept',
+    guarantees: ['exactly-once'],
+    needs: { kills: 3 },
+    change: {
+      file: 'packages/state/src/lib/time/window-partition.ts',
+      line: 'this.#isProgressed ? [this.#progress.prepare(this.due.closed)] : []',
+      instead: '[]',
+    },
+  },
+  {
+    name: 'timers-not-restored',
+    describe: 'timers taken for fired by a commit that was never made',
+    guarantees: ['at-least-once'],
+    needs: { kills: 10 },
+    change: {
+      file: 'packages/state/src/lib/time/due-partition.ts',
+      line: 'if (commit <= this.#numbers.committed) continue',
+      instead: 'if (commit >= 0) continue',
+    },
+  },
+  {
     name: 'failing-commits',
     describe: 'commits that fail now and then, which must do no harm',
     guarantees: ['exactly-once'],

@@ -10,7 +10,9 @@ test('each key counts its own records, in one topic and one group', () => {
   expect(keys.size).toBeGreaterThan(200)
   for (const ofKey of keys.values()) {
     expect(ofKey.map(({ seq }) => seq)).toEqual(ofKey.map((_, i) => i))
-    expect(new Set(ofKey.map(({ topic, group }) => `${topic} ${group}`)).size).toBe(1)
+    const topics = [...new Set(ofKey.map(({ topic }) => topic))].toSorted().join('')
+    expect(['a', 'b', 'c', 'd', 'cd']).toContain(topics)
+    expect(new Set(ofKey.map(({ group }) => group)).size).toBe(1)
   }
   expect([...inputRecords({ seed: 5, records: 5000, startMs: 1_000 })]).toEqual(records)
 })

@@ -13,12 +13,12 @@ const SLOW = 0.01
 const LONGEST_WAIT_MS = 120
 
 /** What befalls an event at an agent; `attempt` counts from 0. The third attempt passes. */
-export function troubleOf(seed: number, agent: string, n: number, attempt: number): Trouble {
-  const failing = chanceOf(seed, 'fails', agent, n) < FAILING
-  const again = failing && chanceOf(seed, 'fails again', agent, n) < FAILING_AGAIN
-  const slow = chanceOf(seed, 'slow', agent, n, attempt) < SLOW
+export function troubleOf(seed: number, agent: string, id: number | string, attempt: number): Trouble {
+  const failing = chanceOf(seed, 'fails', agent, id) < FAILING
+  const again = failing && chanceOf(seed, 'fails again', agent, id) < FAILING_AGAIN
+  const slow = chanceOf(seed, 'slow', agent, id, attempt) < SLOW
   return {
     fails: attempt === 0 ? failing : attempt === 1 && again,
-    waitMs: slow ? Math.ceil(chanceOf(seed, 'wait', agent, n, attempt) * LONGEST_WAIT_MS) : 0,
+    waitMs: slow ? Math.ceil(chanceOf(seed, 'wait', agent, id, attempt) * LONGEST_WAIT_MS) : 0,
   }
 }

@@ -1,6 +1,7 @@
 import { createApp, json, type App, type AppSettings } from '@millrace/app'
 import { systemClock, type Logger, type StoreFactory, type TransportFactory } from '@millrace/core'
 import type { Input } from './input-records.ts'
+import { declareTimed } from './timed-app.ts'
 import { troubleOf } from './trouble.ts'
 import type { VerifierRun } from './verifier-run.ts'
 import { verifierTopics, type TopicPlace } from './verifier-topics.ts'
@@ -36,7 +37,7 @@ export interface VerifierDrivers {
   readonly store: StoreFactory | string
 }
 
-/** The app under fire: counts, transforms, routes and groups, and fails now and then when everything is done. */
+/** The app under fire: counts, transforms, routes, groups, and what goes by event time; it fails now and then when everything is done. */
 export function verifierApp(run: VerifierRun, by: string, { log, broker, store }: VerifierDrivers): App {
   const { id, seed, guarantee, sessionMs, commitMs } = run
   const topics = verifierTopics(id)
@@ -51,21 +52,23 @@ export function verifierApp(run: VerifierRun, by: string, { log, broker, store }
     transactionTimeout: '20s',
     // What the groups are counted from is compared with what is in there.
     repartitionPurgeInterval: 0,
+    // Event time then depends on the records alone, and so does what is late.
+    idleAfter: false,
     web: false,
     agent: { retries: 8, backoff: '40ms', maxBackoff: '200ms' },
   }
   const app = createApp(settings, { log })
   const clock = systemClock()
   const failed = new Map<string, number>()
-  const attemptOf = (agent: string, n: number): number => failed.get(`${agent} ${n}`) ?? 0
-  const markOf = (agent: string, n: number): Mark => ({ by, attempt: attemptOf(agent, n) })
-  const befall = async (agent: string, n: number): Promise<void> => {
-    const attempt = attemptOf(agent, n)
-    const { fails, waitMs } = troubleOf(seed, agent, n, attempt)
+  const attemptOf = (agent: string, id: number | string): number => failed.get(`${agent} ${id}`) ?? 0
+  const markOf = (agent: string, id: number | string): Mark => ({ by, attempt: attemptOf(agent, id) })
+  const befall = async (agent: string, id: number | string): Promise<void> => {
+    const attempt = attemptOf(agent, id)
+    const { fails, waitMs } = troubleOf(seed, agent, id, attempt)
     if (waitMs > 0) await clock.sleep(waitMs)
     if (!fails) return
-    failed.set(`${agent} ${n}`, attempt + 1)
-    throw new Error(`Planned failure of ${agent} on record ${n}, attempt ${attempt}.`)
+    failed.set(`${agent} ${id}`, attempt + 1)
+    throw new Error(`Planned failure of ${agent} on ${id}, attempt ${attempt}.`)
   }
   const input = ({ name, partitions }: TopicPlace) =>
     app.topic(name, { key: 'string', value: json<Input>(), partitions })
@@ -151,5 +154,12 @@ export function verifierApp(run: VerifierRun, by: string, { log, broker, store }
     }
   })
 
+  declareTimed(app, {
+    ...{ run, topics, markOf, befall },
+    c: input(topics.c),
+    d: input(topics.d),
+    timed: output(topics.timed),
+    late: output(topics.late),
+  })
   return app
 }

@@ -8,14 +8,18 @@ import { startKafka } from '@millrace/kafka-for-tests/start'
 import { partitionsBehind, showBehind } from '../checks/check-offsets.ts'
 import { checkOutputs } from '../checks/check-outputs.ts'
 import { checkTables } from '../checks/check-tables.ts'
+import { checkTimed } from '../checks/check-timed.ts'
 import type { DeliveryFigures } from '../checks/deliveries.ts'
 import { readInput } from '../checks/input-facts.ts'
 import { Problems, type Problem } from '../checks/problems.ts'
+import { type ExpectedTimed, expectedTimed } from '../checks/timed-oracle.ts'
 import { defectNamed } from '../defects/defects.ts'
 import { planChaos } from './chaos-plan.ts'
 import { startGenerator } from './generator-process.ts'
+import { inputRecords } from './input-records.ts'
 import { lookFromOutside } from './open-transport.ts'
 import { runChaos } from './run-chaos.ts'
+import { untilTimed } from './until-timed.ts'
 import type { VerifierRun } from './verifier-run.ts'
 import { verifierTopics } from './verifier-topics.ts'
 import { repeatCommand, type VerifyOptions } from './verify-options.ts'
@@ -62,10 +66,11 @@ export async function verify(options: VerifyOptions, tell: (line: string) => voi
   }
   const problems = new Problems()
   try {
-    const measured = await runUnderFire(run, options, problems, tell)
+    const expected = expectedTimed([...inputRecords(run)], run, verifierTopics(run.id).c.partitions)
+    const measured = await runUnderFire(run, options, { problems, expected }, tell)
     tell('reading and comparing')
     const figures = await lookFromOutside(broker, logInto(tell), (transport) =>
-      compare(transport, run, options, problems),
+      compare(transport, { run, options, expected, problems }),
     )
     const ok = problems.all.length === 0
     if (ok) await rm(directory, { recursive: true, force: true })
@@ -78,7 +83,7 @@ export async function verify(options: VerifyOptions, tell: (line: string) => voi
 async function runUnderFire(
   run: VerifierRun,
   options: VerifyOptions,
-  problems: Problems,
+  { problems, expected }: { readonly problems: Problems; readonly expected: ExpectedTimed },
   tell: (line: string) => void,
 ): Promise<Pick<VerifyResult, 'seconds' | 'finishingSeconds' | 'workerStarts'>> {
   const clock = systemClock()
@@ -97,7 +102,11 @@ async function runUnderFire(
     await generator.done
     for (const slot of slots) slot.start()
     tell('everything is sent; finishing')
-    await lookFromOutside(run.broker, logInto(tell), (transport) => untilFinished(transport, run, slots, problems))
+    await lookFromOutside(run.broker, logInto(tell), async (transport) => {
+      if (!(await untilFinished(transport, run, slots, problems))) return
+      const untold = await untilTimed(transport, verifierTopics(run.id), { ...expected, limitMs: FINISH_LIMIT_MS })
+      if (untold > 0) tell(`${untold} windows, pairs and timers have not come in time`)
+    })
     const endMs = clock.monotonic()
     const ready = await Promise.allSettled(slots.map((slot) => slot.ready()))
     for (const one of ready)
@@ -118,8 +127,8 @@ async function runUnderFire(
 }
 
 function createTopics({ id }: VerifierRun): (transport: Transport) => Promise<void> {
-  const { a, b, counted, out, routes, grouped } = verifierTopics(id)
-  const all = [a, b, counted, out, ...routes, grouped]
+  const { a, b, c, d, counted, out, routes, grouped, timed, late } = verifierTopics(id)
+  const all = [a, b, c, d, counted, out, ...routes, grouped, timed, late]
   return async (transport) => {
     const admin = transport.admin()
     await admin.createTopics(
@@ -129,13 +138,13 @@ function createTopics({ id }: VerifierRun): (transport: Transport) => Promise<vo
   }
 }
 
-/** Until the committed offsets are at the ends. Workers that end meanwhile are started again. */
+/** Until the committed offsets are at the ends; gives whether they are. Workers that end meanwhile are started again. */
 async function untilFinished(
   transport: Transport,
   run: VerifierRun,
   slots: readonly WorkerSlot[],
   problems: Problems,
-): Promise<void> {
+): Promise<boolean> {
   const clock = systemClock()
   const untilMs = clock.monotonic() + FINISH_LIMIT_MS
   // Repartition topics grow when the others are done: at the ends twice in a row, some commits apart.
@@ -145,24 +154,31 @@ async function untilFinished(
     atEnd = behind.length === 0 ? atEnd + 1 : 0
     if (behind.length > 0 && clock.monotonic() > untilMs) {
       for (const one of behind) problems.add('not finished in time', showBehind(one))
-      return
+      return false
     }
     for (const slot of slots) slot.start()
   }
+  return true
+}
+
+interface Compared {
+  readonly run: VerifierRun
+  readonly options: VerifyOptions
+  readonly expected: ExpectedTimed
+  readonly problems: Problems
 }
 
 async function compare(
   transport: Transport,
-  run: VerifierRun,
-  options: VerifyOptions,
-  problems: Problems,
+  { run, options, expected, problems }: Compared,
 ): Promise<VerifyResult['figures']> {
   // Clean stops leave no doubles either.
   const exact = run.guarantee === 'exactly-once' || (options.kills === 0 && options.freezes === 0)
   for (const one of await partitionsBehind(transport, run)) problems.add('offsets not at the end', showBehind(one))
   const context = { transport, run, exact, problems, input: await readInput(transport, run, problems) }
   const { deliveries, regrouped } = await checkOutputs(context)
-  return { ...deliveries, ...(await checkTables(context, regrouped)) }
+  const tables = await checkTables(context, regrouped)
+  return { ...deliveries, ...tables, ...(await checkTimed(context, expected)) }
 }
 
 function logInto(tell: (line: string) => void): Logger {
