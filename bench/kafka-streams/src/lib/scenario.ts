@@ -62,11 +62,6 @@ export interface Answer {
   readonly late: readonly number[]
 }
 
-export interface AnsweredScenario extends Scenario {
-  /** What Kafka Streams says. */
-  readonly answer: Answer
-}
-
 /** What a value such as `a/12` refers to; `/12` refers to nothing. */
 export function referenceOf(value: string): string | null {
   const end = value.indexOf('/')
