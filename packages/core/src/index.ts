@@ -84,6 +84,7 @@ export { checkOptions, didYouMean, type OptionNames, nearestName } from './lib/n
 export { DefinedNames } from './lib/names/defined-names.ts'
 export {
   deadLetterTopic,
+  dueSubscription,
   mergedSubscription,
   repartitionTopic,
   repliesTopic,

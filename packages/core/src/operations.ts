@@ -53,6 +53,7 @@ export type {
 export type {
   AgentDeadLetters,
   DeadLetter,
+  DeadLetterDue,
   DeadLetterFailure,
   DeadLetterListing,
   DeadLetterLocation,

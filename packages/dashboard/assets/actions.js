@@ -1,5 +1,5 @@
 import { el, byId, setOptions, setText } from './dom.js'
-import { full, plural, when } from './format.js'
+import { full, letterPlace, plural, when } from './format.js'
 import { areWindows, windowChart } from './windows.js'
 
 /** Asks for JSON; throws an error with what the worker says when it refuses, and the whole `answer`. */
@@ -121,9 +121,8 @@ export class Letters {
     )
   }
 
-  #letter(agent, { partition, offset, source, failure, failedAt, replayed }) {
+  #letter(agent, { partition, offset, source, due, failure, failedAt, replayed }) {
     const body = el('div', { class: 'letter-body' })
-    const from = source === undefined ? 'unknown place' : `${source.topic}/${source.partition} at ${source.offset}`
     const summary = el(
       'summary',
       {},
@@ -132,7 +131,7 @@ export class Letters {
         { class: 'letter-time', title: failedAt === undefined ? '' : new Date(failedAt).toISOString() },
         failedAt === undefined ? '–' : when(failedAt),
       ),
-      el('span', { class: 'letter-place' }, from),
+      el('span', { class: 'letter-place' }, letterPlace({ source, due })),
       el('span', { class: 'letter-error', title: failure.message }, `${failure.class}: ${failure.message}`),
       el('span', { class: 'letter-state' }, replayed ? 'replayed' : plural(failure.attempts, 'attempt')),
     )

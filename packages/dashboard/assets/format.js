@@ -8,6 +8,22 @@ const dateTime = new Intl.DateTimeFormat(undefined, {
   second: '2-digit',
 })
 
+/** Where the event of a dead letter came from: `posts/1 at 7`, or `timer unpaid of order-7 in reminders`. */
+export function letterPlace({ source, due }) {
+  if (due !== undefined) {
+    const { kind, state, key, window, timer } = due
+    const span = window === undefined ? '' : ` ${isoTime(window.start)} to ${isoTime(window.end)}`
+    return `${kind}${span}${timer === undefined ? '' : ` ${timer}`} of ${key} in ${state}`
+  }
+  return source === undefined ? 'unknown place' : `${source.topic}/${source.partition} at ${source.offset}`
+}
+
+/** Letters may name any number as a time. */
+function isoTime(ms) {
+  const date = new Date(ms)
+  return Number.isNaN(date.getTime()) ? String(ms) : date.toISOString()
+}
+
 /** `12.4k`: three figures at most. */
 export function short(number) {
   if (number === undefined || number === null) return '–'

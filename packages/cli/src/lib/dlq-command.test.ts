@@ -43,6 +43,12 @@ describe('dlq show', () => {
       expect(stdout).toContain(text)
   })
 
+  test('what was due in a state, without a place in a topic', async () => {
+    const { stdout } = await runHere(['dlq', 'show', 'shuffle-words', '--latest'])
+    expect(stdout).toContain('timer unpaid\\n of order-7 in reminders, partition 1, 2023-11-14T22:13:20.000Z')
+    expect(stdout).not.toMatch(/^from/m)
+  })
+
   test('the latest, as JSON', async () => {
     const { stdout } = await runHere(['dlq', 'show', 'count-words', '--latest', '--json'])
     expect(JSON.parse(stdout)).toMatchObject({

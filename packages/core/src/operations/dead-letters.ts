@@ -21,10 +21,11 @@ export interface DeadLetters {
     options?: { readonly signal?: AbortSignal | undefined },
   ): Promise<DeadLetter | undefined>
   /**
-   * Sends letters back to their source topics, marked so that only this agent handles them, and records that in the
+   * Sends letters back to their source topics, and what was due in a state to its agent, marked so that only this agent handles them, and records that in the
    * same transaction, a few hundred at a time: later calls skip replayed letters. Rejects with `DEAD_LETTER_MISSING` if
-   * the requested letter does not exist, and with `DEAD_LETTER_FOREIGN` if it names a topic that the agent does not
-   * read; a replay of all letters lists such letters as refused.
+   * the requested letter does not exist, with `DEAD_LETTER_FOREIGN` if it names a topic that the agent does not read, and with
+   * `DEAD_LETTER_UNREAD` if it was due in a state whose events the agent does not read; a replay of all letters lists such
+   * letters as refused.
    */
   replay(
     agent: string,
@@ -66,10 +67,12 @@ export interface AgentDeadLetters {
 /** A letter for listings. */
 export interface DeadLetterSummary extends DeadLetterLocation {
   /**
-   * Where the record was when the agent failed on it; `undefined` if the letter does not say, because Millrace did not
-   * write it.
+   * Where the record was when the agent failed on it; `undefined` if it came from no topic (`due`), or if the letter does
+   * not say, because Millrace did not write it.
    */
   readonly source: DeadLetterSource | undefined
+  /** The event, if it came from no topic but was due in a state: a window that closed, a timer. */
+  readonly due: DeadLetterDue | undefined
   readonly failure: DeadLetterFailure
   /** Milliseconds since the epoch; `undefined` if the letter does not say. */
   readonly failedAt: number | undefined
@@ -80,6 +83,27 @@ export interface DeadLetterSource extends TopicPartition {
   readonly offset: number
   /** The record's timestamp, in milliseconds since the epoch. */
   readonly timestamp: number
+}
+
+/** An event that was due in a state. */
+export interface DeadLetterDue {
+  /**
+   * `window`: a window that closed; `timer`: a timer; `unmatched`: events of a join that have met none; `suppressed`: values
+   * that `suppress` or `emit` had held back.
+   */
+  readonly kind: string
+  /** Name of the state: the windowed table, the timers, the join. */
+  readonly state: string
+  /** Partition of the state. */
+  readonly partition: number
+  /** The key as text, or in base64. */
+  readonly key: string
+  /** When it was due, in milliseconds since the epoch; of a window, its last moment. */
+  readonly at: number
+  /** Start and end of the window, in milliseconds since the epoch. */
+  readonly window?: { readonly start: number; readonly end: number }
+  /** Name of the timer. */
+  readonly timer?: string
 }
 
 export interface DeadLetterFailure {

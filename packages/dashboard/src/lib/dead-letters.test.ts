@@ -9,6 +9,7 @@ const letter: DeadLetter = {
   partition: 0,
   offset: 12,
   source: { topic: 'posts', partition: 1, offset: 7, timestamp: 1_000 },
+  due: undefined,
   failure: { code: '', class: 'TypeError', message: 'no', attempts: 4 },
   failedAt: 2_000,
   replayed: false,

@@ -25,6 +25,7 @@ interface MergePart {
 }
 
 interface FormatPart {
+  letterPlace(letter: { readonly source?: object; readonly due?: object }): string
   short(number: number | undefined): string
   duration(ms: number | undefined): string
 }
@@ -33,7 +34,21 @@ interface FormatPart {
 const part = (name: string): string => new URL(`../../assets/${name}`, import.meta.url).href
 const { layOut }: FlowPart = await import(part('flow.js'))
 const { mergeHistories }: MergePart = await import(part('merge.js'))
-const { short, duration }: FormatPart = await import(part('format.js'))
+const { short, duration, letterPlace }: FormatPart = await import(part('format.js'))
+
+it('says where the event of a dead letter came from', () => {
+  expect(letterPlace({ source: { topic: 'posts', partition: 1, offset: 7 } })).toBe('posts/1 at 7')
+  expect(letterPlace({ due: { kind: 'timer', state: 'reminders', key: 'order-7', timer: 'unpaid' } })).toBe(
+    'timer unpaid of order-7 in reminders',
+  )
+  expect(
+    letterPlace({ due: { kind: 'window', state: 'minutes', key: 'home', window: { start: 0, end: 60_000 } } }),
+  ).toBe('window 1970-01-01T00:00:00.000Z to 1970-01-01T00:01:00.000Z of home in minutes')
+  expect(letterPlace({ due: { kind: 'window', state: 'm', key: 'k', window: { start: 1e300, end: 0 } } })).toContain(
+    '1e+300',
+  )
+  expect(letterPlace({})).toBe('unknown place')
+})
 
 it('lays out every node once, without overlaps, and edges point forward', () => {
   const graphs = fc.integer({ min: 1, max: 12 }).chain((count) =>

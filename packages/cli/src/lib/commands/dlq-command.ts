@@ -2,6 +2,7 @@ import { shownHeaders } from '@millrace/core'
 import type {
   AgentDeadLetters,
   DeadLetter,
+  DeadLetterDue,
   DeadLetterLocation,
   DeadLetterSummary,
   ReplayOutcome,
@@ -116,7 +117,8 @@ async function replay({ app, cli, json, values, quiet, terminal }: CommandContex
 }
 
 function sayLetter(letter: DeadLetter, cli: CommandContext['cli']): void {
-  const { agent, topic, partition, offset, source, failure, failedAt, replayed, key, value, headers, stack } = letter
+  const { agent, topic, partition, offset, source, due, failure, failedAt, replayed, key, value, headers, stack } =
+    letter
   const line = (name: string, text: string): void => cli.say(`${cli.color.bold(name.padEnd(9))} ${text}`)
   line('agent', agent)
   line('letter', `${topic}, partition ${partition}, offset ${offset}${replayed ? ', replayed' : ''}`)
@@ -125,6 +127,7 @@ function sayLetter(letter: DeadLetter, cli: CommandContext['cli']): void {
       'from',
       `${source.topic}, partition ${source.partition}, offset ${source.offset}, ${timeText(source.timestamp)}`,
     )
+  if (due !== undefined) line('due', cellText(`${dueText(due)}, partition ${due.partition}, ${timeText(due.at)}`))
   if (failedAt !== undefined) line('failed', `${timeText(failedAt)}, attempts: ${failure.attempts}`)
   line('error', cellText([failure.class, failure.code, failure.message].filter((text) => text !== '').join(' · ')))
   line('key', bytesText(key))
@@ -147,12 +150,31 @@ function headline({ letters, newest }: AgentDeadLetters): string {
   return letters > newest.length ? `: the ${newest.length} newest` : ''
 }
 
-function rowOf({ partition, offset, source, failure, failedAt, replayed }: DeadLetterSummary): Record<string, unknown> {
+/** `timer unpaid of order-7 in reminders`. */
+function dueText({ kind, state, key, window, timer }: DeadLetterDue): string {
+  const span = window === undefined ? '' : ` ${timeText(window.start)}/${timeText(window.end)}`
+  return `${kind}${span}${timer === undefined ? '' : ` ${timer}`} of ${key} in ${state}`
+}
+
+function rowOf({
+  partition,
+  offset,
+  source,
+  due,
+  failure,
+  failedAt,
+  replayed,
+}: DeadLetterSummary): Record<string, unknown> {
   return {
     partition,
     offset,
     failed: failedAt === undefined ? '' : timeText(failedAt),
-    source: source === undefined ? '' : `${source.topic}/${source.partition}@${source.offset}`,
+    source:
+      due !== undefined
+        ? dueText(due)
+        : source === undefined
+          ? ''
+          : `${source.topic}/${source.partition}@${source.offset}`,
     code: failure.code === '' ? failure.class : failure.code,
     message: shortened(failure.message),
     replayed: replayed ? 'yes' : 'no',

@@ -124,6 +124,10 @@ const appErrors = {
     title: 'The dead letter names a topic that its agent does not read',
     fix: 'Look at it with millrace dlq show: whoever can write to the dead letter topic can name any topic there. If it is right, and the agent no longer reads that topic, send the record with millrace send.',
   },
+  DEAD_LETTER_UNREAD: {
+    title: 'The agent of the dead letter does not read what was due',
+    fix: 'Replay it while the app declares what millrace dlq show names (the windows, timers, join or suppress), and after a worker of that app has started. Otherwise do by hand what the handler would have done with its value.',
+  },
   DEAD_LETTER_MISSING: {
     title: 'There is no such dead letter',
     fix: 'See millrace dlq list for the existing ones.',

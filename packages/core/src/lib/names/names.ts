@@ -67,6 +67,11 @@ export function mergedSubscription(agent: string, topic: string): string {
   return `${agent}-merge-${topic}`
 }
 
+/** Id of the subscription through which an agent reads what a state has due. */
+export function dueSubscription(agent: string, state: string): string {
+  return `${agent}-due-${state}`
+}
+
 /** Name of the compacted topic in which leaders record runs of jobs, and all workers record pauses. */
 export function schedulerTopic(appId: string): string {
   return `${appId}-__scheduler`

@@ -1,5 +1,8 @@
 import type { RawRecord } from '@millrace/core'
 
+/** The header of a timer's record: its name. */
+export const TIMER_HEADER = 'millrace-timer'
+
 /** The record of a row that is due, as the agent's source decodes it; its timestamp is the time at which it is due. */
 export type DueRecord = Pick<RawRecord, 'key' | 'value' | 'headers'>
 

@@ -62,6 +62,7 @@ describe('an agent that fails for good', () => {
           message: 'no seventy',
           stack: expect.stringContaining('agent-dead-letters.test.ts'),
           trimmed: '',
+          due: '',
         },
       },
     ])

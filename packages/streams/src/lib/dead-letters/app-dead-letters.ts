@@ -1,4 +1,12 @@
-import { deadLetterTopic, didYouMean, MillraceError, partitionKey, partitionsOf, showBytes } from '@millrace/core'
+import {
+  deadLetterTopic,
+  didYouMean,
+  MillraceError,
+  partitionKey,
+  partitionsOf,
+  type RawRecord,
+  showBytes,
+} from '@millrace/core'
 import { type PartitionOffsets, readToEnd, type TopicInfo } from '@millrace/core/driver'
 import type {
   AgentDeadLetters,
@@ -9,6 +17,8 @@ import type {
   DeadLetterSummary,
   ReplayOutcome,
 } from '@millrace/core/operations'
+import type { DueSource } from '@millrace/worker'
+import type { PlannedSource } from '../topics/source-plan.ts'
 import { type AnyTopic, Topic } from '../topics/topic.ts'
 import { byFailure, type LetterRecord, letterRecord } from './letter-record.ts'
 import type { OffsetRanges } from './offset-ranges.ts'
@@ -26,7 +36,7 @@ export type DeadLettersOptions = LedgerOptions &
 /** The parts of an agent that its dead letters need. */
 interface DeadLetterAgent {
   readonly name: string
-  readonly shape: { readonly sources: readonly unknown[] }
+  readonly shape: { readonly sources: readonly Pick<PlannedSource<never>, 'name' | 'due'>[] }
 }
 
 interface LettersWanted extends SignalOption {
@@ -163,13 +173,14 @@ class AppDeadLetters implements DeadLetters {
 
   #whole(agent: string, { name }: TopicInfo, { summary, stack, own, record }: LetterRecord): DeadLetter {
     const source = this.#declared(summary.source?.topic)
+    const due = this.#declaredDue(agent, summary.due?.state)
     return {
       ...summary,
       agent,
       topic: name,
       stack,
       key: showBytes(record.key, source?.key),
-      value: showBytes(record.value, source?.value),
+      value: showBytes(record.value, source?.value ?? (due && dueValues(due, { ...record, headers: own }))),
       headers: own,
     }
   }
@@ -177,6 +188,11 @@ class AppDeadLetters implements DeadLetters {
   /** The topics between an agent's steps are known only while it runs, so their records appear as text. */
   #declared(topic: string | undefined): AnyTopic | undefined {
     return this.#options.agents.flatMap(({ shape }) => topicsOf(shape)).find(({ name }) => name === topic)
+  }
+
+  /** As with topics: what the steps of an agent have due is known only while it runs. */
+  #declaredDue(agent: string, state: string | undefined): DueSource<unknown, unknown> | undefined {
+    return this.#agent(agent).shape.sources.find(({ name, due }) => due !== undefined && name === state)?.due
   }
 
   async #topic(agent: string): Promise<TopicInfo | undefined> {
@@ -204,6 +220,14 @@ function topicsOf({ sources }: DeadLetterAgent['shape']): readonly AnyTopic[] {
   return sources.filter((source) => source instanceof Topic)
 }
 
+/** Decodes the value of a due record to what its handler was given. */
+function dueValues(
+  source: DueSource<unknown, unknown>,
+  record: Pick<RawRecord, 'key' | 'headers'>,
+): { readonly name: string; decode(value: Buffer): unknown } {
+  return { name: source.kind, decode: (value) => source.valueOf({ ...record, value }) }
+}
+
 /** Default number of letters per agent in a listing. */
 const NEWEST = 10
 
@@ -212,11 +236,18 @@ const MOST_CHARACTERS = 1_000
 
 /** Cuts long texts, which anybody may have put into a letter, because a listing keeps many letters in memory. */
 function brief(summary: DeadLetterSummary): DeadLetterSummary {
-  const { source, failure } = summary
+  const { source, due, failure } = summary
   const { code, message } = failure
   return {
     ...summary,
     source: source && { ...source, topic: shortened(source.topic) },
+    due: due && {
+      ...due,
+      kind: shortened(due.kind),
+      state: shortened(due.state),
+      key: shortened(due.key),
+      ...(due.timer === undefined ? {} : { timer: shortened(due.timer) }),
+    },
     failure: { ...failure, code: shortened(code), class: shortened(failure.class), message: shortened(message) },
   }
 }

@@ -27,6 +27,7 @@ const facts: fc.Arbitrary<LetterFacts> = fc.record({
   message: text,
   stack: text,
   trimmed: text,
+  due: text,
 })
 const headerName = fc.oneof(fc.string(), fc.constantFrom('millrace-agent', 'millrace-topic', 'millrace-error-stack'))
 const headerValue: fc.Arbitrary<Buffer | null> = fc.option(fc.uint8Array().map((bytes) => Buffer.from(bytes)))
@@ -146,4 +147,5 @@ const FACTS: LetterFacts = {
   message: '',
   stack: '',
   trimmed: '',
+  due: '',
 }

@@ -19,6 +19,8 @@ export const letterHeaders = {
   stack: 'millrace-error-stack',
   /** Only on a shortened letter: the original size in bytes of each shortened part. */
   trimmed: 'millrace-trimmed',
+  /** Only on a letter of an event that was due in a state, whose name is then the topic: what it was, as `DueSource.kind`. */
+  due: 'millrace-due',
   /** Format of these headers. Letters of earlier versions lack it and have format 1. */
   format: 'millrace-letter-format',
 } as const
@@ -55,6 +57,8 @@ export interface LetterFacts {
   readonly stack: string
   /** Empty when the letter holds its whole record. */
   readonly trimmed: string
+  /** Empty for an event of a topic; otherwise what was due, and `topic` is the name of the state. */
+  readonly due: string
 }
 
 /** The parts of an error that a letter keeps. */
@@ -71,7 +75,7 @@ export function describeError(error: Error, redact: Redact): Pick<LetterFacts, '
 /** The headers of a letter: the record's headers, then those for `facts`. */
 export function writeLetterHeaders(own: RawHeaders, facts: LetterFacts, limits: TextLimits): RawHeaders {
   const texts = { ...facts, message: shorten(facts.message, limits.message), stack: shorten(facts.stack, limits.stack) }
-  const written = facts.trimmed === '' ? FACTS : [...FACTS, 'trimmed' as const]
+  const written = [...FACTS, ...OPTIONAL_FACTS.filter((fact) => facts[fact] !== '')]
   return [
     ...own,
     ...written.map((fact) => [letterHeaders[fact], Buffer.from(String(texts[fact]), 'utf8')] as const),
@@ -103,6 +107,7 @@ export function readLetterHeaders(
     message: text('message'),
     stack: text('stack'),
     trimmed: text('trimmed'),
+    due: text('due'),
   }
   const whole = [facts.partition, facts.offset, facts.timestamp].every((n) => Number.isSafeInteger(n))
   if (facts.topic === '' || !whole || facts.partition < 0) return undefined
@@ -123,6 +128,8 @@ const FACTS: readonly (keyof LetterFacts)[] = Object.freeze([
   'message',
   'stack',
 ])
+
+const OPTIONAL_FACTS = Object.freeze(['trimmed', 'due'] as const)
 
 /** The constructor's name if the class has not set one. */
 function classOf(error: Error): string {

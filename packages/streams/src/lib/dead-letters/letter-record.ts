@@ -1,5 +1,6 @@
 import { isMillraceError, type RawHeaders, type RawRecord } from '@millrace/core'
 import type { DeadLetterSummary } from '@millrace/core/operations'
+import { dueIn } from './due-letter.ts'
 import { type LetterFacts, readLetterHeaders } from './letter-headers.ts'
 
 /** A parsed record of a dead letter topic. */
@@ -24,15 +25,17 @@ export function letterRecord(partition: number, record: RawRecord, replayed: boo
   const read = readHeaders(record.headers)
   if (read === undefined || 'code' in read) {
     const failure = { code: read?.code ?? '', class: '', message: read?.detail ?? '', attempts: 0 }
-    const summary = { ...place, source: undefined, failure, failedAt: undefined }
+    const summary = { ...place, source: undefined, due: undefined, failure, failedAt: undefined }
     return { summary, stack: '', id: undefined, own: record.headers, record, trimmed: '' }
   }
   const { facts, own } = read
   const { topic, offset, timestamp, code, message, attempts, failedAt, stack } = facts
+  const due = dueIn(facts, record.key, own)
   return {
     summary: {
       ...place,
-      source: { topic, partition: facts.partition, offset, timestamp },
+      source: due === undefined ? { topic, partition: facts.partition, offset, timestamp } : undefined,
+      due,
       failure: { code, class: facts.class, message, attempts: Number.isNaN(attempts) ? 0 : attempts },
       failedAt: Number.isNaN(failedAt) ? undefined : failedAt,
     },

@@ -8,8 +8,9 @@ import {
   type TopicPartition,
 } from '@millrace/core'
 import type { Admin, TopicInfo, TransactionalProducer, Transport } from '@millrace/core/driver'
-import type { RefusedReplay, ReplayOutcome } from '@millrace/core/operations'
+import type { DeadLetterSummary, RefusedReplay, ReplayOutcome } from '@millrace/core/operations'
 import { idOfPlace, replayMark, withReplayMark } from '../events/replay-mark.ts'
+import { dueReplayTopic } from './due-letter.ts'
 import type { LetterRecord } from './letter-record.ts'
 import type { ReplayLedger } from './replay-ledger.ts'
 
@@ -98,28 +99,31 @@ class Replay {
     }
   }
 
-  async #canGoBack({ summary: { source, failure, partition, offset }, trimmed }: LetterRecord): Promise<boolean> {
-    const obstacle =
-      source === undefined
-        ? { reason: failure.message || 'It does not say where it came from.' }
-        : trimmed === ''
-          ? await this.#obstacle(source)
-          : {
-              reason: `It was too large to be kept whole (${trimmed}): its record is at ${source.topic}/${source.partition}@${source.offset}, as long as that keeps it.`,
-            }
+  async #canGoBack({ summary, trimmed }: LetterRecord): Promise<boolean> {
+    const { partition, offset } = summary
+    const obstacle = trimmed === '' ? await this.#obstacle(summary) : obstacleOfTrimmed(summary, trimmed)
     if (obstacle === undefined) return true
     this.#refusedCount++
     if (this.#refused.length < REFUSED_SHOWN) this.#refused.push({ partition, offset, ...obstacle })
     return false
   }
 
-  async #obstacle({ topic, partition }: TopicPartition): Promise<Obstacle | undefined> {
+  async #obstacle(summary: DeadLetterSummary): Promise<Obstacle | undefined> {
+    const place = this.#targetOf(summary)
+    if (place === undefined) return { reason: summary.failure.message || 'It does not say where it came from.' }
+    const { topic, partition } = place
     if (!this.#targets.has(topic)) this.#targets.set(topic, (await this.#options.admin.topics([topic]))[0])
     const target = this.#targets.get(topic)
+    const { agent, topics } = this.#job
+    const { due } = summary
+    if (due !== undefined && (target === undefined || !topics.has(topic)))
+      return {
+        code: 'DEAD_LETTER_UNREAD',
+        reason: `It was due in "${due.state}" (${due.kind}), and agent "${agent}" does not read what is due there.`,
+      }
     if (target === undefined)
       return { reason: `There is no topic "${topic}" any more, or it was a channel of a worker.` }
     // Anybody may have written the letter's headers, including somebody without the right to write to other topics.
-    const { agent, topics } = this.#job
     if (!topics.has(topic))
       return {
         code: 'DEAD_LETTER_FOREIGN',
@@ -127,6 +131,12 @@ class Replay {
       }
     if (partition >= 0 && partition < target.partitions) return undefined
     return { reason: `Topic "${topic}" has no partition ${partition} any more: it has ${target.partitions}.` }
+  }
+
+  /** Where it goes; `undefined` if it does not say where it came from. */
+  #targetOf({ source, due }: DeadLetterSummary): TopicPartition | undefined {
+    if (due === undefined) return source
+    return { topic: dueReplayTopic(this.#options.appId, this.#job.agent, due.state), partition: due.partition }
   }
 
   async #send(chunk: readonly LetterRecord[], ledger: ReplayLedger): Promise<void> {
@@ -167,12 +177,17 @@ class Replay {
     }
   }
 
-  #outgoing({ summary: { source }, id, own, record }: LetterRecord): OutgoingRecord {
-    if (source === undefined) throw new Error('A letter without a source was to be sent back.')
-    const { topic, partition, timestamp } = source
+  #outgoing({ summary, id, own, record }: LetterRecord): OutgoingRecord {
+    const target = this.#targetOf(summary)
+    const { source, due } = summary
+    const timestamp = source?.timestamp ?? due?.at
+    if (target === undefined || timestamp === undefined)
+      throw new Error('A letter without a source was to be sent back.')
+    const { topic, partition } = target
+    const first = id ?? (source && idOfPlace(source))
     const { key, value } = record
     const mark = replayMark(this.#options.appId, this.#job.agent, topic)
-    return { topic, partition, key, value, headers: withReplayMark(own, mark, id ?? idOfPlace(source)), timestamp }
+    return { topic, partition, key, value, headers: withReplayMark(own, mark, first), timestamp }
   }
 
   /** One request at a time for each broker, as producers require. */
@@ -190,4 +205,12 @@ class Replay {
 function refused(record: OutgoingRecord | undefined, cause: Error): MillraceError {
   const where = record === undefined ? 'A topic' : `${record.topic}/${record.partition}`
   return new MillraceError('RECORD_REFUSED', `${where} refused a replayed record.`, { cause })
+}
+
+function obstacleOfTrimmed({ source, due }: DeadLetterSummary, trimmed: string): Obstacle {
+  const cause = `It was too large to be kept whole (${trimmed})`
+  if (source === undefined)
+    return { reason: `${cause}, and it was due in "${due?.state ?? ''}", which has it no more.` }
+  const { topic, partition, offset } = source
+  return { reason: `${cause}: its record is at ${topic}/${partition}@${offset}, as long as that keeps it.` }
 }

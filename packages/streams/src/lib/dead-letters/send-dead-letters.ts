@@ -48,8 +48,8 @@ export async function sendDeadLetters(
   error: Error,
   { worker, agent, tracing }: AgentContext,
 ): Promise<void> {
-  const topic = deadLetterTopic(worker.appId, agent)
-  const partitions = await worker.partitions(topic)
+  const letters = deadLetterTopic(worker.appId, agent)
+  const partitions = await worker.partitions(letters)
   if (!event.open)
     throw new MillraceError(
       'NO_CURRENT_EVENT',
@@ -58,11 +58,12 @@ export async function sendDeadLetters(
   const failure = { ...describeError(error, worker.redact), agent, failedAt: worker.clock.now() }
   for (const member of event.members) {
     const { id, partition, offset, timestamp } = member
-    const refused = refusedLetter(member, topic)
+    const refused = refusedLetter(member, letters)
     const attempts = member.inFlight.attempts + 1
-    const facts = { ...failure, ...refused, topic: member.topic, partition, offset, timestamp, id, attempts }
+    const { state: topic, kind: due } = member.origin.due ?? { state: member.topic, kind: '' }
+    const facts = { ...failure, ...refused, topic, due, partition, offset, timestamp, id, attempts }
     const sizes = refused === undefined ? SIZES : TRIMMED
-    await sendOne(member, { facts, sizes, topic, partition: partition % partitions, tracing })
+    await sendOne(member, { facts, sizes, topic: letters, partition: partition % partitions, tracing })
   }
 }
 

@@ -36,6 +36,14 @@ export interface InFlight extends Pick<
   join(other: InFlight): void
 }
 
+/** The state in which events were due. */
+export interface DueIn {
+  /** Its name. */
+  readonly state: string
+  /** As `DueSource.kind`. */
+  readonly kind: string
+}
+
 /** What the events of one source share for one agent. */
 export interface StreamOrigin {
   readonly context: AgentContext
@@ -45,6 +53,8 @@ export interface StreamOrigin {
   readonly valueSpec: CodecSpec | undefined
   /** Whether events without a value are handed out. */
   readonly tombstones: boolean
+  /** Of events that come from no topic, but were due in a state. */
+  readonly due?: DueIn
   /** Throws when the key cannot be decoded. */
   keyOf(event: InFlight): unknown
   /** Throws when the value cannot be decoded. */

@@ -1,6 +1,6 @@
 import { NO_HEADERS, type RawHeaders } from '@millrace/core'
 import { describe, expect, it } from 'vitest'
-import { eventId, isForAnother, replayMark, withoutReplayMark, withReplayMark } from './replay-mark.ts'
+import { dueEventId, eventId, isForAnother, replayMark, withoutReplayMark, withReplayMark } from './replay-mark.ts'
 
 const here = { appId: 'shop', agent: 'count', topic: 'orders' }
 const marked = (appId: string, agent: string, topic: string) =>
@@ -48,4 +48,24 @@ describe('the id of an event', () => {
   ])('is never a claimed one that could be that of an event to come, or of another partition: %s', (claimed) => {
     expect(eventId(place, replayOf(claimed))).toBe('orders@eu/1/3@20')
   })
+})
+
+describe('the id of an event that was due in a state', () => {
+  const topic = 'shop-publish-due-minutes-repartition'
+  const place = { topic, partition: 3, offset: 0 }
+  const replayOf = (id: string): RawHeaders => withReplayMark([], replayMark('shop', 'publish', topic), id)
+
+  it('is the one that it had in its state', () => {
+    expect(dueEventId({ ...place, topic: 'minutes', offset: 77 }, { state: 'minutes' }, NO_HEADERS)).toBe(
+      'minutes/3@77',
+    )
+    expect(dueEventId(place, { state: 'minutes' }, replayOf('minutes/3@77'))).toBe('minutes/3@77')
+  })
+
+  it.each(['hours/3@77', 'minutes/2@77', 'minutes/3@', 'minutes/3@-1', 'minutes/3@1e1'])(
+    'is never one of another state or partition: %s',
+    (claimed) => {
+      expect(dueEventId(place, { state: 'minutes' }, replayOf(claimed))).toBe(`${topic}/3@0`)
+    },
+  )
 })

@@ -35,6 +35,18 @@ export function eventId(place: EventPlace, headers: RawHeaders): string {
 }
 
 /**
+ * The same for an event that was due in a state, and that comes back through a topic of the app's own. The numbers of such events
+ * have no order, so any of its partition counts.
+ */
+export function dueEventId(place: EventPlace, { state }: { readonly state: string }, headers: RawHeaders): string {
+  const own = idOfPlace(place)
+  if (!isMarked(headers)) return own
+  const first = headerNamed(headers, REPLAY_OF_HEADER)
+  const beginning = idOfPlace({ topic: state, partition: place.partition, offset: 0 }).slice(0, -1)
+  return first?.startsWith(beginning) === true && /^\d{1,16}$/.test(first.slice(beginning.length)) ? first : own
+}
+
+/**
  * Names the agent for which a record is replayed, and the topic, so that a mark copied to another topic has no effect
  * there.
  */

@@ -3,6 +3,7 @@ import type { ClientContext, CurrentEvent, ProcessingContext, WorkerContext } fr
 import type { FinishedAs } from './agent-context.ts'
 import { Event } from './event.ts'
 import { endTrace, type StreamOrigin, type InFlight } from './in-flight.ts'
+import { dueEventId } from './replay-mark.ts'
 import { Replies } from './replies.ts'
 import type { EventTarget } from './targets.ts'
 
@@ -76,6 +77,11 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
 
   get agent(): string {
     return this.origin.context.agent
+  }
+
+  override get id(): string {
+    const { due } = this.origin
+    return due === undefined ? super.id : dueEventId(this, due, this.inFlight.record.headers)
   }
 
   get worker(): WorkerContext {

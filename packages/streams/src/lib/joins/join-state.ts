@@ -87,6 +87,7 @@ export class JoinState implements StateDefinition {
     })
     this.alone = {
       name,
+      kind: 'unmatched',
       due: this,
       readBy: () => {},
       keyOf: ({ key: bytes }) => (bytes === null ? undefined : keyCodec.decode(bytes)),

@@ -72,6 +72,7 @@ export class SuppressState implements StateDefinition {
     })
     this.released = {
       name,
+      kind: 'suppressed',
       due: this,
       readBy: () => {},
       keyOf: ({ key: bytes }) => (bytes === null ? undefined : keyCodec.decode(bytes)),

@@ -1,22 +1,24 @@
-import { MillraceError } from '@millrace/core'
-import type { CurrentEvent, DueSource, WorkerContext } from '@millrace/worker'
+import { dueSubscription, MillraceError, repartitionTopic } from '@millrace/core'
+import type { CurrentEvent, DueSource, TopicDeclaration, WorkerContext } from '@millrace/worker'
 import type { AgentContext } from '../events/agent-context.ts'
-import type { StreamOrigin, InFlight } from '../events/in-flight.ts'
+import type { DueIn, StreamOrigin, InFlight } from '../events/in-flight.ts'
+import { isForAnother } from '../events/replay-mark.ts'
 import type { EventSource } from '../events/source.ts'
+import { UNTIL_READ } from '../topics/create-topic.ts'
 import type { OpenSourceOptions, OtherSource, PlannedSource, SourcePlan } from '../topics/source-plan.ts'
 import { QueueSource } from './topic-source.ts'
 
 /** The due events of a state, as an agent reads them. Nothing can be sent there. */
 export class DueReader implements PlannedSource<never>, OtherSource {
   readonly name: string
-  readonly source: DueSource<unknown, unknown>
+  readonly due: DueSource<unknown, unknown>
   readonly #agent: string
 
-  constructor(agent: string, source: DueSource<unknown, unknown>) {
-    this.name = source.name
-    this.source = source
+  constructor(agent: string, due: DueSource<unknown, unknown>) {
+    this.name = due.name
+    this.due = due
     this.#agent = agent
-    source.readBy(agent)
+    due.readBy(agent)
   }
 
   planFor(plan: SourcePlan<never>): void {
@@ -24,12 +26,17 @@ export class DueReader implements PlannedSource<never>, OtherSource {
   }
 
   open(context: AgentContext, { topology, instances, ordering }: OpenSourceOptions): readonly EventSource[] {
-    const { agent } = context
-    const origins = new Map([[this.name, new DueOrigin(this.source, context)]])
-    const subscription = `${agent}-due-${this.name}`
+    const { agent, worker } = context
+    const subscription = dueSubscription(agent, this.name)
+    const replays = replayTopic(repartitionTopic(worker.appId, subscription), this.name)
+    topology.topic(replays)
+    const origins = new Map([
+      [this.name, new DueOrigin(this.due, context)],
+      [replays.name, new ReplayedOrigin(this.due, context, replays.name)],
+    ])
     const where = `what is due in "${this.name}"`
     return topology
-      .subscribe({ id: subscription, topics: [], agent, instances, ordering, due: this.source.due })
+      .subscribe({ id: subscription, topics: [replays.name], agent, instances, ordering, due: this.due.due })
       .map(
         (queue) =>
           new QueueSource(queue, { where, subscription, valueSpec: undefined, keys: undefined, origins }, context),
@@ -63,16 +70,36 @@ export class DueReader implements PlannedSource<never>, OtherSource {
   }
 }
 
+/**
+ * The topic through which dead letters are replayed: events that were due are in the state no more. They come back in their
+ * task, so that the handler finds the rows of their keys.
+ */
+function replayTopic(name: string, state: string): TopicDeclaration {
+  return {
+    name,
+    partitions: undefined,
+    sizedAsState: state,
+    config: UNTIL_READ,
+    create: true,
+    internal: true,
+    purge: true,
+    untimed: true,
+    keyCodec: undefined,
+  }
+}
+
 /** The due events of one state, for one agent. */
 class DueOrigin implements StreamOrigin {
   readonly context: AgentContext
   readonly valueSpec: undefined = undefined
   readonly tombstones = false
+  readonly due: DueIn
   readonly #source: DueSource<unknown, unknown>
 
   constructor(source: DueSource<unknown, unknown>, context: AgentContext) {
     this.context = context
     this.#source = source
+    this.due = { state: source.name, kind: source.kind }
   }
 
   keyOf({ record }: InFlight): unknown {
@@ -91,5 +118,20 @@ class DueOrigin implements StreamOrigin {
     if (current === undefined) return false
     const due = current.task.open(this.#source.due)?.due
     return due?.claim?.(current) === false
+  }
+}
+
+/** Events that were due before, and whose dead letters are replayed. Nothing is left of them in the state. */
+class ReplayedOrigin extends DueOrigin {
+  readonly #topic: string
+
+  constructor(source: DueSource<unknown, unknown>, context: AgentContext, topic: string) {
+    super(source, context)
+    this.#topic = topic
+  }
+
+  override isPassedOver({ record: { headers } }: InFlight): boolean {
+    const { agent, worker } = this.context
+    return isForAnother(headers, { appId: worker.appId, agent, topic: this.#topic })
   }
 }

@@ -109,6 +109,14 @@ function makeTopic(
 /** Small enough for the broker to free soon what has been read: it deletes whole segments only. As Kafka Streams has it. */
 const SEGMENT_BYTES = 50 * 1024 * 1024
 
+/** Settings of a topic that keeps everything until the app has read it, whatever the broker's defaults are. */
+export const UNTIL_READ: Readonly<Record<string, string>> = Object.freeze({
+  'cleanup.policy': 'delete',
+  'retention.ms': '-1',
+  'retention.bytes': '-1',
+  'segment.bytes': String(SEGMENT_BYTES),
+})
+
 export interface RepartitionTopicOptions {
   readonly subscriptionId: string
   readonly key: CodecSpec
@@ -123,8 +131,8 @@ export interface RepartitionTopicOptions {
 }
 
 /**
- * A topic that Millrace makes for the app itself. It keeps everything until the app has read it, whatever the broker's defaults
- * are: its records have the times of their events, so that with any retention old events could go before they were seen.
+ * A topic that Millrace makes for the app itself. It keeps everything until the app has read it: its records have the times of
+ * their events, so that with any retention old events could go before they were seen.
  */
 export function createRepartitionTopic(
   context: StreamsContext,
@@ -135,12 +143,7 @@ export function createRepartitionTopic(
       key,
       value,
       partitions,
-      config: {
-        'cleanup.policy': 'delete',
-        'retention.ms': '-1',
-        'retention.bytes': '-1',
-        'segment.bytes': String(SEGMENT_BYTES),
-      },
+      config: UNTIL_READ,
     },
     internal: true,
     sizedAs,

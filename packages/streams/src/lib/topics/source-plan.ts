@@ -1,10 +1,12 @@
-import type { Topology, WorkerContext } from '@millrace/worker'
+import type { DueSource, Topology, WorkerContext } from '@millrace/worker'
 import type { AgentContext } from '../events/agent-context.ts'
 import type { EventSource } from '../events/source.ts'
 
 /** What an agent may read, beside topics of type `T`: it says itself what there is to open. */
 export interface PlannedSource<T> {
   readonly name: string
+  /** What it reads that is due in a state. */
+  readonly due?: DueSource<unknown, unknown>
   /** Called once for each agent, or step of one, that reads it. */
   planFor(plan: SourcePlan<T>): void
 }

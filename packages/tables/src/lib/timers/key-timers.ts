@@ -10,6 +10,7 @@ import {
   type RowShape,
   type StateContext,
   TaskLocator,
+  TIMER_HEADER,
   writingEvent,
 } from '@millrace/state'
 import type { DueSource, OpenState, OpenStateOptions, RoutedTable, StateDefinition, TableStats } from '@millrace/worker'
@@ -50,7 +51,6 @@ export interface KeyTimersDefinition<K, V> extends KeyedDefinition<K, V> {
   readonly clock: 'wall' | 'event'
 }
 
-const TIMER_HEADER = 'millrace-timer'
 const NO_KEY = Buffer.alloc(0)
 /** The latest time that a `Date` can have. */
 const LATEST = 8.64e15
@@ -75,6 +75,7 @@ export class KeyTimers<K, V>
   readonly standbys: number | undefined
   /** Also for timers by the clock, because firings are committed with the offsets. */
   readonly eventTime: boolean = true
+  readonly kind = 'timer'
   readonly due: StateDefinition = this
   protected override readonly rows: TaskLocator<TimerKey<K>, PendingTimer<V>>
   readonly #keys: KeyShape<TimerKey<K>>

@@ -12,6 +12,7 @@ interface ViewShape<K, V> {
 
 /** The results of a view's closed windows, as a source for an agent. */
 export class ClosedWindows<K, V> implements DueSource<K, ClosedWindow<K, V>> {
+  readonly kind = 'window'
   readonly due: StateDefinition
   readonly #shape: ViewShape<K, V>
   #reader: string | undefined = undefined

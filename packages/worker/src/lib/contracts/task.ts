@@ -130,6 +130,8 @@ export interface DueQueue {
 export interface DueSource<K, V> {
   /** Name of the state. */
   readonly name: string
+  /** What its events are, in a word for dead letters and messages: `window`, `timer`. */
+  readonly kind: string
   readonly due: StateDefinition
   /** Registers the agent that reads it. Throws `DEFINITION_INVALID` if another agent does already. */
   readBy(agent: string): void

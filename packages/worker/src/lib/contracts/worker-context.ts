@@ -69,6 +69,11 @@ export interface TopicDeclaration {
    * tasks says in every partition how far its own has come.
    */
   readonly timeOf?: readonly string[]
+  /**
+   * Its events are handled again, and have nothing to say of how far event time has come: they move no watermark and hold none.
+   * Default false.
+   */
+  readonly untimed?: boolean
   /** `Codec.name` of its keys, for the check against tables; `undefined` if nobody declared one. */
   readonly keyCodec: string | undefined
   /**

@@ -158,7 +158,7 @@ function sourceOf(
   source.committed = start?.origin === 'committed' ? offset : undefined
   source.sends = committedSends(metadataOf(partition, facts))
   const finished = times.get(partitionKey(partition))?.finished
-  const { keyCodec, stamp, timeOf } = topology.topics.get(partition.topic) ?? {}
+  const { keyCodec, stamp, timeOf, untimed = false } = topology.topics.get(partition.topic) ?? {}
   const cursors = subscriptions
     .filter(({ spec }) => spec.topics.includes(partition.topic))
     .map((subscription) => {
@@ -167,7 +167,7 @@ function sourceOf(
       const progress = start?.progress.get(id) ?? start?.progress.get(ANY_SUBSCRIPTION) ?? atStart
       const refusals = refusedEvents.from(id, partition, offset)
       const { clock, settings } = environment
-      const known = task.time === undefined ? undefined : (finished?.get(id) ?? -Infinity)
+      const known = task.time === undefined || untimed ? undefined : (finished?.get(id) ?? -Infinity)
       // Watermarks are for nobody, whether they count here or not.
       const upstream =
         timeOf !== undefined

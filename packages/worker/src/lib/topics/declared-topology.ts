@@ -117,6 +117,7 @@ function sameTopic(a: TopicDeclaration, b: TopicDeclaration): boolean {
     a.create === b.create &&
     a.internal === b.internal &&
     (a.purge ?? false) === (b.purge ?? false) &&
+    (a.untimed ?? false) === (b.untimed ?? false) &&
     a.keyCodec === b.keyCodec &&
     a.sizedAsState === b.sizedAsState &&
     JSON.stringify(a.sizedAs) === JSON.stringify(b.sizedAs) &&
@@ -144,6 +145,7 @@ function merged(a: TopicDeclaration, b: TopicDeclaration): TopicDeclaration {
     internal: a.internal && b.internal,
     // A topic that one declaration names without `purge` may be read by another group.
     purge: a.purge === true && b.purge === true,
+    untimed: a.untimed === true && b.untimed === true,
     keyCodec: a.keyCodec ?? b.keyCodec,
   }
 }
