@@ -89,4 +89,7 @@ test('what waits for the broker counts over the last commit, and what is abandon
   output.abandon(new Error('Lost.'))
   await expect(again).rejects.toThrow('Lost.')
   expect(added.slice(2).map(({ abandoned }) => abandoned)).toEqual([true, true])
+  const fresh = new SharedOutput(owner, collector, setUp(true).commits)
+  fresh.abandon(new Error('Lost.'))
+  await expect(fresh.seal()).rejects.toThrow('Lost.')
 })
