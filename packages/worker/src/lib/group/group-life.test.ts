@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { groupLife, groupSecret } from './group-life.ts'
+import { groupLife, groupSecret, newSecret } from './group-life.ts'
 
 const member = (id: string, generation: number, life?: string, secret?: string) => ({
   id,
@@ -29,4 +29,29 @@ test('a group keeps the secret of its first newcomer until no member has it any 
   // An earlier version knows no secrets, and may still be the eldest.
   expect(groupSecret([member('eldest', 9, 'a'), member('0', 0, undefined, 'of 0')])).toBe('of 0')
   expect(groupSecret([member('eldest', 9, 'a')])).toBeUndefined()
+})
+
+test('the order of the members does not matter', () => {
+  const members = [
+    member('new', 9, undefined, 'of new'),
+    member('a', 3, 'older', 'of older'),
+    member('c', 7, 'of c', 'c'),
+    member('b', 7, 'of b', 'b'),
+  ]
+  for (let turn = 0; turn < members.length; turn++) {
+    members.push(...members.splice(0, 1))
+    for (const list of [members, members.toReversed()])
+      expect([groupLife(list), groupSecret(list)]).toEqual(['of b', 'b'])
+  }
+  expect(groupLife([])).toBe('')
+  // Two with the same id are one member, seen twice.
+  expect(groupLife([member('a', 1, 'one'), member('a', 1, 'two')])).toBe('one')
+})
+
+test('a secret is 22 letters that nobody can guess', () => {
+  expect([newSecret(), newSecret()]).toEqual([
+    expect.stringMatching(/^[\w-]{22}$/),
+    expect.stringMatching(/^[\w-]{22}$/),
+  ])
+  expect(newSecret()).not.toBe(newSecret())
 })

@@ -32,3 +32,24 @@ it('says that tasks have moved to their copies', () => {
   expect(reason({ '4-0': 'a', '4-2': 'a', '4-1': 'b' })).toBe('2 tasks moved to their warm copies')
   expect(reason({ '4-0': 'b', '4-2': 'c' })).toBe('nobody joined or left')
 })
+
+it('counts no task that went with its owner, that stayed, or that nobody has', () => {
+  const owned = (owners: Readonly<Record<string, string>>) =>
+    new Map(Object.entries(owners).map(([task, member]) => [task, { member, address: undefined }]))
+  const before = { ...group(['a', 'b', 'c'], { '4-0': 'a', '4-1': 'a', '4-2': 'c', '4-3': 'a' }) }
+  const reason = (members: readonly string[], owners: Readonly<Record<string, string>>): string =>
+    rebalanceReason({
+      before: { ...before, owners: owned({ '4-0': 'b', '4-1': 'c', '4-2': 'c', '4-3': 'b' }) },
+      after: { ...group(members), owners: owned(owners) },
+      self: 'a',
+      isFirst: false,
+    })
+  // `b` has gone, and its tasks with it.
+  expect(reason(['a', 'c'], { '4-0': 'a', '4-3': 'a' })).toBe('a worker left')
+  expect(reason(['a', 'b', 'c'], { '4-0': 'a', '4-1': 'b', '4-2': 'c', '4-3': 'b' })).toBe(
+    'a task moved to its warm copy',
+  )
+  expect(reason(['a', 'b', 'c', 'd', 'e'], { '4-0': 'a', '4-1': 'a' })).toBe(
+    '2 workers joined, 2 tasks moved to their warm copies',
+  )
+})
