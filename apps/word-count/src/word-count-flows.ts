@@ -137,6 +137,10 @@ export function wordCountFlows({ broker, transport }: FlowsOptions): void {
       'process_resident_memory_bytes{process="1"}',
     ])
     expect((await fetch(new URL('/health/ready', site))).status).toBe(200)
+    for (const path of ['/live/', '/live/?of=app']) {
+      const live = await (await fetch(new URL(path, site))).text()
+      expect(live.match(/"answers":(true|false)/g), path).toEqual(['"answers":true', '"answers":true'])
+    }
     await worker.kill()
     await eventually(async () => !pids.some(isRunning), { what: 'both processes to end' })
     expect(worker.stdout().match(/"Worker has stopped"/g)).toHaveLength(2)

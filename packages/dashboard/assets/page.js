@@ -186,9 +186,9 @@ function showHeader(view) {
   )
   const answering = view.workers.length - view.silent.length
   const facts = [
-    page.of === 'app'
+    page.of === 'app' || view.several
       ? [
-          'Workers',
+          page.of === 'app' ? 'Workers' : 'Processes',
           view.silent.length === 0 ? full(answering) : `${answering} of ${view.workers.length} answer`,
           view.workers
             .map((each) => (each.answers ? placeOf(each.stats, each.id) : `${each.address ?? each.id}: ${each.error}`))

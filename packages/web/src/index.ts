@@ -8,6 +8,7 @@ export type { BuiltInPage, BuiltInPages, SiteAddition, SiteTools } from './lib/b
 export { assignmentAnswer, knownMembers, type AssignmentAnswer } from './lib/built-in/stats-pages.ts'
 export type { AnswerOptions, PageAnswer, PageContext, PageHandler, ForwardedRequest } from './lib/pages/page-context.ts'
 export { type JsonObject, PageError, unavailable, type PageErrorOptions } from './lib/pages/page-error.ts'
+export type { ProcessAnswers } from './lib/processes/processes.ts'
 export type { AnyParams, PathParams } from './lib/pages/path-pattern.ts'
 export { View, type ViewClass, type ViewFactory, type ViewSource } from './lib/pages/view.ts'
 export type { KeyHandler, ParamsWith } from './lib/routing/key-route.ts'

@@ -32,11 +32,20 @@ const live = {
   },
 }
 
+const several = {
+  ...live.workers['worker-1'].stats,
+  processes: [
+    { process: 0, worker: { id: 'worker-1' }, ...live.workers['worker-1'].stats },
+    { process: 1, worker: { id: 'worker-2' }, ...live.workers['worker-2'].stats },
+  ],
+  missing: [2],
+}
 let hasDashboard = true
+let isOneOfSeveral = false
 const server = createServer(({ url = '' }, response) => {
   const pages: Readonly<Record<string, unknown>> = {
     '/': { app: 'fake', worker: 'worker-1' },
-    '/stats': live.workers['worker-1'].stats,
+    '/stats': isOneOfSeveral ? several : live.workers['worker-1'].stats,
     ...(hasDashboard ? { '/live/?of=app': live } : {}),
   }
   response.writeHead(url in pages ? 200 : 404, { 'content-type': 'application/json' })
@@ -89,4 +98,16 @@ test('without the dashboard it shows the worker that it asks', async () => {
   hasDashboard = true
   expect([code, stderr]).toEqual([0, ''])
   expect(stdout).toMatch(/^minutes +12-10 +worker-1 /m)
+})
+
+test('without the dashboard it shows all processes of the site that it asks', async () => {
+  hasDashboard = false
+  isOneOfSeveral = true
+  const { code, stdout, stderr } = await runHere(['watermarks', 'minutes', ...worker])
+  hasDashboard = true
+  isOneOfSeveral = false
+  expect(code).toBe(0)
+  expect(stdout).toMatch(/^minutes +12-9 +worker-2 +no event yet$/m)
+  expect(stdout).toMatch(/^minutes +12-10 +worker-1 /m)
+  expect(stderr).toBe('Worker process 2 does not answer: It is starting or busy, or has just ended.\n')
 })

@@ -8,7 +8,7 @@ import {
   type SiteWorker,
   unavailable,
 } from '@millrace/web'
-import { AppView, perWorker } from './app-view.ts'
+import { AppView, type HistoryAnswer, type LiveAnswer, perWorker } from './app-view.ts'
 import { Assets } from './assets.ts'
 import { deadLetterPages } from './dead-letter-pages.ts'
 import { eventStream, sharedState, type SharedState, StateMessages } from './event-stream.ts'
@@ -26,7 +26,7 @@ import { Watches } from './worker-watch.ts'
 export function dashboard(tools: SiteTools): SiteAddition {
   const watches = new Watches(tools)
   const peers = new Peers(tools)
-  const view = new AppView(tools.site, watches, peers)
+  const view = new AppView(tools, watches, peers)
   return {
     pages: {
       ...documentPages(tools, new Assets()),
@@ -71,39 +71,41 @@ function documentPages({ index }: SiteTools, assets: Assets): BuiltInPages {
 /** Pages open on one worker at the same time. */
 const MAX_LISTENERS = 100
 
-/** Current statistics and those of the last five minutes, for this worker or, with `?of=app`, for all workers. */
+/** Whose statistics are asked for: those of one process, of all that serve this site, or of the whole app. */
+type Whose = 'worker' | 'site' | 'app'
+
+/** Current statistics and those of the last five minutes. */
 function livePages({ site, workers }: SiteTools, watches: Watches, view: AppView): BuiltInPages {
   const messages = new StateMessages()
   const states = new SharedLookups<SharedState>(perWorker(site))
   // Each worker is read once a second, however many pages are open.
-  const stateOf = (asked: SiteWorker, ofApp: boolean): Promise<SharedState> =>
-    states.get(`${asked.context.id} ${ofApp ? 'app' : 'worker'}`, async () =>
-      sharedState(ofApp ? await view.liveOfApp(asked) : view.live(asked)),
-    )
+  const liveOf = async (asked: SiteWorker, whose: Whose): Promise<LiveAnswer> =>
+    whose === 'app' ? view.liveOfApp(asked) : whose === 'site' ? view.liveOfSite(asked) : view.live(asked)
+  const historyOf = async (asked: SiteWorker, whose: Whose): Promise<HistoryAnswer> =>
+    whose === 'app' ? view.historyOfApp(asked) : whose === 'site' ? view.historyOfSite(asked) : view.history(asked)
+  const stateOf = (asked: SiteWorker, whose: Whose): Promise<SharedState> =>
+    states.get(`${asked.context.id} ${whose}`, async () => sharedState(await liveOf(asked, whose)))
   return {
     '/history/': {
-      help: 'The last five minutes of the five headline numbers, one point a second; with `?of=app` of every worker.',
+      help: 'The last five minutes of the five headline numbers, one point a second, of each process of the site (`processes`); with `?of=app` of every worker.',
       page: async (c) => {
-        const asked = workers.asked()
-        return c.json(c.query.get('of') === 'app' ? await view.historyOfApp(asked) : view.history(asked), {
+        return c.json(await historyOf(workers.asked(), whoseOf(c)), {
           headers: { 'cache-control': 'no-store' },
         })
       },
     },
     '/live/': {
-      help: 'The live state of this worker: `stats`, `jobs`, `assignment`, `problems` in words; with `?of=app`, of every worker, asked at its address. With `Accept: text/event-stream` one event `state`, then each second `change`: a JSON merge patch of what changed.',
+      help: 'The live state of the worker, or of each process of the site (`processes`): `stats`, `jobs`, `assignment`, `problems` in words; with `?of=app`, of every worker, asked at its address; with `?of=worker`, of the process that answers. With `Accept: text/event-stream` one event `state`, then each second `change`: a JSON merge patch of what changed.',
       page: async (c) => {
         const asked = workers.asked()
-        const ofApp = c.query.get('of') === 'app'
+        const whose = whoseOf(c)
         if (!accepts(c.request, 'text/event-stream'))
-          return c.json(ofApp ? await view.liveOfApp(asked) : view.live(asked), {
-            headers: { 'cache-control': 'no-store' },
-          })
+          return c.json(await liveOf(asked, whose), { headers: { 'cache-control': 'no-store' } })
         const watch = watches.over(asked)
         if (watch.listeners >= MAX_LISTENERS)
           throw unavailable(`${MAX_LISTENERS} pages are open on this worker already.`)
         return eventStream({
-          state: () => stateOf(asked, ofApp),
+          state: () => stateOf(asked, whose),
           messages,
           listen: (fn) => watch.listen(fn),
           over: () => watch.closed,
@@ -112,6 +114,11 @@ function livePages({ site, workers }: SiteTools, watches: Watches, view: AppView
       },
     },
   }
+}
+
+function whoseOf({ query }: PageContext): Whose {
+  const of = query.get('of')
+  return of === 'app' || of === 'worker' ? of : 'site'
 }
 
 /** Whether the client accepts this media type by name: a wildcard does not count. */

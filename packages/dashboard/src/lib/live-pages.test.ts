@@ -1,5 +1,6 @@
 import { manualClock } from '@millrace/core'
 import { expect, it } from 'vitest'
+import { processLinks } from './fixtures/process-links.fixture.ts'
 import { smallGroup, smallSite, startProcess } from './fixtures/small-site.fixture.ts'
 import type { HistoryAnswer, LiveAnswer } from './app-view.ts'
 
@@ -141,6 +142,53 @@ it('workers with different tokens show one another’s data to admitted callers,
   } finally {
     await one.stop()
     await two.stop()
+  }
+})
+
+it('shows all processes of its site, and those that do not answer', async () => {
+  const group = smallGroup(3)
+  const [first, second, silent] = processLinks(3)
+  const one = await startProcess({ id: 'one', group, ...(first && { siblings: first }) }, [0])
+  const two = await startProcess({ id: 'two', group, ...(second && { siblings: second }) }, [1])
+  expect(silent?.index).toBe(2)
+  try {
+    const answer: LiveAnswer = JSON.parse(await (await fetch(`${two.url}/live/`)).text())
+    expect(answer.workers).toMatchObject({
+      two: { answers: true, self: true },
+      one: { answers: true, self: false, stats: { worker: { id: 'one' } } },
+      'process 2': { answers: false, self: false, error: expect.stringContaining('does not answer') },
+    })
+    const history: HistoryAnswer = JSON.parse(await (await fetch(`${two.url}/history/`)).text())
+    expect(Object.keys(history.workers).sort()).toEqual(['one', 'two'])
+    const alone: LiveAnswer = JSON.parse(await (await fetch(`${two.url}/live/?of=worker`)).text())
+    expect(Object.keys(alone.workers)).toEqual(['two'])
+  } finally {
+    await one.stop()
+    await two.stop()
+  }
+})
+
+it('shows processes of its site for the whole app although their addresses lead nowhere', async () => {
+  const group = smallGroup(3)
+  const [first, second] = processLinks(2)
+  const one = await startProcess({ id: 'one', group, ...(first && { siblings: first }) }, [0])
+  const two = await startProcess({ id: 'two', group, ...(second && { siblings: second }) }, [1])
+  const three = await startProcess({ id: 'three', group }, [2])
+  group.owners.set(0, { member: 'one', address: '127.0.0.1:1' })
+  group.owners.set(1, { member: 'two', address: '127.0.0.1:1' })
+  try {
+    const answer: LiveAnswer = JSON.parse(await (await fetch(`${one.url}/live/?of=app`)).text())
+    expect(Object.entries(answer.workers).map(([id, { answers, self }]) => [id, answers, self])).toEqual([
+      ['one', true, true],
+      ['two', true, false],
+      ['three', true, false],
+    ])
+    const history: HistoryAnswer = JSON.parse(await (await fetch(`${one.url}/history/?of=app`)).text())
+    expect(Object.keys(history.workers).sort()).toEqual(['one', 'three', 'two'])
+  } finally {
+    await one.stop()
+    await two.stop()
+    await three.stop()
   }
 })
 

@@ -48,6 +48,21 @@ export function runningWatermarks(answer: unknown): RunningWatermarks {
   }
 }
 
+/** The same answer, made from that of `/stats`: of one worker, or of the processes that serve its site together. */
+export function liveOfStats(stats: unknown, worker: string): unknown {
+  const { processes, missing } = fields(stats)
+  if (!Array.isArray(processes)) return { workers: { [worker]: { answers: true, stats } } }
+  const answering = processes.map((each: unknown) => {
+    const { id } = fields(fields(each)['worker'])
+    return [text(id) ?? `process ${String(fields(each)['process'])}`, { answers: true, stats: each }] as const
+  })
+  const silent = (Array.isArray(missing) ? missing : []).map(
+    (process: unknown) =>
+      [`process ${String(process)}`, { answers: false, error: 'It is starting or busy, or has just ended.' }] as const,
+  )
+  return { workers: Object.fromEntries([...answering, ...silent]) }
+}
+
 function runningWatermark(value: unknown, worker: string): RunningWatermark | undefined {
   const { name, kind, task, partition, watermark, behindMs, waitsFor, heldBy } = fields(value)
   if (typeof name !== 'string' || typeof task !== 'string' || typeof partition !== 'number') return undefined

@@ -2,7 +2,7 @@ import { formatDuration, isMillraceError } from '@millrace/core'
 import { option, positional } from '../arguments/grammar.ts'
 import { cellText } from '../output/foreign-text.ts'
 import { command, type Command, type CommandContext } from './command-context.ts'
-import { type RunningWatermark, runningWatermarks } from './running-watermarks.ts'
+import { liveOfStats, type RunningWatermark, runningWatermarks } from './running-watermarks.ts'
 import { readFromWorker } from './worker-site.ts'
 
 /** What holds a watermark for so long although there are events is worth a line of its own. */
@@ -37,14 +37,14 @@ export const watermarksCommand: Command = command({
   },
 })
 
-/** The answer of `/live/?of=app`; of one worker alone in an app without the dashboard, which has that page. */
+/** The answer of `/live/?of=app`; in an app without the dashboard, which has that page, that of one site alone. */
 async function liveOf(context: CommandContext): Promise<unknown> {
   try {
     return (await readFromWorker(context, '/live/?of=app')).body
   } catch (error) {
     if (!isMillraceError(error, 'ACTION_REFUSED')) throw error
-    const { worker = 'unknown', body: stats } = await readFromWorker(context, '/stats')
-    return { workers: { [worker]: { answers: true, stats } } }
+    const { worker = 'unknown', body } = await readFromWorker(context, '/stats')
+    return liveOfStats(body, worker)
   }
 }
 

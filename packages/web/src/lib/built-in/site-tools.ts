@@ -18,6 +18,8 @@ export interface SiteTools {
   readonly workers: SiteWorkers
   /** Decides who may see the pages and who may act. */
   readonly access: Access
+  /** Asks the other processes that serve this site, if it has several. */
+  readonly processes: Pick<Processes, 'own' | 'question'>
   /** Sends this worker's own requests to other workers of the app. */
   readonly peers: { ask(request: PeerRequest): Promise<Response> }
   /** Statistics of a worker in this process. */

@@ -79,6 +79,7 @@ export class Site implements PageDeclarations {
       site,
       workers,
       access,
+      processes: this.#processes,
       peers: this.#proxy,
       stats: (worker) => workers.within(worker, () => statsOf(site, worker)),
       index: (c) => indexAnswer(c, tools, this.#pages.list()),
