@@ -48,6 +48,7 @@ export type {
   TopicDeclaration,
   Topology,
   WaitForTask,
+  StateCopy,
   WorkerContext,
   WorkerPart,
 } from './lib/contracts/worker-context.ts'

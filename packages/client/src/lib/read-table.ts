@@ -197,6 +197,7 @@ function observerOf({ client }: Connection, copy: TableCopy): WorkerContext {
     draining: signal,
     openState: (part, partition) => (part === copy.part ? copy.open.get(partition) : undefined),
     openStates: (part) => (part === copy.part ? copy.open : NO_COPY.open),
+    copyOf: () => undefined,
     partitionsOf: (part) => (part === copy.part ? copy.partitions : undefined),
     fail: (error) => {
       throw new MillraceError('WORKER_FAILED', errorText(error), { cause: error })

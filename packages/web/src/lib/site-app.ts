@@ -13,6 +13,7 @@ import type {
   AssignmentView,
   ContextStorage,
   RoutedTable,
+  StateCopy,
   StateDefinition,
   TableStats,
   Worker,
@@ -64,6 +65,8 @@ export interface SiteTable {
    * for. Throws `KEY_INVALID`, `PARTITION_NOT_LOCAL`.
    */
   lookup(text: string, options?: LookupOptions): unknown
+  /** The same value in a warm copy. Left out by tables of which one row says too little. */
+  lookupCopy?(text: string, rows: StateCopy['rows'], clock: Pick<Clock, 'now'>): unknown
   /**
    * The rows of the worker in whose context it is called, in the order of their keys. Left out by tables without ranges.
    * Throws `RANGE_UNORDERED` if keys are not text.

@@ -160,7 +160,7 @@ const appErrors = {
   },
   READ_INVALID: {
     title: 'A read of a table cannot be done as asked',
-    fix: 'Ask with read=finished or read=committed, and after=topic/partition@offset for a partition that the key’s task reads.',
+    fix: 'Ask with read=finished or read=committed, and after=topic/partition@offset for a partition that the key’s task reads; or a plain table with read=standby, and maxLag for the offsets that a warm copy may lack.',
   },
   READ_TIMEOUT: {
     title: 'The event that a read waited for was not handled in time',

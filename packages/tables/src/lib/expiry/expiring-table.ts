@@ -1,6 +1,6 @@
-import { MillraceError } from '@millrace/core'
+import { type Clock, MillraceError } from '@millrace/core'
 import { readingEvent, type RowSpan, type StateContext, writingEvent } from '@millrace/state'
-import type { CurrentEvent, OpenState, OpenStateOptions, TableStats } from '@millrace/worker'
+import type { CurrentEvent, OpenState, OpenStateOptions, StateCopy, TableStats } from '@millrace/worker'
 import type { ReadOptions } from '../keyed-map.ts'
 import type { EncodedRow } from '../keyed-table.ts'
 import type { TableDefinition } from '../options.ts'
@@ -83,6 +83,13 @@ export class ExpiringTable<K, V, G extends V | undefined> extends Table<K, V, G>
       const value = row.live(event)
       if (value !== undefined) yield [key, value]
     }
+  }
+
+  /** Rows that expire by event time are shown until their owner has deleted them: a copy does not know that time. */
+  override lookupCopy(text: string, rows: StateCopy['rows'], clock: Pick<Clock, 'now'>): G {
+    const row = this.#map.lookupCopy(text, rows, clock)
+    const now = this.#expiry.clock === 'wall' ? clock.now() : -Infinity
+    return this.#given(row !== undefined && row.until > now ? row.value : undefined)
   }
 
   override watch(key: K, options?: WatchOptions): AsyncGenerator<V | undefined> {

@@ -6,8 +6,11 @@ import { partitionOf } from '../routing/locate.ts'
 import type { PartitionedTable, SiteWorker } from '../site-app.ts'
 import type { SiteWorkers } from '../site-workers.ts'
 
-/** What a read sees: rows of finished events, or only what is committed. */
-export type ReadLevel = 'finished' | 'committed'
+/** What a read sees: rows of finished events, only what is committed, or what a warm copy has of that. */
+export type ReadLevel = OwnersLevel | 'standby'
+
+/** What the worker that has the key can say. */
+export type OwnersLevel = 'finished' | 'committed'
 
 /** An event that a read comes after. */
 export interface EventPosition {
@@ -19,11 +22,27 @@ export interface EventPosition {
 /** How often the owner looks whether it has come so far. */
 const LOOK_AGAIN_MS = 10
 
-/** `?read=`. Throws `READ_INVALID`. */
-export function readLevel({ query }: PageContext, byDefault: ReadLevel = 'finished'): ReadLevel {
+/** `?read=` where only owners answer. Throws `READ_INVALID`. */
+export function readLevel({ query }: PageContext, byDefault: OwnersLevel = 'finished'): OwnersLevel {
   const text = query.get('read') ?? byDefault
   if (text === 'finished' || text === 'committed') return text
   throw new MillraceError('READ_INVALID', `?read=${text} was given; it takes finished or committed.`)
+}
+
+/** `?read=` of a key. Throws `READ_INVALID`. */
+export function readKeyLevel({ query }: PageContext): ReadLevel {
+  const text = query.get('read') ?? 'finished'
+  if (text === 'finished' || text === 'committed' || text === 'standby') return text
+  throw new MillraceError('READ_INVALID', `?read=${text} was given; it takes finished, committed or standby.`)
+}
+
+/** `?maxLag=`: how many changelog offsets a copy may lack. Throws `READ_INVALID`. */
+export function readMaxLag({ query }: PageContext, level: ReadLevel): number {
+  const text = query.get('maxLag')
+  if (text === null) return Infinity
+  if (level !== 'standby') throw new MillraceError('READ_INVALID', '?maxLag= was given; it is for ?read=standby.')
+  if (/^\d{1,15}$/.test(text)) return Number(text)
+  throw new MillraceError('READ_INVALID', `?maxLag=${text} was given; it takes a number of changelog offsets.`)
 }
 
 /** `?after=topic/partition@offset`; `undefined` without it. Throws `READ_INVALID`. */
@@ -44,7 +63,7 @@ export interface ReadAfter {
   /** The key, encoded. */
   readonly key: Buffer
   readonly after: EventPosition
-  readonly level: ReadLevel
+  readonly level: OwnersLevel
   /** Half of what the first worker waits for this one (`web.routeTimeout`). */
   readonly limitMs: number
   readonly clock: Pick<Clock, 'monotonic' | 'sleep'>

@@ -1,8 +1,9 @@
 import { MillraceError } from '@millrace/core'
+import type { StateCopy } from '@millrace/worker'
 import { PageError } from '../pages/page-error.ts'
 import type { PageContext } from '../pages/page-context.ts'
 import type { AskedWindows, PartitionedTable, SiteTable } from '../site-app.ts'
-import { type EventPosition, readAfter, readLevel, waitForEvent } from './read-options.ts'
+import { type EventPosition, readAfter, readKeyLevel, readMaxLag, waitForEvent } from './read-options.ts'
 import { asksForRange, globalRangePage, rangePage } from './table-ranges.ts'
 import { jsonPage, type BuiltInTools, type BuiltInPages } from './site-tools.ts'
 
@@ -34,7 +35,7 @@ export function tablePages(deps: BuiltInTools): BuiltInPages {
       },
     },
     '/table/:name/:key/': {
-      help: 'The value of a key as JSON, from the worker that has it; 404 if the key has no value. Of a windowed table: its windows; with `?at=`, or `?from=` and `?to=`, those of a time, in milliseconds since the epoch or as ISO text. `?read=finished` (if not given): as of the last finished event; `?read=committed`: as of the last commit. `?after=topic/partition@offset`: once that event is finished, or committed; 504 if that takes longer than half of `web.routeTimeout`.',
+      help: 'The value of a key as JSON, from the worker that has it; 404 if the key has no value. Of a windowed table: its windows; with `?at=`, or `?from=` and `?to=`, those of a time, in milliseconds since the epoch or as ISO text. `?read=finished` (if not given): as of the last finished event; `?read=committed`: as of the last commit. `?read=standby`: as of the last commit, or what a warm copy (`standbys`) has of it, from the worker that is asked or, while the one that has the key does not answer, from any; `?maxLag=` is how many changelog offsets the copy may lack, and the header `millrace-lag` says how many it does. `?after=topic/partition@offset`: once that event is finished, or committed; 504 if that takes longer than half of `web.routeTimeout`.',
       page: (c) => lookup(deps, c, c.params['key'] ?? ''),
     },
   }
@@ -49,21 +50,26 @@ export function partitionedTable({ site }: Pick<BuiltInTools, 'site'>, name: str
 
 async function lookup(deps: BuiltInTools, c: PageContext, text: string): Promise<Response> {
   const name = c.params['name'] ?? ''
-  const level = readLevel(c)
+  const level = readKeyLevel(c)
+  const maxLag = readMaxLag(c, level)
   const after = readAfter(c)
-  const options = { ...askedWindows(c), committed: level === 'committed' }
-  const answer = (table: SiteTable): Response => {
-    const value = table.lookup(text, options)
-    return value === undefined ? c.error(404, `Table "${name}" has nothing under this key.`) : c.json(value)
-  }
+  const options = { ...askedWindows(c), committed: level !== 'finished' }
+  const show = (value: unknown): Response =>
+    value === undefined ? c.error(404, `Table "${name}" has nothing under this key.`) : c.json(value)
+  const answer = (table: SiteTable): Response => show(table.lookup(text, options))
   const whole = deps.site.definitions.globalTables.get(name)
   if (whole !== undefined) {
     refuseAfter(after, `the global table "${name}", which no task has`)
     return answer(whole)
   }
   const table = partitionedTable(deps, name)
-  if (after === undefined) return deps.route.serve({ table, text, c, answer: () => answer(table) })
   const { clock, settings } = deps.site.surroundings
+  if (level === 'standby') {
+    refuseAfter(after, 'a read of warm copies, which may lack it')
+    const copied = ({ rows }: StateCopy): Response => show(copyReader(table)(text, rows, clock))
+    return deps.route.serveAny({ table, text, c, answer: () => answer(table), copy: { maxLag, answer: copied } })
+  }
+  if (after === undefined) return deps.route.serve({ table, text, c, answer: () => answer(table) })
   const wait = { table, key: table.parseKey(text), after, level, limitMs: settings.web.routeTimeoutMs / 2, clock }
   return deps.route.serve({
     table,
@@ -74,6 +80,15 @@ async function lookup(deps: BuiltInTools, c: PageContext, text: string): Promise
       return answer(table)
     },
   })
+}
+
+/** Throws `READ_INVALID`. */
+function copyReader(table: PartitionedTable): Required<SiteTable>['lookupCopy'] {
+  if (table.lookupCopy !== undefined) return table.lookupCopy.bind(table)
+  throw new MillraceError(
+    'READ_INVALID',
+    `?read=standby was given for table "${table.name}", of which warm copies answer no reads; plain tables can be read so.`,
+  )
 }
 
 async function range(deps: BuiltInTools, c: PageContext, name: string): Promise<Response> {

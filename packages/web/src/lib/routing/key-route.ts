@@ -1,12 +1,12 @@
 import type { KeyLocation } from './router.ts'
-import type { RoutedTable, StateDefinition } from '@millrace/worker'
+import type { RoutedTable, StateCopy, StateDefinition } from '@millrace/worker'
 import type { Prometheus } from '../metrics/prometheus.ts'
 import type { PageAnswer, PageContext } from '../pages/page-context.ts'
 import { PageError, unavailable } from '../pages/page-error.ts'
 import type { AnyParams } from '../pages/path-pattern.ts'
 import type { SiteWorker } from '../site-app.ts'
 import type { SiteWorkers } from '../site-workers.ts'
-import { groupRouter, partitionOf } from './locate.ts'
+import { groupRouter, membersOf, partitionOf } from './locate.ts'
 import type { ProxyFailure, WorkerProxy } from './worker-proxy.ts'
 
 /** Answers a request on the worker that has the key. */
@@ -27,6 +27,18 @@ export interface KeyRequest {
   /** Runs in the context of the worker that has the key. */
   readonly answer: () => PageAnswer
 }
+
+/** A request about a key that a warm copy may answer too. */
+export interface CopyRequest extends KeyRequest {
+  readonly copy: {
+    /** How many offsets of the changelog it may lack. */
+    readonly maxLag: number
+    readonly answer: (copy: StateCopy) => PageAnswer
+  }
+}
+
+/** Response header: how many offsets of the changelog the copy lacked that has answered. */
+const LAG_HEADER = 'millrace-lag'
 
 /** Where a request about a key goes: to a worker in this process, or to another site. */
 export type Destination = { readonly here: SiteWorker } | { readonly address: string; readonly location: KeyLocation }
@@ -50,6 +62,62 @@ export class KeyRoute {
       return await this.#follow(asked, key)
     } catch (error) {
       if (error instanceof PageError && (error.status === 503 || error.status === 502)) this.#metrics.routed('refused')
+      throw error
+    }
+  }
+
+  /**
+   * The answer of the key's worker if that is here, of a warm copy here, of the key's worker elsewhere, or of a warm copy
+   * elsewhere, in this order. Throws as `serve` does.
+   */
+  async serveAny(asked: CopyRequest): Promise<Response> {
+    const { table, text, c } = asked
+    const key = table.parseKey(text)
+    const own = this.#workers.asked()
+    const partition = partitionOf(table, key)
+    if (partition === undefined) return await this.serve(asked)
+    const here = this.#having(own, { table, partition })
+    if (here !== undefined) return await this.#workers.within(here, asked.answer)
+    const copied = await this.#copied(asked, partition)
+    if (copied !== undefined) return copied
+    try {
+      return await this.serve(asked)
+    } catch (error) {
+      if (!(error instanceof PageError) || (error.status !== 503 && error.status !== 502)) throw error
+      if (this.#proxy.isForwarded(c.request)) throw error
+      const owner = groupRouter(own).locate(table, key)
+      for (const { member, address } of membersOf(own)) {
+        if (member === owner?.member) continue
+        const answered = await this.#askCopy(asked, { member, address, partition })
+        if (answered !== undefined) return answered
+      }
+      throw error
+    }
+  }
+
+  async #copied({ table, copy }: CopyRequest, partition: number): Promise<Response | undefined> {
+    for (const { context } of this.#workers.all()) {
+      const found = context.copyOf(table, partition)
+      if (found === undefined || found.lag > copy.maxLag) continue
+      const response = await copy.answer(found)
+      response.headers.set(LAG_HEADER, String(found.lag))
+      return response
+    }
+    return undefined
+  }
+
+  /** Another worker has a copy, or it does not answer: the next one may. */
+  async #askCopy(
+    { c, table }: CopyRequest,
+    { member, address, partition }: { readonly member: string; readonly address: string; readonly partition: number },
+  ): Promise<Response | undefined> {
+    const where = `A warm copy of partition ${partition} of table "${table.name}"`
+    const [other, moved] = [`${where} may be on a worker that`, `${where} is not there.`]
+    try {
+      const answered = await this.#proxy.forward({ c, member, address, other, moved })
+      return answered instanceof Response ? answered : undefined
+    } catch (error) {
+      if (error instanceof PageError) return undefined
       throw error
     }
   }

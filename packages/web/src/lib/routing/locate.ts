@@ -37,6 +37,15 @@ export interface Owner {
   readonly address: string
 }
 
+/** The other workers that have any partitions, as far as this one knows. */
+export function membersOf(worker: Pick<SiteWorker, 'assignment'>): readonly Owner[] {
+  const { memberId, group } = worker.assignment()
+  const members = new Map<string, Owner>()
+  for (const { member, address } of group.values())
+    if (address !== undefined && member !== memberId) members.set(member, { member, address })
+  return [...members.values()]
+}
+
 /** The other workers that have these partitions, as far as this one knows. */
 export function ownersOf(
   worker: Pick<SiteWorker, 'assignment'>,

@@ -64,6 +64,11 @@ export class WorkerProxy {
     this.#parts = parts
   }
 
+  /** Whether another worker has sent it here. */
+  isForwarded(request: Request): boolean {
+    return this.#parts.forwarded.isForwarded(request)
+  }
+
   /** Called for a request that this worker cannot answer: throws if another worker forwarded it. */
   refuseSecond(request: Request, sentence: string): void {
     if (!this.#parts.forwarded.isForwarded(request)) return

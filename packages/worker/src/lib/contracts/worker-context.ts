@@ -1,6 +1,6 @@
 import type { AsyncLocalStorage } from 'node:async_hooks'
 import type { Clock, Logger, RawRecord, RecordMetadata, Redact, Sensor } from '@millrace/core'
-import type { Isolation, Reader, TopicSpec } from '@millrace/core/driver'
+import type { Isolation, Reader, StorePartition, TopicSpec } from '@millrace/core/driver'
 import type { StampedRecord } from './event-time.ts'
 import type { SubscriptionQueue, SendRequest, CurrentEvent } from './event.ts'
 import type { Candidate } from './group.ts'
@@ -24,6 +24,13 @@ export interface ClientContext {
   reader(isolation: Isolation): Reader
 }
 
+/** Committed rows of a task elsewhere, as of some commits ago. */
+export interface StateCopy {
+  readonly rows: Pick<StorePartition, 'get'>
+  /** Offsets of the changelog that it lacked when the worker last heard of its end. */
+  readonly lag: number
+}
+
 /** A worker, as descriptors and parts see it. Implemented by `worker`. */
 export interface WorkerContext extends ClientContext {
   readonly sensor: Sensor
@@ -40,6 +47,8 @@ export interface WorkerContext extends ClientContext {
   openState(state: StateDefinition, partition: number): OpenState | undefined
   /** All open partitions of a state on this worker. */
   openStates(state: StateDefinition): ReadonlyMap<number, OpenState>
+  /** A warm copy on this worker of a state that is in a task elsewhere; `undefined` if there is none that could be read. */
+  copyOf(state: StateDefinition, partition: number): StateCopy | undefined
   /** Partition count of a state; `undefined` before the worker has started. */
   partitionsOf(state: StateDefinition): number | undefined
   /** Ends the worker with this error; nothing in flight is committed. */

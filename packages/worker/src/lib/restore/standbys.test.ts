@@ -23,7 +23,7 @@ function countingApp(settings: TestApp['settings'] = {}, standbys?: number): Cou
 
 const committed = (log: MemoryLog): number => log.committed('app').reduce((sum, { offset }) => sum + offset, 0)
 const tasksOf = ({ worker }: TestWorker): string[] => worker.assignment().tasks.map(({ id }) => id)
-const copiesOf = ({ worker }: TestWorker) => worker.stats().states['counts']?.standbys ?? []
+const copiesOf = ({ worker }: Pick<TestWorker, 'worker'>) => worker.stats().states['counts']?.standbys ?? []
 const restored = ({ worker }: TestWorker): number => worker.stats().states['counts']?.recovery.restoredRows ?? 0
 const warm = (workers: readonly TestWorker[], copies: number): boolean => {
   const all = workers.flatMap((worker) => copiesOf(worker))
@@ -59,6 +59,14 @@ for (const exactlyOnce of [false, true])
             .map(({ partition }) => `${PARTITIONS}-${partition}`)
             .filter((task) => tasksOf(worker).includes(task)),
         ).toEqual([])
+      for (const [i, { worker }] of workers.entries()) {
+        const { counts } = apps[i] ?? countingApp()
+        const copied = new Set(copiesOf({ worker }).map(({ partition }) => partition))
+        for (let partition = 0; partition < PARTITIONS; partition++) {
+          const copy = worker.context.copyOf(counts, partition)
+          expect(copy?.lag).toBe(copied.has(partition) ? 0 : undefined)
+        }
+      }
       const [victim, ...rest] = workers
       const before = rest.map(restored)
       victim?.kill()

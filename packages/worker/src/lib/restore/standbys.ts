@@ -1,5 +1,6 @@
 import { MillraceError, partitionKey, raceAbort, type Scheduled, toError } from '@millrace/core'
 import type { Consumer } from '@millrace/core/driver'
+import type { StateCopy } from '../contracts/worker-context.ts'
 import { ChangelogFollower, type RestoreEnvironment, type TaskStateRef } from './changelog-follower.ts'
 import { ChangelogReader } from './changelog-reader.ts'
 
@@ -77,6 +78,16 @@ export class Standbys {
         ? [{ partition: ref.partition, rows: follower.store.rows, lag: follower.lag }]
         : [],
     )
+  }
+
+  /** The copy of a partition of a table, once it has been read from its changelog. */
+  copyOf(table: string, partition: number): StateCopy | undefined {
+    for (const { ref, follower } of this.#copies.values())
+      if (ref.partition === partition && ref.definition.name === table)
+        return follower === undefined || follower.lag === Infinity
+          ? undefined
+          : { rows: follower.store, lag: follower.lag }
+    return undefined
   }
 
   /** Keeps exactly these copies from now on. */

@@ -12,7 +12,7 @@ import {
 import type { Isolation, Reader, TopicSpec } from '@millrace/core/driver'
 import type { SendRequest } from '../contracts/event.ts'
 import type { OpenState, StateDefinition } from '../contracts/task.ts'
-import type { WorkerContext } from '../contracts/worker-context.ts'
+import type { StateCopy, WorkerContext } from '../contracts/worker-context.ts'
 import { taskId } from '../environment/task-id.ts'
 import { mustFit, Outgoing } from '../sending/outgoing.ts'
 import type { GroupMember } from './group-member.ts'
@@ -97,6 +97,10 @@ export class LiveContext implements WorkerContext {
       if (found !== undefined) open.set(task.partition, found)
     }
     return open
+  }
+
+  copyOf(state: StateDefinition, partition: number): StateCopy | undefined {
+    return this.#member?.standbys.copyOf(state.name, partition)
   }
 
   partitionsOf(state: StateDefinition): number | undefined {
