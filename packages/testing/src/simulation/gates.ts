@@ -68,6 +68,15 @@ export class Gates {
     if (owner.dead) return never()
   }
 
+  /** The same without chance: it is held in any case. */
+  async wait(owner: GateOwner, what: string): Promise<void> {
+    if (owner.dead) return never()
+    if (this.#passing) return
+    const nowMs = this.#deps.nowMs()
+    await new Promise<void>((open) => this.#shut.push({ owner, what, heldSinceMs: nowMs, notBeforeMs: nowMs, open }))
+    if (owner.dead) return never()
+  }
+
   /** The same for work that takes time on the clock in any case. */
   async work(owner: GateOwner, forMs: number): Promise<void> {
     if (owner.dead) return never()

@@ -176,6 +176,28 @@ export function ignoresItsLease(transport: Transport): Transport {
   })
 }
 
+/** Asks for the lease when a send begins, and not again when the log writes its records. */
+export function asksOnce(transport: Transport): Transport {
+  return changed(transport, {
+    producer: () => {
+      const inner = transport.producer()
+      return {
+        partitions: (topic) => inner.partitions(topic),
+        brokerOf: (at) => inner.brokerOf(at),
+        send: (records, options) => {
+          let isAsked = false
+          const guard = (): void => {
+            if (!isAsked) options.guard()
+            isAsked = true
+          }
+          return inner.send(records, { ...options, guard })
+        },
+        close: () => inner.close(),
+      }
+    },
+  })
+}
+
 /** Shuts out earlier owners of a task only when it sends for the first time: long after it has asked for the offsets. */
 export function fencesLate(transport: Transport): Transport {
   return changed(transport, {

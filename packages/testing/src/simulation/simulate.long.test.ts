@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { numberedRecords } from './input-feed.ts'
 import { ledgerCase, type LedgerOptions, type ScenarioName } from './ledger-app.fixture.ts'
 import {
+  asksOnce,
   commitsTooFar,
   fencesLate,
   ignoresItsLease,
@@ -215,6 +216,15 @@ describe('planted defects are caught', () => {
     )
     expect(failure?.message).toMatch(/without a lease|changelog \S+, store|went back/)
     const range = { to: failure?.report.seed ?? 20, scenarios }
+    expect(await firstFailure('at-least-once', range, { faults })).toBeUndefined()
+  })
+
+  test('a lease that is not checked again when a send is written', async () => {
+    const faults = { ...QUIET, silences: 2, freezes: 8 }
+    const scenarios: readonly ScenarioName[] = ['readingFirst']
+    const failure = await firstFailure('at-least-once', { to: 30, scenarios }, { faults, wrapTransport: asksOnce })
+    expect(failure?.message).toMatch(/without a lease|changelog \S+, store/)
+    const range = { to: failure?.report.seed ?? 30, scenarios }
     expect(await firstFailure('at-least-once', range, { faults })).toBeUndefined()
   })
 

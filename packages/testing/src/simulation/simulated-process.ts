@@ -14,13 +14,16 @@ import { SimulatedTransport } from './simulated-transport.ts'
 import type { RequestFaults, SimulatedWire } from './simulated-wire.ts'
 import { type Trace, warningsTo } from './trace.ts'
 
+/** The share of sends that wait until the log lets them write. */
+const WAITING_SHARE = 0.1
+
 export interface ProcessDeps {
   readonly log: MemoryLog
   readonly clock: ManualClock
   readonly gates: Gates
   readonly random: SeededRandom
-  /** Says how much of its sends a killed process has got through. */
-  readonly tears: SeededRandom
+  /** Says which sends wait for the log, and how much of its sends a killed process has got through. */
+  readonly ofSends: SeededRandom
   readonly names: MemberNames
   readonly trace: Trace
   readonly faults: () => RequestFaults
@@ -71,7 +74,7 @@ export class SimulatedProcess implements GateOwner {
     { name, release, disk }: { readonly name: string; readonly release: Release; readonly disk: SimulatedDisk },
     deps: ProcessDeps,
   ) {
-    const { log, clock, gates, random, names, trace, faults, happened, healed } = deps
+    const { log, clock, gates, random, ofSends, names, trace, faults, happened, healed } = deps
     this.name = name
     this.release = release
     this.#deps = deps
@@ -87,6 +90,9 @@ export class SimulatedProcess implements GateOwner {
       {
         ...{ log, random, names, faults, happened, healed, hold, note },
         heartbeats: this.heartbeats,
+        turn: async () => {
+          if (ofSends.chance(WAITING_SHARE)) await gates.wait(this, 'turn to write')
+        },
         sending: () => deps.sending(this),
         revoking: (on) => {
           this.#revoking = on ? { as: this.#state } : undefined
@@ -217,9 +223,9 @@ export class SimulatedProcess implements GateOwner {
 
   /** As kill -9. */
   kill(): void {
-    const { clock, gates, trace, tears } = this.#deps
+    const { clock, gates, trace, ofSends } = this.#deps
     trace.add(this.name, 'killed')
-    this.#transport.tear(tears)
+    this.#transport.tear(ofSends)
     this.#state = 'dead'
     gates.drop(this)
     this.#clock.kill()

@@ -38,8 +38,7 @@ export class SimulatedProducer implements Producer {
     try {
       for (const part of parts) {
         await hold('send')
-        sending.parts.delete(part)
-        const answers = await this.#store(part, options)
+        const answers = await this.#store(part, sending)
         if (random.chance(faults().lostAnswers)) {
           await hold('lost answer of a send')
           happened('lostAnswers')
@@ -86,11 +85,16 @@ export class SimulatedProducer implements Producer {
     return this.#inner.close()
   }
 
-  async #store(part: Part, options: SendOptions): Promise<readonly SendOutcome[]> {
+  async #store(part: Part, { parts, options }: OpenRequest): Promise<readonly SendOutcome[]> {
     const partition = this.#interrupted(part)
     const known = partition.known(part.records)
     const left = part.records.filter((record) => !known.has(record))
-    const answers = await this.#inner.send(left, { ...options, guard: () => this.#guard(options) })
+    const guard = (): void => this.#guard(options)
+    guard()
+    // The process may be suspended here. So the log asks again when it writes, as the embedded log does.
+    await this.#wire.turn()
+    parts.delete(part)
+    const answers = await this.#inner.send(left, { ...options, guard })
     this.#wire.stored(left.filter((_, nth) => answers[nth]?.ok === true))
     let next = 0
     return part.records.flatMap((record) => {

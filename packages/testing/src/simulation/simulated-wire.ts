@@ -21,6 +21,8 @@ export interface SimulatedWire {
   readonly faults: () => RequestFaults
   /** Waits as long as the simulation likes; without end once the process is dead. */
   readonly hold: (what: string) => Promise<void>
+  /** Waits until the log lets this process write; at once for most writes. */
+  readonly turn: () => Promise<void>
   readonly dead: () => boolean
   readonly monotonic: () => number
   readonly happened: (fault: string) => void

@@ -125,7 +125,7 @@ export class Simulation {
       gates,
       random,
       // Of its own, so that the other decisions of a seed stay what they were.
-      tears: new SeededRandom(options.seed ^ 0x7f4a7c15),
+      ofSends: new SeededRandom(options.seed ^ 0x7f4a7c15),
       names: new MemberNames(),
       trace,
       newest: () => releases.newest,
