@@ -17,7 +17,8 @@ export const FAULTS = {
   intruders: 'a member whose data no worker has written stays in the group for a while',
   // Requests.
   lostAnswers: 'a request of a producer outside transactions is stored, its answer is lost, and it is sent again',
-  tornSends: 'a worker ends in the middle of its sends; of each partition the broker has the first records only',
+  tornSends:
+    'a worker ends in the middle of a request: the broker has a part of it, of each partition the first records',
   commitErrors: 'the commit of a transaction ends in an error, committed or not',
   stalls: 'no coordinator answers a worker for a while',
   deafStops: 'a worker is stopped while no coordinator answers it',

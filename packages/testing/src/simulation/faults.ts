@@ -1,5 +1,5 @@
 import type { ManualClock } from '@millrace/core'
-import { FOR_COORDINATORS, LONG_WORK, OPENING, type Gates } from './gates.ts'
+import { FOR_COORDINATORS, LONG_WORK, OPENING, COMMITTING, type Gates } from './gates.ts'
 import type { Releases } from './releases.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import { DOUBLING_FAULTS, PLANNED_FAULTS, type PlannedFault } from './settled-faults.ts'
@@ -166,7 +166,9 @@ export class Faults {
     )
     const bad = fault === 'kills' || fault === 'rebalances' ? OPENING : FOR_COORDINATORS
     const isBad = (what: string): boolean =>
-      bad.test(what) || (what === LONG_WORK && (fault === 'stops' || fault === 'rebalances'))
+      bad.test(what) ||
+      (fault === 'kills' && COMMITTING.test(what)) ||
+      (what === LONG_WORK && (fault === 'stops' || fault === 'rebalances'))
     const badly = possible.filter((one) => gates.shut.some(({ owner, what }) => owner === one && isBad(what)))
     return random.chance(0.6) && badly.length > 0 ? random.pick(badly) : random.pick(possible)
   }

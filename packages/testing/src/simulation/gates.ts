@@ -9,6 +9,9 @@ export const FOR_COORDINATORS: RegExp = /^(?:commit|send offsets|init|begin|abor
 /** The awaits of a worker while it opens tasks. */
 export const OPENING: RegExp = /^(?:init|committed|offsets|open store|read|assignment)\b/
 
+/** The awaits of a commit outside transactions: its rows and sends, and then its offsets. */
+export const COMMITTING: RegExp = /^(?:send|turn to write|commit)$/
+
 /** The owner of an await. */
 export interface GateOwner {
   readonly name: string

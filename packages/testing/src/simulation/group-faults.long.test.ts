@@ -28,7 +28,7 @@ const QUIET: SimulationFaults = {
 
 /** Runs all seeds; what went wrong, and how often each fault happened. */
 async function run(
-  { make, input, check, isPending }: Omit<LedgerCase, 'isPending'> & Partial<LedgerCase>,
+  { make, input, check, isPending }: Pick<LedgerCase, 'make' | 'input' | 'check'> & Partial<LedgerCase>,
   faults: SimulationFaults,
 ): Promise<{ readonly failures: readonly string[]; readonly happened: Readonly<Record<string, number>> }> {
   const failures: string[] = []

@@ -23,6 +23,7 @@ const REVOKE_SLACK_MS = 6_000
 export class Invariants {
   readonly #log: MemoryLog
   readonly #groupId: string
+  readonly #watch: (log: MemoryLog) => void
   readonly #committed = new Map<string, number>()
   /** Since when sends of a process are at their bound. */
   readonly #fullSinceMs = new Map<SimulatedProcess, number>()
@@ -33,9 +34,11 @@ export class Invariants {
   /** Generations of the last seconds, and when they began. */
   #generations: { readonly generation: number; readonly nowMs: number }[] = []
 
-  constructor(log: MemoryLog, groupId: string) {
+  /** `watch`: throws if the log has become wrong, as the app sees it. */
+  constructor(log: MemoryLog, groupId: string, watch: (log: MemoryLog) => void = () => {}) {
     this.#log = log
     this.#groupId = groupId
+    this.#watch = watch
   }
 
   /** Checks that a worker that fences earlier owners surely owns the task. */
@@ -163,6 +166,7 @@ export class Invariants {
   look(): void {
     if (this.#log.version === this.#version) return
     this.#version = this.#log.version
+    this.#watch(this.#log)
     for (const { topic, partition, offset } of this.#log.committed(this.#groupId)) {
       const key = partitionKey({ topic, partition })
       const before = this.#committed.get(key) ?? 0

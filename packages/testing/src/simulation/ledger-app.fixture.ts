@@ -14,10 +14,17 @@ import { manyNames } from './scenarios/many-names.fixture.ts'
 import { nextRelease } from './scenarios/next-release.fixture.ts'
 import { readingFirst } from './scenarios/reading-first.fixture.ts'
 import { refusedSends } from './scenarios/refused-sends.fixture.ts'
-import { type Entry, KEYS, type Scenario, type ScenarioOutcome, type SentEntry } from './scenarios/scenario.fixture.ts'
+import {
+  type Entry,
+  KEYS,
+  type Scenario,
+  type ScenarioOutcome,
+  type ScenarioSetting,
+  type SentEntry,
+} from './scenarios/scenario.fixture.ts'
 import { spilling } from './scenarios/spilling.fixture.ts'
 import { hasTimers, timers } from './scenarios/timers.fixture.ts'
-import { hasOpenWindows, windows } from './scenarios/windows.fixture.ts'
+import { expiryWatch, hasOpenWindows, windows } from './scenarios/windows.fixture.ts'
 import type { SimulatedInput, SimulatedRun, SimulatedWorld, SimulationOptions } from './simulation-options.ts'
 
 export type Guarantee = 'at-least-once' | 'exactly-once'
@@ -81,6 +88,8 @@ export interface LedgerOptions {
   readonly scenarios?: readonly ScenarioName[]
   /** All of them are in every run. Default `false`. */
   readonly always?: boolean
+  /** Plants a defect in a view of `windows`. */
+  readonly plant?: ScenarioSetting['plant']
 }
 
 export interface LedgerCase {
@@ -88,6 +97,7 @@ export interface LedgerCase {
   readonly input: () => Iterable<SimulatedInput>
   readonly check: (run: SimulatedRun) => void
   readonly isPending: NonNullable<SimulationOptions['isPending']>
+  readonly watch: NonNullable<SimulationOptions['watch']>
 }
 
 /** One release of the app in a run. */
@@ -101,13 +111,14 @@ interface Ledger {
 interface Plan {
   readonly scenarios: readonly Scenario[]
   readonly maxUncommitted: number
+  readonly plant: ScenarioSetting['plant']
 }
 
 const RECORDS = 60
 /** So small that members warm up. */
 const LAG = 2
 
-function declare(world: SimulatedWorld, guarantee: Guarantee, { scenarios, maxUncommitted }: Plan): Ledger {
+function declare(world: SimulatedWorld, guarantee: Guarantee, { scenarios, maxUncommitted, plant }: Plan): Ledger {
   const app = createApp({
     id: 'ledger',
     processingGuarantee: guarantee,
@@ -128,7 +139,7 @@ function declare(world: SimulatedWorld, guarantee: Guarantee, { scenarios, maxUn
   const entries = app.topic('entries', { key: 'string', value: json<Entry>() })
   const copies = app.topic('copies', { key: 'string', value: json<Entry>() })
   const all = world.release > 1 ? [...scenarios, nextRelease] : scenarios
-  return { app, entries, checks: all.map((scenario) => scenario({ app, world, entries, copies })) }
+  return { app, entries, checks: all.map((scenario) => scenario({ app, world, entries, copies, plant })) }
 }
 
 function scenariosOf(guarantee: Guarantee): readonly ScenarioName[] {
@@ -138,9 +149,9 @@ function scenariosOf(guarantee: Guarantee): readonly ScenarioName[] {
 /** The app, what is sent to it, and what must have come of it. For one run at a time. */
 export function ledgerCase(
   guarantee: Guarantee,
-  { scenarios = scenariosOf(guarantee), always = false }: LedgerOptions = {},
+  { scenarios = scenariosOf(guarantee), always = false, plant = () => {} }: LedgerOptions = {},
 ): LedgerCase {
-  let plan: Plan = { scenarios: [counting], maxUncommitted: 50_000 }
+  let plan: Plan = { scenarios: [counting], maxUncommitted: 50_000, plant }
   let latest: Ledger | undefined
   const current = (): Ledger => {
     if (latest === undefined) throw new Error('The app has not been made.')
@@ -151,7 +162,7 @@ export function ledgerCase(
       if (world.release === 1) {
         const some = scenarios.filter(() => always || world.random() < 0.35)
         const maxUncommitted = world.random() < 0.3 || some.includes('gathering') ? 3 : 50_000
-        plan = { scenarios: [counting, ...some.map((name) => SCENARIOS[name])], maxUncommitted }
+        plan = { scenarios: [counting, ...some.map((name) => SCENARIOS[name])], maxUncommitted, plant }
       }
       latest = declare(world, guarantee, plan)
       return latest.app
@@ -160,6 +171,7 @@ export function ledgerCase(
       const value = (key: string, number: number): Entry => ({ key, number })
       return numberedRecords(current().entries, { records: RECORDS, keys: KEYS.length, value })()
     },
+    watch: expiryWatch,
     isPending: (log, nowMs) => hasTimers(log, nowMs) || hasOpenWindows(log),
     check: (run) => {
       const { entries, checks } = current()

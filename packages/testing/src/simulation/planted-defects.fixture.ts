@@ -10,7 +10,7 @@ import type {
 } from '@millrace/core/driver'
 
 /** `transport` with some of its parts made otherwise. */
-function changed(
+export function changed(
   transport: Transport,
   parts: Partial<Pick<Transport, 'consumer' | 'producer' | 'transactionalProducer'>>,
 ): Transport {
@@ -40,7 +40,7 @@ function further(inner: Consumer): Consumer {
   }
 }
 
-function bound(inner: Consumer): Consumer {
+export function bound(inner: Consumer): Consumer {
   return {
     start: () => inner.start(),
     batches: () => inner.batches(),

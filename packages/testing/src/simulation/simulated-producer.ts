@@ -33,7 +33,7 @@ export class SimulatedProducer implements Producer {
     const outcomes: SendOutcome[] = []
     // All that belongs to one partition stays together: brokers answer for partitions.
     const parts = random.shuffled(partsOf(records))
-    const sending: OpenRequest = { parts: new Set(parts), options }
+    const sending: OpenRequest = { records, parts: new Set(parts), options }
     this.#requests.add(sending)
     try {
       for (const part of parts) {
@@ -63,22 +63,28 @@ export class SimulatedProducer implements Producer {
 
   /** The process ends now: of each partition's records that are under way, the broker may have stored the first ones. */
   tear(random: SeededRandom): void {
-    for (const { parts, options } of this.#requests)
+    for (const { records, parts, options } of this.#requests) {
+      let missing = 0
       for (const part of parts) {
         const known = this.#interrupted(part).known(part.records)
         const left = part.records.filter((record) => !known.has(record))
-        const records = left.slice(0, random.between(0, left.length))
-        let isHeard = false
-        const guard = (): void => {
-          this.#guard(options)
-          isHeard = true
-        }
-        // The log has them before this call returns, unless the lease is over; the process hears of neither.
-        this.#inner.send(records, { ...options, guard }).catch(() => {})
-        if (!isHeard || records.length === 0) continue
-        if (records.length < left.length) this.#wire.happened('tornSends')
-        this.#wire.stored(records)
+        missing += left.length - this.#storeLast(left.slice(0, random.between(0, left.length)), options)
       }
+      if (missing > 0 && missing < records.length) this.#wire.happened('tornSends')
+    }
+  }
+
+  /** Stores records that the process, which ends now, never hears of. Returns how many: none once the lease is over. */
+  #storeLast(records: readonly OutgoingRecord[], options: SendOptions): number {
+    let stored = 0
+    const guard = (): void => {
+      this.#guard(options)
+      stored = records.length
+    }
+    // The log has them before this call returns.
+    this.#inner.send(records, { ...options, guard }).catch(() => {})
+    this.#wire.stored(records.slice(0, stored))
+    return stored
   }
 
   close(): Promise<void> {
@@ -117,6 +123,7 @@ export class SimulatedProducer implements Producer {
 }
 
 interface OpenRequest {
+  readonly records: readonly OutgoingRecord[]
   /** What the log does not have yet. */
   readonly parts: Set<Part>
   readonly options: SendOptions

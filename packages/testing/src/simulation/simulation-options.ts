@@ -128,6 +128,8 @@ export interface SimulationOptions {
    * Whether something still waits for its time, such as a timer, so that the run is not at rest. Default: nothing does.
    */
   readonly isPending?: (log: MemoryLog, nowMs: number) => boolean
+  /** Called at the beginning; what it returns is called after each step that has changed the log, and throws if that is wrong. */
+  readonly watch?: () => (log: MemoryLog) => void
   /** Partition count of topics without their own. Default 4. */
   readonly partitions?: number
   /** The most decisions of a run; with more, the run does not settle. Default 50,000. */

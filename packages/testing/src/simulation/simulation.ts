@@ -84,7 +84,7 @@ export class Simulation {
     this.#releases = releases
     const { id } = releases.first.app
     this.#groupId = id
-    this.#invariants = new Invariants(log, id)
+    this.#invariants = new Invariants(log, id, options.watch?.())
     this.#cuts = new InputCuts(log, id)
     const transport = (): MemoryTransport => createMemoryTransport(log, { clock, log: collectLog() })
     this.#input = new InputFeed(log, transport(), options.input(this.#world(1)))

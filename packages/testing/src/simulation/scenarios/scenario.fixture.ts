@@ -1,4 +1,5 @@
 import type { App, Topic } from '@millrace/app'
+import type { StateDefinition } from '@millrace/worker'
 import { partitionForKey } from '@millrace/core/driver'
 import type { ReadableTopic } from '../../lib/sent-records.ts'
 import type { SimulatedRun, SimulatedWorld } from '../simulation-options.ts'
@@ -21,7 +22,12 @@ export interface ScenarioSetting {
   readonly entries: Topic<string, Entry>
   /** Where `counting` sends each entry. */
   readonly copies: Topic<string, Entry>
+  /** Plants a defect in a view, where a test asks for that. */
+  readonly plant: (view: TimedView) => void
 }
+
+/** A state with event time, whose opening a planted defect may change. */
+export type TimedView = Pick<StateDefinition, 'openState'>
 
 /** How a run has ended, for the checks of scenarios. */
 export interface ScenarioOutcome {
