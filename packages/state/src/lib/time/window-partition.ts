@@ -137,7 +137,7 @@ export class WindowPartition<V> extends KeyedPartition<V> {
     const rows = [...this.#layout.takeRows(), ...own]
     const progress = this.#isProgressed ? [this.#progress.prepare(this.due.closed)] : []
     this.#isProgressed = false
-    if (progress.length > 0) this.#hasProgress = true
+    if (progress.length > 0) this.#addProgress()
     return expired.length + progress.length === 0 ? rows : [...rows, ...expired, ...progress]
   }
 
@@ -159,6 +159,13 @@ export class WindowPartition<V> extends KeyedPartition<V> {
 
   protected override isOwn(key: Buffer): boolean {
     return !key.equals(PROGRESS_KEY) && this.#layout.isOwn(key)
+  }
+
+  /** `super.rows` counts the progress row, too. */
+  #addProgress(): void {
+    if (this.#hasProgress) return
+    this.#hasProgress = true
+    this.removed(-1)
   }
 
   #firstOpen(time: number): number {
