@@ -27,6 +27,7 @@ export class Lease {
   readonly #waiters = new Set<LeaseWaiter>()
   #member: Pick<Consumer, 'lastHeartbeatMs'> | undefined
   #isMember = true
+  #isAlone = false
   #timer: Scheduled | undefined
 
   constructor(clock: Clock, { sessionTimeoutMs, heartbeatIntervalMs }: LeaseTimes) {
@@ -57,10 +58,17 @@ export class Lease {
   }
 
   get valid(): boolean {
+    if (this.#isAlone) return true
     if (!this.#isMember) return false
     return (
       this.#sessionTimeoutMs === undefined || this.#clock.elapsedSince(this.lastHeartbeatMs) < this.#sessionTimeoutMs
     )
+  }
+
+  /** Called for a worker that reads nothing: it joins no group, owns nothing, and needs no heartbeats to send. */
+  standAlone(): void {
+    this.#isAlone = true
+    this.joined()
   }
 
   /**

@@ -216,3 +216,19 @@ test('a worker that is removed from the group sends nothing until it has rejoine
   expect(log.records('out').length).toBe(1)
   await worker.stop()
 })
+
+test('a worker that reads nothing joins no group, and sends without a lease', async () => {
+  const log = createMemoryLog()
+  const transports: LeasedTransport[] = []
+  const { worker } = testWorker(
+    log,
+    { agents: [], topics: { out: 1 }, settings: { sessionTimeoutMs: 150 } },
+    { wrap: leasedInto(transports) },
+  )
+  transports[0]?.hasNoHeartbeat()
+  await worker.start()
+  await worker.context.send(outgoing('out', 0, 'k', 'v'))
+  expect(worker.stats().group).toMatchObject({ state: 'none', leaseExpiredMs: 0 })
+  expect(log.records('out')).toHaveLength(1)
+  await worker.stop()
+})

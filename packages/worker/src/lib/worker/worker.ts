@@ -227,7 +227,7 @@ export class Worker implements WorkerContract {
       void this.#fetch(member)
       await this.#opened.promise
       this.#topics.watch((error) => this.fail(error))
-    }
+    } else this.lease.standAlone()
     this.#mustGoOn()
     this.#phase = 'running'
     this.#hasRun = true
