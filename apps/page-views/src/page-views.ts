@@ -14,15 +14,19 @@ export const MinuteTotal = z.object({ start: z.number(), views: z.number() })
 
 const GRACE = '10s'
 
-/** Views by page and by visitor, in windows. `prefix`: of the topics, which several apps on one broker keep apart. */
-export function declarePageViews(app: App, prefix = '') {
-  // The key is the visitor.
-  const views = app.topic(`${prefix}views`, {
+/** The views as they come in; the key is the visitor. */
+export function declareViews(app: App, prefix = '') {
+  return app.topic(`${prefix}views`, {
     key: 'string',
     value: json(View),
     partitions: 4,
     timestamp: (view) => view.at,
   })
+}
+
+/** Views by page and by visitor, in windows. `prefix`: of the topics, which several apps on one broker keep apart. */
+export function declarePageViews(app: App, prefix = '') {
+  const views = declareViews(app, prefix)
   const late = app.topic(`${prefix}late-views`, { key: 'string', value: json(View), partitions: 1 })
   const minuteTotals = app.topic(`${prefix}minute-totals`, { key: 'string', value: json(MinuteTotal), partitions: 4 })
   const visits = app.topic(`${prefix}visits`, { key: 'string', value: json(Visit), partitions: 4 })
