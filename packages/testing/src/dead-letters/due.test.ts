@@ -171,6 +171,11 @@ it('refuses letters of a state that the agent does not read, and leaves other ag
   await using t = await testApp(app)
   for (const minute of [1, 2]) await t.send(clicks, { key: 'bad', value: 'x', timestamp: minute * MINUTE })
   await t.advance('1s')
+  const edges = async (): Promise<unknown> => {
+    const graph = (await (await t.fetch('/graph/')).json()) as { edges: readonly { from: string; to: string }[] }
+    return graph.edges.flatMap(({ from, to }) => (to === 'agent:publish' ? from : []))
+  }
+  expect(await edges()).toEqual(['table:counts-tumbling-1m'])
   const [letter] = t.log.records('shop-publish-dlq')
   if (letter === undefined) throw new Error('There is no letter.')
   expect(letters(t, 'shop-publish-dlq')[0]?.told).toMatchObject({ 'millrace-due': 'window' })
@@ -193,6 +198,7 @@ it('refuses letters of a state that the agent does not read, and leaves other ag
   const [replayed] = t.log.records('shop-publish-due-counts-tumbling-1m-repartition')
   await t.advance('1s')
   expect(seen).toEqual(['bad 1 1'])
+  expect(await edges()).toEqual(['table:counts-tumbling-1m', 'topic:shop-publish-due-counts-tumbling-1m-repartition'])
   await t.write('shop-publish-due-counts-tumbling-1m-repartition', {
     key: letter.key,
     value: letter.value,

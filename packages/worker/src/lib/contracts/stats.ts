@@ -154,10 +154,11 @@ export interface WaitingStats extends TopicPartition {
 }
 
 /**
- * Records that went from a topic to an agent, or from an agent to a topic, since the worker was given its partitions.
+ * Records that went from a topic to an agent, or from an agent to a topic, and events that a state had due for an agent, since
+ * the worker was given its partitions.
  */
 export interface FlowStats {
-  /** `topic:orders`, `agent:count`: ids of nodes of `/graph/`. */
+  /** `topic:orders`, `agent:count`, `table:minutes`: ids of nodes of `/graph/`, except for states that are no tables. */
   readonly from: string
   readonly to: string
   readonly records: number

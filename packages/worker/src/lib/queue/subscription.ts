@@ -44,6 +44,10 @@ export class Subscription implements OriginReader, EventReader {
     return this.#cursors
   }
 
+  get due(): readonly DueEvents[] {
+    return this.#due
+  }
+
   add(cursors: readonly PartitionCursor[], due: readonly DueEvents[] = []): void {
     if (cursors.length === 0 && due.length === 0) return
     this.#cursors = [...this.#cursors, ...cursors]

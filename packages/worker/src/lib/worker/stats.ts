@@ -162,14 +162,20 @@ function agentStats(subscriptions: readonly Subscription[]): Readonly<Record<str
 
 function flowStats(subscriptions: readonly Subscription[]): readonly FlowStats[] {
   const flows: FlowStats[] = []
-  for (const { spec, counters, cursors } of subscriptions) {
+  for (const { spec, counters, cursors, due } of subscriptions) {
     const { agent } = spec
     if (agent === LEADER_AGENT) continue
+    if (spec.due !== undefined) {
+      const records = due.reduce((sum, { tracker }) => sum + tracker.handed, 0)
+      flows.push({ from: `table:${spec.due.name}`, to: `agent:${agent}`, records })
+    }
     for (const topic of spec.topics) {
       const records = cursors.reduce(
         (sum, { tracker, source }) => (source.topic === topic ? sum + tracker.handed : sum),
         0,
       )
+      // Beside what a state has due there are only replays, which are rare.
+      if (spec.due !== undefined && records === 0) continue
       flows.push({ from: `topic:${topic}`, to: `agent:${agent}`, records })
     }
     for (const { topic, records } of counters.sentTo)
