@@ -143,7 +143,9 @@ function committedTimes(log: MemoryLog): ReadonlyMap<number, number> {
   const times = new Map<number, number>()
   for (const { partition, metadata } of log.committed('ledger')) {
     const time = new RegExp(`<<${KEPT}<([0-9a-z.]*)<`).exec(metadata)?.[1]
-    if (time !== undefined) times.set(partition, Number.parseInt(time, 36))
+    // An earlier release may have left an older one with another topic.
+    const known = times.get(partition) ?? -Infinity
+    if (time !== undefined && time !== '') times.set(partition, Math.max(known, Number.parseInt(time, 36)))
   }
   return times
 }

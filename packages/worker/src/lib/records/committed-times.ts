@@ -15,6 +15,13 @@ export interface CommittedState {
   readonly writers: readonly string[]
 }
 
+/** The entry of a state in a commit's metadata. */
+export interface StateEntry {
+  readonly text: string
+  /** Ids of the subscriptions that write the state, the first one first. */
+  readonly writers: readonly string[]
+}
+
 const RADIX = 36
 
 /**

@@ -106,3 +106,17 @@ test('known sends give the same set, and topics that Millrace created for the ag
     new Set([...known, ...others.map((topic) => sendText({ agent: 'agent-0', topic }))]),
   )
 })
+
+test('the entry of a state goes with the partition of its first writer, whatever else a release reads', () => {
+  const read = aSource({ position: 9, finished: [] })
+  const written = aSource({ position: 3, finished: [] }, { position: 3, finished: [] })
+  // The first source has a reader of its own, which does not write the state.
+  const entries = { ...app, time: { finishedTexts: () => [] } }
+  const texts = (writers: readonly string[]) =>
+    changedOffsets([read, written], { ...entries, stateEntries: [{ text: '<<timed<5<7:0', writers }] }).map(
+      ({ metadata }) => metadata,
+    )
+  expect(texts(['id-1', 'id-0'])).toEqual(['m1 id-0:0', 'm1 <<timed<5<7:0 id-0:0 id-1:0'])
+  expect(texts(['of another release', 'id-1'])).toEqual(['m1 id-0:0', 'm1 <<timed<5<7:0 id-0:0 id-1:0'])
+  expect(texts([])).toEqual(['m1 <<timed<5<7:0 id-0:0', 'm1 id-0:0 id-1:0'])
+})

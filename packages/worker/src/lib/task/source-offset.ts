@@ -1,4 +1,5 @@
 import { encodeCommitMetadata, encodeProgress } from '../records/commit-metadata.ts'
+import type { StateEntry } from '../records/committed-times.ts'
 import type { SourcePartition } from '../records/source-partition.ts'
 import type { PartitionCursor } from './cursor.ts'
 import { seenSends } from './seen-sends.ts'
@@ -27,8 +28,8 @@ export interface CommitContent {
   readonly complete: boolean
   /** Present if a state of the task keeps event time. */
   readonly time?: Pick<TaskTime, 'finishedTexts'> | undefined
-  /** The committed entries of those states. */
-  readonly stateTexts?: readonly string[]
+  /** The entries of those states. */
+  readonly stateEntries?: readonly StateEntry[]
 }
 
 /**
@@ -38,17 +39,31 @@ export interface CommitContent {
  */
 export function changedOffsets(
   sources: readonly TaskSource[],
-  { appId, complete, time, stateTexts = [] }: CommitContent,
+  { appId, complete, time, stateEntries = [] }: CommitContent,
 ): readonly SourceOffset[] {
+  const homes = stateEntries.map((entry) => homeOf(entry, sources))
   return sources.flatMap(({ source, cursors }, nth) => {
     source.sends = seenSends(source.sends, cursors, appId)
     const progress = new Map(cursors.map((cursor) => [cursor.subscription.spec.id, cursor.progress()]))
     const offset = Math.min(...[...progress.values()].map(({ position }) => position))
-    // Entries of states go with one of the partitions: they change there with the commit to which they belong.
-    const times = time === undefined ? [] : [...(nth === 0 ? stateTexts : []), ...time.finishedTexts(cursors)]
+    const ofStates = stateEntries.filter((_, entry) => homes[entry] === nth).map(({ text }) => text)
+    const times = time === undefined ? [] : [...ofStates, ...time.finishedTexts(cursors)]
     const { text: metadata, complete: fits } = encodeCommitMetadata(offset, progress, source.sends, times)
     const overflow = fits || !complete ? undefined : encodeProgress(offset, progress, source.sends, times)
     const isSame = source.committed === offset && source.committedMetadata === (overflow ?? metadata)
     return isSame ? [] : [{ source, offset, metadata, overflow }]
   })
+}
+
+/**
+ * The entry of a state goes with one of the partitions, where it changes with the commit to which it belongs: that of the first
+ * subscription that wrote the state. A release that reads further topics keeps it there, so one that does not know these topics
+ * still finds it.
+ */
+function homeOf({ writers }: StateEntry, sources: readonly TaskSource[]): number {
+  for (const writer of writers) {
+    const home = sources.findIndex(({ cursors }) => cursors.some(({ subscription }) => subscription.spec.id === writer))
+    if (home >= 0) return home
+  }
+  return 0
 }

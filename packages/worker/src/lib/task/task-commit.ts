@@ -20,8 +20,8 @@ export interface TaskCommit {
 
 /** Snapshots the positions that have changed since the last commit, synchronously. */
 export function changedOffsetsOf({ sources, states, output, time }: Task, appId: string): readonly SourceOffset[] {
-  const stateTexts = time === undefined ? [] : time.stateTexts(states)
-  return changedOffsets(sources, { appId, complete: output.transactional, time, stateTexts })
+  const stateEntries = time === undefined ? [] : time.stateEntries(states)
+  return changedOffsets(sources, { appId, complete: output.transactional, time, stateEntries })
 }
 
 /**

@@ -3,7 +3,7 @@ import type { Admin } from '@millrace/core/driver'
 import type { StateDefinition } from '../contracts/task.ts'
 import type { WatermarkStats } from '../contracts/watermark-stats.ts'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
-import { type CommittedTimes, finishedText, stateText } from '../records/committed-times.ts'
+import { type CommittedTimes, finishedText, type StateEntry, stateText } from '../records/committed-times.ts'
 import type { TaskOutput } from '../sending/task-output.ts'
 import type { TimeCarrier } from '../topics/time-carriers.ts'
 import { CarriedTime } from './carried-time.ts'
@@ -106,11 +106,13 @@ export class TaskTime implements StateTimeOwner {
   }
 
   /** The entries of a commit's metadata for the states. */
-  stateTexts(states: readonly TaskState[]): readonly string[] {
+  stateEntries(states: readonly TaskState[]): readonly StateEntry[] {
     for (const { time } of this.#carried) time.prepare('')
     return states.flatMap(({ definition, open }) => {
       const time = this.#states.get(definition)
-      return time === undefined ? [] : stateText(definition.name, time.prepare(open.note ?? ''))
+      if (time === undefined) return []
+      const committed = time.prepare(open.note ?? '')
+      return { text: stateText(definition.name, committed), writers: committed.writers }
     })
   }
 
