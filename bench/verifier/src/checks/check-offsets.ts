@@ -1,5 +1,6 @@
 import { partitionKey, partitionsOf } from '@millrace/core'
 import type { Transport } from '@millrace/core/driver'
+import { readTopic } from '../lib/read-topic.ts'
 import type { VerifierRun } from '../lib/verifier-run.ts'
 import { sourceTopics, verifierTopics } from '../lib/verifier-topics.ts'
 
@@ -31,6 +32,26 @@ export async function partitionsBehind(transport: Transport, run: VerifierRun): 
     const { offset, metadata = '' } = committed.get(key) ?? {}
     const isAtEnd = offset === one.end || (offset === undefined && one.end === 0)
     return isAtEnd && NONE_AHEAD.test(metadata) ? [] : [{ partition: key, committed: offset, end: one.end, metadata }]
+  })
+}
+
+/**
+ * The same when all workers have stopped. A task tells its event time in the repartition topic up to a second after it has
+ * come there: what only tells that may be left.
+ */
+export async function partitionsLeft(transport: Transport, run: VerifierRun): Promise<readonly Behind[]> {
+  const behind = await partitionsBehind(transport, run)
+  const { teamRepartition } = verifierTopics(run.id)
+  if (!behind.some(({ partition }) => partition.startsWith(`${teamRepartition.name}/`))) return behind
+  const ends = new Map(
+    partitionsOf(teamRepartition.name, teamRepartition.partitions).map((one) => [partitionKey(one), 0]),
+  )
+  await readTopic(transport, teamRepartition, ({ topic, partition, offset, key }) => {
+    if (key !== null) ends.set(partitionKey({ topic, partition }), offset + 1)
+  })
+  return behind.filter(({ partition, committed = 0, metadata }) => {
+    const end = ends.get(partition)
+    return end === undefined || committed < end || !NONE_AHEAD.test(metadata)
   })
 }
 

@@ -85,18 +85,6 @@ export const DEFECTS: readonly Defect[] = [
     },
   },
   {
-    name: 'closing-unnumbered',
-    describe: 'windows taken for closed by a commit that was never made',
-    guarantees: ['at-least-once'],
-    // A worker must end between the rows of a commit and its offsets.
-    needs: { kills: 10 },
-    change: {
-      file: 'packages/state/src/lib/time/close-progress.ts',
-      line: 'prepared.commit === this.#numbers.committed ? prepared : committed',
-      instead: 'prepared',
-    },
-  },
-  {
     name: 'closing-forgotten',
     describe: 'which windows have closed is not kept',
     guarantees: ['exactly-once'],
@@ -108,14 +96,14 @@ export const DEFECTS: readonly Defect[] = [
     },
   },
   {
-    name: 'timers-not-restored',
-    describe: 'timers taken for fired by a commit that was never made',
-    guarantees: ['at-least-once'],
-    needs: { kills: 10 },
+    name: 'timers-forgotten',
+    describe: 'rows that are due are not found again',
+    guarantees: BOTH,
+    needs: { kills: 3 },
     change: {
       file: 'packages/state/src/lib/time/due-partition.ts',
-      line: 'if (commit <= this.#numbers.committed) continue',
-      instead: 'if (commit >= 0) continue',
+      line: 'const changed = [...undo, ...added, ...rows, ...deleted]',
+      instead: 'const changed = [...undo, ...rows, ...deleted]',
     },
   },
   {

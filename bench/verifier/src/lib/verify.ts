@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { type Logger, systemClock, toError } from '@millrace/core'
 import type { Transport } from '@millrace/core/driver'
 import { startKafka } from '@millrace/kafka-for-tests/start'
-import { partitionsBehind, showBehind } from '../checks/check-offsets.ts'
+import { partitionsBehind, partitionsLeft, showBehind } from '../checks/check-offsets.ts'
 import { checkOutputs } from '../checks/check-outputs.ts'
 import { checkTables } from '../checks/check-tables.ts'
 import { checkTimed } from '../checks/check-timed.ts'
@@ -104,7 +104,7 @@ async function runUnderFire(
     tell('everything is sent; finishing')
     await lookFromOutside(run.broker, logInto(tell), async (transport) => {
       if (!(await untilFinished(transport, run, slots, problems))) return
-      const untold = await untilTimed(transport, verifierTopics(run.id), { ...expected, limitMs: FINISH_LIMIT_MS })
+      const untold = await untilTimed(transport, verifierTopics(run.id), expected)
       if (untold > 0) tell(`${untold} windows, pairs and timers have not come in time`)
     })
     const endMs = clock.monotonic()
@@ -174,7 +174,7 @@ async function compare(
 ): Promise<VerifyResult['figures']> {
   // Clean stops leave no doubles either.
   const exact = run.guarantee === 'exactly-once' || (options.kills === 0 && options.freezes === 0)
-  for (const one of await partitionsBehind(transport, run)) problems.add('offsets not at the end', showBehind(one))
+  for (const one of await partitionsLeft(transport, run)) problems.add('offsets not at the end', showBehind(one))
   const context = { transport, run, exact, problems, input: await readInput(transport, run, problems) }
   const { deliveries, regrouped } = await checkOutputs(context)
   const tables = await checkTables(context, regrouped)
