@@ -9,6 +9,8 @@ export interface BenchOptions {
   readonly partitions: number
 }
 
+const PEER_JOB = /^kafka-streams:(.+)$/
+
 /** What a scenario gets. */
 export interface Bench {
   readonly broker: BenchBroker
@@ -16,7 +18,7 @@ export interface Bench {
   readonly options: BenchOptions
   /** A name that no other run uses. */
   name(what: string): string
-  /** Starts a measured program with BROKERS and `env`. */
+  /** Starts a measured program with BROKERS and `env`; `kafka-streams:{job}` is a job of `Peer.java`. */
   start(program: string, env: Readonly<Record<string, string>>): MeasuredChild
 }
 
@@ -26,7 +28,12 @@ export interface Scenario {
   run(bench: Bench): Promise<Figures>
 }
 
-export function makeBench(broker: BenchBroker, programs: Programs, options: BenchOptions): Bench {
+/** `peer`: the command that runs a job in Kafka Streams, without the job's name. */
+export function makeBench(
+  broker: BenchBroker,
+  { programs, peer }: { readonly programs: Programs; readonly peer: readonly string[] },
+  options: BenchOptions,
+): Bench {
   const run = Date.now().toString(36)
   let names = 0
   return {
@@ -34,7 +41,10 @@ export function makeBench(broker: BenchBroker, programs: Programs, options: Benc
     programs,
     options,
     name: (what) => `${what}-${run}-${++names}`,
-    start: (program, env) =>
-      startChild(programs.command(program), { BROKERS: broker.brokers, ...env }, programs.directory),
+    start: (program, env) => {
+      const [, job] = PEER_JOB.exec(program) ?? []
+      const command = job === undefined ? programs.command(program) : [...peer, job]
+      return startChild(command, { BROKERS: broker.brokers, ...env }, programs.directory)
+    },
   }
 }

@@ -1,12 +1,15 @@
 import { execFileSync } from 'node:child_process'
+import { setTimeout as wait } from 'node:timers/promises'
 import { startKafka } from '@millrace/kafka-for-tests/start'
-import { Kafka, logLevel, type Admin } from 'kafkajs'
+import { type Admin, Kafka, logLevel } from 'kafkajs'
 import { workerCore } from './child.ts'
 
 export interface BenchBroker {
   readonly brokers: string
   readonly kafka: Kafka
   readonly admin: Admin
+  /** Its processes; none if it is not our own. */
+  readonly pids: readonly number[]
   stop(): Promise<void>
 }
 
@@ -24,6 +27,7 @@ export async function benchBroker(): Promise<BenchBroker> {
     brokers,
     kafka,
     admin,
+    pids: own?.pids ?? [],
     stop: async () => {
       await admin.disconnect()
       await own?.stop()
@@ -31,8 +35,23 @@ export async function benchBroker(): Promise<BenchBroker> {
   }
 }
 
-/** Number of records in a topic, by its end offsets. */
+const NEW_TOPIC_LIMIT_MS = 10_000
+
+/** Number of records in a topic, by its end offsets. Asks again while the partitions of a new topic have no leader. */
 export async function recordsIn(admin: Admin, topic: string): Promise<number> {
-  const offsets = await admin.fetchTopicOffsets(topic)
-  return offsets.reduce((sum, { offset }) => sum + Number(offset), 0)
+  const limitMs = performance.now() + NEW_TOPIC_LIMIT_MS
+  for (;;) {
+    try {
+      const offsets = await admin.fetchTopicOffsets(topic)
+      return offsets.reduce((sum, { offset }) => sum + Number(offset), 0)
+    } catch (error) {
+      if (!isRetriable(error) || performance.now() > limitMs) throw error
+      await wait(50)
+    }
+  }
+}
+
+/** Errors of kafkajs say so. */
+function isRetriable(error: unknown): boolean {
+  return error instanceof Error && 'retriable' in error && error.retriable === true
 }

@@ -12,12 +12,15 @@ export interface Mark {
 
 export interface MeasuredChild {
   readonly startedMs: number
+  readonly pid: number
   /** The first line with this mark; rejects when the program ends without it or `limitMs` passes. */
   until(mark: string, limitMs: number): Promise<Mark>
   /** Highest resident memory so far, in MB. */
   peakMb(): number
   /** Resident memory now, in MB. */
   residentMb(): number
+  /** The part of it that is no file, such as that of a store. */
+  anonymousMb(): number
   /** SIGKILL; resolves when it is gone. */
   kill(): Promise<void>
   /** SIGTERM, then SIGKILL after 10 s. Resolves to the exit code. */
@@ -55,6 +58,7 @@ export function startChild(
   })
   return {
     startedMs,
+    pid: child.pid ?? 0,
     until: (mark, limitMs) =>
       new Promise((resolve, reject) => {
         const finish = (settle: () => void): void => {
@@ -77,6 +81,7 @@ export function startChild(
       }),
     peakMb: () => statusMb(child.pid, 'VmHWM'),
     residentMb: () => statusMb(child.pid, 'VmRSS'),
+    anonymousMb: () => statusMb(child.pid, 'RssAnon'),
     kill: async () => {
       if (ended !== undefined) return
       child.kill('SIGKILL')

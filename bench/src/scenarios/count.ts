@@ -1,5 +1,6 @@
 import type { Bench, Scenario } from '../lib/bench.ts'
 import { load } from '../lib/load.ts'
+import { type JobRun, ProcessorTime } from '../lib/processor-time.ts'
 import { median } from '../lib/results.ts'
 
 /** Counting by key into a table with a changelog, next to counting in a `Map` without one. */
@@ -29,7 +30,7 @@ export async function countOnce(
   input: string,
   program: string,
   env: Readonly<Record<string, string>> = {},
-): Promise<{ rate: number; peakMb: number }> {
+): Promise<JobRun> {
   const child = bench.start(program, {
     INPUT: input,
     GROUP: bench.name('count-group'),
@@ -37,8 +38,11 @@ export async function countOnce(
     ...env,
   })
   try {
+    const time = new ProcessorTime(bench, child)
+    await child.until('begun', 120_000)
+    time.begin()
     const { rate } = await child.until('done', 120_000)
-    return { rate: Number(rate), peakMb: child.peakMb() }
+    return { rate: Number(rate), peakMb: child.peakMb(), ...time.perMillion(bench.options.records) }
   } finally {
     await child.end()
   }

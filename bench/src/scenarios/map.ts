@@ -1,6 +1,7 @@
 import { recordsIn } from '../lib/broker.ts'
 import type { Bench, Scenario } from '../lib/bench.ts'
 import { load } from '../lib/load.ts'
+import { type JobRun, ProcessorTime } from '../lib/processor-time.ts'
 import { median, type Figures } from '../lib/results.ts'
 import { steadyRate } from '../lib/steady-rate.ts'
 
@@ -45,13 +46,17 @@ export async function mapOnce(
   input: string,
   program: string,
   env: Readonly<Record<string, string>>,
-): Promise<{ rate: number; peakMb: number }> {
+): Promise<JobRun> {
   const output = bench.name('map-output')
   await bench.broker.admin.createTopics({ topics: [{ topic: output, numPartitions: bench.options.partitions }] })
   const child = bench.start(program, { INPUT: input, OUTPUT: output, GROUP: bench.name('map-group'), ...env })
   try {
-    const rate = await steadyRate(() => recordsIn(bench.broker.admin, output), bench.options.records, 120_000)
-    return { rate, peakMb: child.peakMb() }
+    const { records } = bench.options
+    const time = new ProcessorTime(bench, child)
+    const begin = (): void => time.begin()
+    const out = (): Promise<number> => recordsIn(bench.broker.admin, output)
+    const rate = await steadyRate(out, { total: records, limitMs: 120_000, begin })
+    return { rate, peakMb: child.peakMb(), ...time.perMillion(records) }
   } finally {
     await child.end()
   }
