@@ -1,9 +1,11 @@
 import { deferred, manualClock } from '@millrace/core'
 import type { Leadership } from '../contracts/group.ts'
 import { expect, test } from 'vitest'
+import { taskOf } from '../environment/task-id.ts'
 import { aTask, TasksAlone, testEnvironment } from '../fixtures/task.fixture.ts'
 import { Lease } from '../environment/lease.ts'
 import { leaderTopic } from '../topics/declared-topology.ts'
+import { Task } from '../task/task.ts'
 import { Elections } from './elections.ts'
 import { NO_GROUP_DATA } from './group-data.ts'
 
@@ -74,6 +76,8 @@ test('only the worker with the one partition of the leader topic leads', () => {
   const { clock, elections, terms, task } = elected()
   expect(elections.isLeaderTask(task)).toBe(true)
   const worker = new TasksAlone(clock)
+  const assigned = [task.assigned, [{ topic: 'in', partition: 0 }]].flat()
+  expect(elections.isLeaderTask(new Task(worker, { ...taskOf({ topic: 'in', partition: 0 }, 1), assigned }))).toBe(true)
   for (const other of [
     aTask(worker, { topic: 'in', partition: 0 }, 1),
     aTask(worker, { topic: leaderTopic('another'), partition: 0 }, 1),
@@ -95,6 +99,7 @@ test('a leader knows the life of its group and that its term ends with its task,
 
 test('a leader that confirms waits for a heartbeat from after the call, where members can be removed for silence', async () => {
   const free = elected()
+  await free.clock.advance(1)
   await free.leadership.confirm()
   const { clock, leadership, beat, task } = elected({ sessions: true })
   // A heartbeat of this moment counts.

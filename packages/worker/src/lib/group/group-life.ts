@@ -32,10 +32,6 @@ function byAge(members: readonly LivingMember[]): readonly LivingMember[] {
     (a, b) =>
       Number(a.data.life === undefined) - Number(b.data.life === undefined) ||
       b.data.generation - a.data.generation ||
-      compare(a.id, b.id),
+      (a.id < b.id ? -1 : 1),
   )
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0
 }

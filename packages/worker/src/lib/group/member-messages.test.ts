@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { countTable } from '../fixtures/count-table.fixture.ts'
 import { silentLog, testSettings } from '../fixtures/test-worker.fixture.ts'
 import type { BlockingEvent } from '../task/blocking-events.ts'
-import { encodeGroupData, type GroupData, NO_GROUP_DATA } from './group-data.ts'
+import { encodeGroupData, type GroupData, memberName, newerGroupFormat, NO_GROUP_DATA } from './group-data.ts'
 import { decodeMemberData, type MemberData, topologyStamp } from './member-data.ts'
 import { encodeOwnData, NO_OWN_DATA, type OwnData } from './own-data.ts'
 import { WorkerMember, type WorkerMemberOptions } from './worker-member.ts'
@@ -125,6 +125,11 @@ describe('at a join a worker tells', () => {
   })
 })
 
+test('a name of 24 letters is kept, and a longer one shortened', () => {
+  expect(memberName('x'.repeat(24))).toBe('x'.repeat(24))
+  expect(memberName('x'.repeat(25))).toMatch(/^~[\da-f]{12}$/)
+})
+
 describe('with an assignment a worker', () => {
   test('has a name, a group and a reason, and gets the events that block', () => {
     const { member, warnings, assigned } = site()
@@ -195,6 +200,7 @@ describe('with an assignment a worker', () => {
     const earlier = site()
     earlier.assigned({ members: new Map([['you', undefined]]) })
     expect(earlier.warnings).toMatchObject([{ message: /earlier version/ }])
+    expect([newerGroupFormat(Buffer.from('{}')), newerGroupFormat(new Uint8Array(0))]).toEqual([undefined, undefined])
     const unknown = site()
     unknown.assigned({ members: new Map() })
     expect(unknown.warnings).toEqual([])

@@ -95,6 +95,10 @@ test('a full member is chosen only if all others are full as well, however warm 
   })
 })
 
+test('the order of the members does not matter', () => {
+  expect(plan([group(1, KEEPERS.toReversed(), 2)], { owners: ONE })).toEqual({ '1-0': ['b', 'c'] })
+})
+
 test('members near the owner have copies only if too few others are left, however warm they are', () => {
   const near = [
     ['a', 'b'],

@@ -25,6 +25,7 @@ class Site {
   readonly held: boolean[] = []
   readonly reopened: string[] = []
   readonly failed: Error[] = []
+  readonly refused: Outgoing[] = []
   readonly lost = new AbortController()
   readonly transactions = { aborted: 0 }
   readonly lease: Lease
@@ -63,7 +64,7 @@ class Site {
           signal: lost.signal,
           delayed: () => {},
           delayOver: () => {},
-          refused: () => {},
+          refused: (record) => void this.refused.push(record),
           holdForSends: (on) => void this.held.push(on),
           reopen: (reason) => void this.reopened.push(reason),
           fail: (error) => void this.failed.push(error),
@@ -304,6 +305,15 @@ describe('nothing is committed', () => {
     expect(await site.output.commit([])).toBe(false)
     expect([site.reopened, site.failed, site.output.failures]).toEqual([[], [], 0])
   })
+})
+
+test('a task is told which of its records the broker refuses', async () => {
+  const site = await Site.fenced()
+  const record = new Outgoing({ ...outgoing('out', 0, 'k', 'v'), partition: 7 }, undefined)
+  site.output.add(record)
+  await expect(record.metadata()).rejects.toMatchObject({ code: 'PARTITION_MISSING' })
+  await until('the task to be told', () => site.refused.length > 0)
+  expect(site.refused).toEqual([record])
 })
 
 test('failures are forgotten with the next commit', async () => {
