@@ -164,8 +164,11 @@ test.each(GUARANTEES)('windows and sessions close, exactly once if the guarantee
 
 test.each(GUARANTEES)('timers fire, and a crash loses none, %s', async (guarantee) => {
   const { make, ...app } = ledgerCase(guarantee, { scenarios: ['timers'], always: true })
+  const last = Number(process.env['TIMER_SEEDS'] ?? 2)
   let torn = 0
-  for (let seed = 1; seed <= Number(process.env['TIMER_SEEDS'] ?? 2); seed++) {
+  // Which seeds tear sends changes with the app: more of them, until one has.
+  const isTried = (seed: number): boolean => seed > last && (guarantee === 'exactly-once' || torn > 0 || seed > last + 10)
+  for (let seed = 1; !isTried(seed); seed++) {
     const { faults } = await simulate(make, { seed, ...app, faults: { kills: 8 } })
     torn += faults['tornSends'] ?? 0
   }
