@@ -1,5 +1,6 @@
 import { MillraceError, type Scheduled } from '@millrace/core'
 import type { AgentContext } from './agent-context.ts'
+import { EventTimer } from './event-timer.ts'
 import type { StreamEvent } from './stream-event.ts'
 
 /** How long the events that a run of a handler has in flight may take. One timer for all of them, set for the oldest. */
@@ -33,7 +34,9 @@ export class EventTimeouts {
 
   /** The handler gets an event, with which it is done when it acks it. */
   beginLoose(event: StreamEvent): void {
-    event.sinceMs = this.#context.worker.clock.monotonic()
+    const { first } = event
+    first.timer ??= new EventTimer()
+    first.timer.sinceMs = this.#context.worker.clock.monotonic()
     if (this.#timer === undefined) this.#wait(this.#limitMs)
   }
 
@@ -56,8 +59,8 @@ export class EventTimeouts {
   #look(): void {
     this.#timer = undefined
     const oldest = [...this.#oldestOf(this.#current), ...this.#oldestOf(this.#loose)]
-    for (const event of oldest.toSorted((a, b) => a.sinceMs - b.sinceMs)) {
-      const leftMs = this.#limitMs - this.#context.worker.clock.elapsedSince(event.sinceMs)
+    for (const event of oldest.toSorted((a, b) => sinceMs(a) - sinceMs(b))) {
+      const leftMs = this.#limitMs - this.#context.worker.clock.elapsedSince(sinceMs(event))
       if (leftMs > 0) return this.#wait(leftMs)
       const error = this.#timeout(event)
       event.timeOut(error)
@@ -78,4 +81,9 @@ export class EventTimeouts {
       `Agent "${agent}" has not finished ${topic}/${partition} at offset ${offset} within its timeout of ${this.#limitMs} ms.`,
     )
   }
+}
+
+/** When the handler got it, on the monotonic clock. */
+function sinceMs({ first }: StreamEvent): number {
+  return first.timer?.sinceMs ?? 0
 }

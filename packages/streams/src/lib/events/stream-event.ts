@@ -1,6 +1,7 @@
 import type { EventTrace } from '@millrace/core'
 import type { ClientContext, CurrentEvent, ProcessingContext, WorkerContext } from '@millrace/worker'
 import type { FinishedAs } from './agent-context.ts'
+import { EventTimer } from './event-timer.ts'
 import { Event } from './event.ts'
 import { endTrace, type StreamOrigin, type InFlight } from './in-flight.ts'
 import { dueEventId } from './replay-mark.ts'
@@ -39,8 +40,6 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
   /** Its values are done and no longer count. */
   #isDone = false
   #isShown = false
-  /** When the handler got it, on the monotonic clock, if its agent has a timeout. */
-  sinceMs = 0
 
   // Set for the record's event only.
   trace: EventTrace | undefined = undefined
@@ -49,9 +48,8 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
   #undecodable: unknown = undefined
   /** The error of `run(fn)`, which shows to which event an error of the handler belongs. */
   #failure: unknown = undefined
-  /** Aborts when its time is over; made when somebody asks for it. */
-  #timeout: AbortController | undefined = undefined
-  #signal: AbortSignal | undefined = undefined
+  /** Only if its agent has a timeout. */
+  timer: EventTimer | undefined = undefined
   #replies: Replies | undefined = undefined
   /** The first record of its batch, with which it ends. */
   #owner: StreamEvent | undefined = undefined
@@ -106,11 +104,9 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
   }
 
   override get signal(): AbortSignal {
-    const { inFlight } = this
-    if (this.origin.context.timeoutMs === undefined) return inFlight.signal
-    const root = this.#root
-    root.#timeout ??= new AbortController()
-    return (root.#signal ??= AbortSignal.any([inFlight.signal, root.#timeout.signal]))
+    const { inFlight, origin } = this
+    if (origin.context.timeoutMs === undefined) return inFlight.signal
+    return (this.#root.timer ??= new EventTimer()).signalWith(inFlight.signal)
   }
 
   override async forward(target: EventTarget): Promise<void> {
@@ -282,11 +278,7 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
   /** Its time is over: aborts what its handler does with its signal. */
   timeOut(error: Error): void {
     this.first.#failure = error
-    for (const member of this.members) {
-      // For those who ask from now on.
-      member.#timeout ??= new AbortController()
-      member.#timeout.abort(error)
-    }
+    for (const member of this.members) (member.timer ??= new EventTimer()).abort(error)
   }
 
   /** Whether `run(fn)` of the event, or of another one of its batch, failed with this error. */
