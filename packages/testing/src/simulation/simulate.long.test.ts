@@ -167,7 +167,8 @@ test.each(GUARANTEES)('timers fire, and a crash loses none, %s', async (guarante
   const last = Number(process.env['TIMER_SEEDS'] ?? 2)
   let torn = 0
   // Which seeds tear sends changes with the app: more of them, until one has.
-  const isTried = (seed: number): boolean => seed > last && (guarantee === 'exactly-once' || torn > 0 || seed > last + 10)
+  const isTried = (seed: number): boolean =>
+    seed > last && (guarantee === 'exactly-once' || torn > 0 || seed > last + 10)
   for (let seed = 1; !isTried(seed); seed++) {
     const { faults } = await simulate(make, { seed, ...app, faults: { kills: 8 } })
     torn += faults['tornSends'] ?? 0

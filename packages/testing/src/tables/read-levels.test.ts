@@ -70,7 +70,7 @@ test('what makes no sense is refused, and the answer says what is taken', async 
   await using _ = t
   const refused = async (path: string, text: string): Promise<void> =>
     expect(await ask(path)).toEqual([400, { error: expect.stringContaining(text) }])
-  await refused('counts/milk/?read=dirty', 'it takes finished or committed')
+  await refused('counts/milk/?read=dirty', 'it takes finished, committed or standby')
   await refused('counts/?prefix=m&read=dirty', 'it takes finished or committed')
   await refused('counts/milk/watch?read=finished', 'watches show what is committed')
   for (const bad of ['words', 'words/1', 'words/1@x', 'words@1', '/1@1'])
