@@ -1,5 +1,4 @@
-import { type Clock, type Codec, MillraceError } from '@millrace/core'
-import type { StateCopy } from '@millrace/worker'
+import { type Codec, MillraceError } from '@millrace/core'
 import {
   readingEvent,
   readInOrder,
@@ -257,16 +256,6 @@ export abstract class KeyedMap<K, V, G extends V | undefined> extends KeyedTable
   /** The value of a key typed as text, for pages and commands. Throws as `get` does, and `KEY_INVALID`. */
   lookup(text: string, options?: ReadOptions): G {
     return this.get(this.keyOf(text), options)
-  }
-
-  /** The value that a key typed as text has in a warm copy, for pages. Throws `KEY_INVALID`, `ROW_UNDECODABLE`. */
-  lookupCopy(text: string, rows: StateCopy['rows'], _clock: Pick<Clock, 'now'>): G {
-    this.uses.reads++
-    const key = this.parseKey(text)
-    const bytes = rows.get(key)
-    return this.#values.given(bytes === undefined ? undefined : this.decodeValue(bytes, key), {
-      guard: (value) => value,
-    })
   }
 
   /** As `watch`, of a key typed as text. */

@@ -1,5 +1,5 @@
-import type { CodecSpec, Duration } from '@millrace/core'
-import type { OpenState, OpenStateOptions, RoutedTable, StateDefinition, TableStats } from '@millrace/worker'
+import type { Clock, CodecSpec, Duration } from '@millrace/core'
+import type { OpenState, OpenStateOptions, RoutedTable, StateCopy, StateDefinition, TableStats } from '@millrace/worker'
 import { changelogOf, codecShape, TaskLocator, type StateContext } from '@millrace/state'
 import { KeyedMap } from './keyed-map.ts'
 import type { ListedTable } from './keyed-table.ts'
@@ -90,6 +90,14 @@ export class Table<K, V, G extends V | undefined = V | undefined>
    */
   session(gap: Duration, { merge, ...options }: SessionOptions<K, V>): WindowedTable<K, V, G> {
     return this.#view({ kind: 'session', gap, merge }, options)
+  }
+
+  /** The value that a key typed as text has in a warm copy, for pages. Throws `KEY_INVALID`, `ROW_UNDECODABLE`. */
+  lookupCopy(text: string, rows: StateCopy['rows'], _clock: Pick<Clock, 'now'>): G {
+    const key = this.parseKey(text)
+    const bytes = rows.get(key)
+    // G is V exactly when there is a fallback: `createTable` derives both from the same options.
+    return (bytes === undefined ? this.#declared.table.fallback?.() : this.decodeValue(bytes, key)) as G
   }
 
   override stats(): TableStats {

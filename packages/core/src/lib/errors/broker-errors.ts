@@ -122,6 +122,10 @@ export const brokerErrors = {
     title: 'An event has kept the event loop busy for so long that its worker lost its partitions',
     fix: 'Give the event loop a turn now and then (await setImmediate) or compute in a worker thread; or raise sessionTimeout. The dead letter can be replayed then.',
   },
+  EVENT_TIMEOUT: {
+    title: 'An agent took longer for an event than its timeout allows',
+    fix: "Raise the agent's timeout, or find out what its handler waits for; event.signal ends a request when the time is over.",
+  },
   GROUP_TOO_LARGE: {
     title: 'The group has more members and partitions than its broker can keep',
     fix: 'Raise max.message.bytes of the topic __consumer_offsets on the brokers (message.max.bytes of the brokers when that is not set), or run fewer workers.',

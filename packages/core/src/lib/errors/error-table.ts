@@ -132,10 +132,6 @@ const appErrors = {
     title: 'There is no such dead letter',
     fix: 'See millrace dlq list for the existing ones.',
   },
-  EVENT_TIMEOUT: {
-    title: 'An agent took longer for an event than its timeout allows',
-    fix: "Raise the agent's timeout, or find out what its handler waits for; event.signal ends a request when the time is over.",
-  },
   ASK_TIMEOUT: { title: 'No reply came in time', fix: 'Check that a worker runs the agent, or raise the timeout.' },
   ASK_INTERRUPTED: {
     title: 'A wait for a reply was ended, so that partitions could move',

@@ -1,4 +1,4 @@
-import type { CodecSpec, Duration } from '@millrace/core'
+import type { CodecSpec, OptionNames, Duration } from '@millrace/core'
 import type { Channel } from '../channels/channel.ts'
 import type { Event } from '../events/event.ts'
 import type { AnyTopic, Topic } from '../topics/topic.ts'
@@ -74,3 +74,5 @@ export interface GroupByOptions<KS extends CodecSpec = CodecSpec> {
   /** Partitions of the repartition topic. Default: those of the source. */
   readonly partitions?: number | undefined
 }
+
+export const GROUP_BY_OPTIONS: OptionNames<GroupByOptions> = { name: true, key: true, value: true, partitions: true }

@@ -1,11 +1,4 @@
-import {
-  checkOptions,
-  type CodecSpec,
-  type Duration,
-  type InputOf,
-  type OptionNames,
-  type OutputOf,
-} from '@millrace/core'
+import { checkOptions, type CodecSpec, type Duration, type InputOf, type OutputOf } from '@millrace/core'
 import type { Event } from '../events/event.ts'
 import type { EventSource } from '../events/source.ts'
 import type {
@@ -25,16 +18,17 @@ import type { HandlerRun } from './handler-run.ts'
 import { orStop } from './handler-steps.ts'
 import { mergeBranches } from './merging.ts'
 import { type Branch, branchesOf, type StreamStep } from './stream-step.ts'
-import type {
-  BranchPredicate,
-  Branches,
-  GroupByOptions,
-  KeyIn,
-  Mergeable,
-  MergeOptions,
-  SendsValues,
-  TakeOptions,
-  ValueIn,
+import {
+  type BranchPredicate,
+  type Branches,
+  GROUP_BY_OPTIONS,
+  type GroupByOptions,
+  type KeyIn,
+  type Mergeable,
+  type MergeOptions,
+  type SendsValues,
+  type TakeOptions,
+  type ValueIn,
 } from './stream-options.ts'
 import { joinStreams, type LeftValue, type RightValue, type StreamJoinOptions } from './stream-join.ts'
 import { dedupe, type DedupeOptions, suppress, type SuppressOptions } from './kept-steps.ts'
@@ -232,8 +226,7 @@ export class Stream<K, V> extends StatelessStream<K, V> {
    * @throws `DEFINITION_INVALID` after `events()`; `TOPOLOGY_LATE`
    */
   through<T, K2, V2>(this: Stream<K, T> & SendsValues<T>, topic: Topic<K2, V2, never, T>): Stream<K2, V2> {
-    const source = this.#run.steps.sendThrough(this.#branches, topic)
-    return Stream.of(this.#run, [source])
+    return Stream.of(this.#run, [this.#run.steps.sendThrough(this.#branches, topic)])
   }
 
   /**
@@ -299,5 +292,3 @@ export class Stream<K, V> extends StatelessStream<K, V> {
     )
   }
 }
-
-const GROUP_BY_OPTIONS: OptionNames<GroupByOptions> = { name: true, key: true, value: true, partitions: true }

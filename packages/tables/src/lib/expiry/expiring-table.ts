@@ -87,7 +87,9 @@ export class ExpiringTable<K, V, G extends V | undefined> extends Table<K, V, G>
 
   /** Rows that expire by event time are shown until their owner has deleted them: a copy does not know that time. */
   override lookupCopy(text: string, rows: StateCopy['rows'], clock: Pick<Clock, 'now'>): G {
-    const row = this.#map.lookupCopy(text, rows, clock)
+    const key = this.parseKey(text)
+    const bytes = rows.get(key)
+    const row = bytes === undefined ? undefined : this.#map.decodeValue(bytes, key)
     const now = this.#expiry.clock === 'wall' ? clock.now() : -Infinity
     return this.#given(row !== undefined && row.until > now ? row.value : undefined)
   }
