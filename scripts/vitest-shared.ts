@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { afterAll } from 'vitest'
 import { watchStorages } from './watch-storages.ts'
 
@@ -12,6 +13,9 @@ function sharedState(): ReadonlyMap<string, unknown> {
     ...process.eventNames().map((name) => [`listeners of "${String(name)}"`, process.listenerCount(name)] as const),
   ])
 }
+
+// Each run of the tests tries other cases. `PROPERTY_RUNS=1000` tries more of them.
+fc.configureGlobal({ numRuns: Number(process.env['PROPERTY_RUNS'] ?? 50) })
 
 // Runs before and after each quick file: they share processes, and none may notice which ran before it.
 const before = sharedState()

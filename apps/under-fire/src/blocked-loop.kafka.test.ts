@@ -3,6 +3,7 @@ import { describeKafka } from '@millrace/kafka-for-tests'
 import { expect, test } from 'vitest'
 import { fireRun } from './fire-run.ts'
 import { outsideOf } from './outside.ts'
+import { length } from './test-length.ts'
 import { tellFigures } from './verdict.ts'
 
 const clock = systemClock()
@@ -13,7 +14,8 @@ const POISON = '300'
 describeKafka('an event that computes for longer than the session', (brokers) => {
   const outside = outsideOf(brokers)
 
-  test.each(['at-least-once', 'exactly-once'] as const)(
+  // What is blamed for a block is decided in the same way under both.
+  test.each(length({ short: ['exactly-once'] as const, long: ['at-least-once', 'exactly-once'] as const }))(
     'ends as a dead letter, the log names it, and everything else is handled (%s)',
     { timeout: 240_000 },
     async (processingGuarantee) => {

@@ -292,7 +292,7 @@ test.each([
       const left = [...world.changelog.values()].map(({ key }) => key)
       expect(left.filter((key) => !key.equals(COUNT_KEY))).toEqual([])
     }),
-    { numRuns: Number(process.env['DUE_RUNS'] ?? 150) },
+    { numRuns: Number(process.env['DUE_RUNS'] ?? 60) },
   )
 })
 

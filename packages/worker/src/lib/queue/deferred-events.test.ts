@@ -230,7 +230,7 @@ describe.each([
           for (const order of orders(finished, of)) expect(order).toEqual(order.toSorted((a, b) => a - b))
         },
       ),
-      { numRuns: 200 },
+      { numRuns: 100 },
     )
   })
 })
