@@ -301,7 +301,7 @@ describe('planted defects of event time are caught', () => {
   test('event time that is sent into a repartition topic before it is committed', async () => {
     const failure = await firstFailure(
       'at-least-once',
-      { from: 12, to: 40, ...WINDOWS },
+      { from: 44, to: 70, ...WINDOWS },
       { faults, wrapTransport: sendsTimeEarly },
     )
     expect(failure?.message).toMatch(/events were late/)

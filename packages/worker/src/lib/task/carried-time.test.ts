@@ -88,20 +88,15 @@ function bound<T extends object>(own: T, replaced: Partial<T>): T {
   })
 }
 
-test('at least once, a watermark says no more than what is committed when it goes out', async () => {
-  const log = createMemoryLog()
-  const outside = new Outside(log)
-  await outside.topic('in', 2)
-  const clock = manualClock({ now: new Date(10_000_000) })
-  const watched = new WatchedTransport(log)
-  let handled = 0
-  const app: TestApp = {
+/** Sends what is in `in` on to `grouped`, behind which event time is kept. */
+function groupingApp(handled: () => void = () => {}): TestApp {
+  return {
     agents: [
       {
         name: 'group',
         topics: ['in'],
         handler: (event) => {
-          handled++
+          handled()
           event.send({ ...outgoing('grouped', 0, 'k', 'v'), partition: undefined, timestamp: event.timestamp })
         },
       },
@@ -112,6 +107,51 @@ test('at least once, a watermark says no more than what is committed when it goe
     timeOf: { grouped: ['group'] },
     tables: [TIMED],
   }
+}
+
+test('after a rebalance, tasks that have stayed say their watermarks again: the new owners do not know them', async () => {
+  const log = createMemoryLog()
+  const outside = new Outside(log)
+  await outside.topic('in', 2)
+  const clock = manualClock({ now: new Date(10_000_000) })
+  const watched = new WatchedTransport(log)
+  const advanceUntil = async (isSo: () => boolean): Promise<void> => {
+    for (let n = 0; n < 1000 && !isSo(); n++) {
+      await clock.advance(200)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    expect(isSo()).toBe(true)
+  }
+  const first = await runWorker(log, groupingApp(), { id: 'one', clock, wrap: watched.wrap })
+  await outside.send(
+    [0, 1].map((partition) => ({ ...outgoing('in', partition, 'k', 'v'), headers: NO_HEADERS, timestamp: 5_000 })),
+  )
+  const said = (id: string): number =>
+    watched.watermarks.filter(({ task, time }) => task === id && time === 5_000).length
+  // Repeated after 30 s, and for the next 30 s there is nothing to say.
+  await advanceUntil(() => said('2-0') >= 9 && said('2-1') >= 9)
+  watched.watermarks.length = 0
+  const startMs = clock.monotonic()
+  const second = await runWorker(log, groupingApp(), { id: 'two', clock })
+  const stayed = (): readonly string[] =>
+    first.worker
+      .assignment()
+      .tasks.map(({ id }) => id)
+      .filter((id) => id.startsWith('2-'))
+  await advanceUntil(() => stayed().length === 1 && second.worker.assignment().tasks.length > 0)
+  await advanceUntil(() => said(stayed()[0] ?? '') === 3)
+  expect(clock.monotonic() - startMs).toBeLessThan(20_000)
+  await Promise.all([first, second].map(({ worker }) => worker.stop({ hard: true })))
+})
+
+test('at least once, a watermark says no more than what is committed when it goes out', async () => {
+  const log = createMemoryLog()
+  const outside = new Outside(log)
+  await outside.topic('in', 2)
+  const clock = manualClock({ now: new Date(10_000_000) })
+  const watched = new WatchedTransport(log)
+  let handled = 0
+  const app = groupingApp(() => void handled++)
   const { worker } = await runWorker(log, app, { clock, wrap: watched.wrap })
   const sendAt = (at: number): Promise<void> =>
     outside.send(

@@ -8,10 +8,7 @@ import { StateTime, type StateTimeOwner } from './state-time.ts'
 /** The shortest time between two sends of the watermark; it is longer with many partitions. */
 const LEAST_INTERVAL_MS = 1000
 const PARTITIONS_PER_INTERVAL = 64
-/**
- * After this time the watermark is sent again even if it is unchanged, because a new owner of a partition does not know
- * it.
- */
+/** After this time the watermark is sent again even if it is unchanged, for an owner that has missed it. */
 const AGAIN_MS = 30_000
 
 /** Sends the event time of one task to all partitions of one repartition topic. */
@@ -34,6 +31,12 @@ export class CarriedTime {
 
   attach(): void {
     this.time.attach()
+  }
+
+  /** Partitions may have new owners, which do not know the watermark: the next send has it, even if it is unchanged. */
+  repeat(): void {
+    this.#sent = ''
+    this.#sentMs = -Infinity
   }
 
   /**

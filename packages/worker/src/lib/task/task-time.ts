@@ -76,6 +76,13 @@ export class TaskTime implements StateTimeOwner {
     if (this.#carried.length > 0) this.#task.touch()
   }
 
+  /** Called after a rebalance in which the task stayed here. */
+  repeatWatermarks(): void {
+    if (this.#carried.length === 0) return
+    for (const carried of this.#carried) carried.repeat()
+    this.#task.touch()
+  }
+
   /** Called when an origin has finished more. */
   check(): void {
     let reached = false

@@ -153,7 +153,8 @@ export class GroupMember implements RebalanceListener {
    *     4 lost tasks are closed        their stores are released before a copy of the same task opens one
    *     5 copies follow                none of a task that is here: a store is open once
    *     6 gained tasks are made        blocked by `opening`
-   *     7 hand-out goes on             for kept tasks; after 4, so that nothing of a lost one goes out
+   *     7 hand-out goes on             for kept tasks, which repeat their watermarks for new owners; after 4, so that nothing of a
+   *                                    lost one goes out
    *     8 the rebalance is over        sensors and listeners are notified
    *     9 gained tasks are opened      in the background; those with a blocking event after the others
    *
@@ -176,6 +177,7 @@ export class GroupMember implements RebalanceListener {
     this.standbys.assign(copies)
     this.standbys.expect(isStopping ? [] : warmUps)
     const gained = isStopping ? [] : plan.gained.map((task) => this.tasks.add(task))
+    for (const { time } of kept) time?.repeatWatermarks()
     this.#handOutAgain()
     this.#rebalanced(change, clock.monotonic() - this.#rebalancingSinceMs)
     if (!isStopping && this.member.asksToBeNoted()) this.#askToBeNoted()
