@@ -97,7 +97,10 @@ export class WindowedStream<K, V> {
   }
 
   /** `value`: how results are encoded, unless the options say so. */
-  protected results<A>(value: 'number' | undefined, { init, add, merge }: Results<K, V, A>): WindowedResults<K, A> {
+  protected results<A>(
+    value: 'number' | undefined,
+    { init, add, merge }: AnyAggregation<K, V, A>,
+  ): WindowedResults<K, A> {
     const { run, branches, stream, options } = this.#options
     // State gives back what this aggregation has made.
     const untyped = merge as ((earlier: unknown, later: unknown) => unknown) | undefined
@@ -130,7 +133,7 @@ export class SessionStream<K, V> extends WindowedStream<K, V> {
   }
 }
 
-interface Results<K, V, A> {
+interface AnyAggregation<K, V, A> {
   readonly init: () => A | undefined
   readonly add: (result: A, value: V, key: K) => A
   /** For sessions. */
