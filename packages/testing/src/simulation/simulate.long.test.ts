@@ -247,7 +247,7 @@ describe('planted defects are caught', () => {
   })
 
   test('a task whose earlier owner is fenced only after the offsets were read', async () => {
-    const failure = await firstFailure('exactly-once', { to: 150 }, { wrapTransport: fencesLate })
+    const failure = await firstFailure('exactly-once', { from: 46, to: 150 }, { wrapTransport: fencesLate })
     expect(failure?.message).toMatch(/ \d times|counts has|went back|without a lease/)
   })
 

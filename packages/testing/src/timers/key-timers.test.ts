@@ -49,6 +49,12 @@ test.each(guarantees)('a timer fires once, on its owner, when it is due: %s', as
   await t.advance('5m')
   expect(reminders.get('a', 'unpaid')).toEqual({ at: NOW + 10 * MINUTE, value: 'place' })
   expect(reminders.stats()).toMatchObject({ rows: 4, timers: { fired: 0, next: '2026-01-01T00:10:00.000Z' } })
+  // What has fired is committed with the topic of who sets timers, which every release reads.
+  const { watermarks } = JSON.parse(await (await t.fetch('/stats')).text())
+  const ofTimers = watermarks.filter(({ name }: { name: string }) => name === 'reminders')
+  expect(ofTimers.flatMap(({ sources }: { sources: { agent: string }[] }) => sources)).toContainEqual(
+    expect.objectContaining({ topic: 'orders', agent: 'orders' }),
+  )
   await place('b', { action: 'pay' })
   await place('c', { action: 'remind again' })
   await t.advance(5 * MINUTE - 1)

@@ -99,6 +99,8 @@ export class SuppressState implements StateDefinition {
   keep(key: unknown, value: Buffer, nowMs: number): void {
     const event = writingEvent(this.#context.contexts, this.#where)
     const entry = this.#rows.writing(key, event)
+    // What was released is committed with the partition of the writer.
+    if (entry.rows instanceof DuePartition) entry.rows.writtenBy(event)
     const at = entry.view(event)?.at ?? nowMs + this.#everyMs
     this.#rows.write(entry, event, { at, value })
   }

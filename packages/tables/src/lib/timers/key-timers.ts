@@ -127,7 +127,8 @@ export class KeyTimers<K, V>
       )
     this.uses.addWrite(event.agent)
     const entry = this.rows.writing({ key, element: name }, event)
-    if (this.#clock === 'event') partitionOf(entry).writtenBy(event)
+    // Also by the clock: what has fired is committed with the partition of the writer.
+    partitionOf(entry).writtenBy(event)
     this.rows.write(entry, event, entry.rows.guard({ at: time, value }))
   }
 

@@ -1,7 +1,14 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { decodeCommitMetadata, encodeCommitMetadata, encodeProgress } from './commit-metadata.ts'
-import { committedTimes, finishedText, stateText, timeTexts } from './committed-times.ts'
+import {
+  committedTimes,
+  type CommittedState,
+  finishedText,
+  newestEntry,
+  stateText,
+  timeTexts,
+} from './committed-times.ts'
 
 const time = fc.oneof(fc.constant(-Infinity), fc.nat({ max: Number.MAX_SAFE_INTEGER }))
 const name = fc.string({ unit: 'binary', minLength: 1, maxLength: 20 }).filter((text) => !/\p{Surrogate}/u.test(text))
@@ -78,4 +85,21 @@ test('unreadable entries are left out, and the others are read', () => {
     ['count', 10],
   ])
   expect(states.size).toBe(0)
+})
+
+test('of the entries of a state, one from before it was written is not the newest, whatever the order of partitions', () => {
+  const of = (state: CommittedState) => ({ finished: new Map(), states: new Map([['reminders', state]]) })
+  // A release that reads one topic more has left it with that topic's partition.
+  const unwritten = of({ watermark: -Infinity, note: '', writers: [] })
+  const written = of({ watermark: -Infinity, note: '7', writers: ['set-reminders'] })
+  const later = of({ watermark: 5, note: '8', writers: ['set-reminders'] })
+  const idle = of({ watermark: 9, note: '', writers: [] })
+  for (const known of [
+    [unwritten, written],
+    [written, unwritten],
+    [idle, written],
+  ])
+    expect(newestEntry('reminders', known)?.note).toBe('7')
+  expect(newestEntry('reminders', [written, later, unwritten])?.note).toBe('8')
+  expect(newestEntry('others', [written])).toBeUndefined()
 })

@@ -22,6 +22,16 @@ export interface StateEntry {
   readonly writers: readonly string[]
 }
 
+/**
+ * The entry of a state that is the newest, out of those committed with the partitions of its task. A release that reads further
+ * topics may have left one with a partition that others do not rewrite, from before the state was written there.
+ */
+export function newestEntry(state: string, known: readonly CommittedTimes[]): CommittedState | undefined {
+  const found = known.flatMap(({ states }) => states.get(state) ?? [])
+  const isWritten = ({ writers }: CommittedState): number => Number(writers.length > 0)
+  return found.toSorted((a, b) => isWritten(b) - isWritten(a) || b.watermark - a.watermark)[0]
+}
+
 const RADIX = 36
 
 /**

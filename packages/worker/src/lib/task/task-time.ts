@@ -3,7 +3,13 @@ import type { Admin } from '@millrace/core/driver'
 import type { StateDefinition } from '../contracts/task.ts'
 import type { WatermarkStats } from '../contracts/watermark-stats.ts'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
-import { type CommittedTimes, finishedText, type StateEntry, stateText } from '../records/committed-times.ts'
+import {
+  type CommittedTimes,
+  finishedText,
+  newestEntry,
+  type StateEntry,
+  stateText,
+} from '../records/committed-times.ts'
 import type { TaskOutput } from '../sending/task-output.ts'
 import type { TimeCarrier } from '../topics/time-carriers.ts'
 import { CarriedTime } from './carried-time.ts'
@@ -57,9 +63,7 @@ export class TaskTime implements StateTimeOwner {
 
   /** Adds a state of the task that keeps event time. `known`: the times committed with its partitions. */
   open(definition: StateDefinition, known: readonly CommittedTimes[]): StateTime {
-    const found = known.flatMap(({ states }) => states.get(definition.name) ?? [])
-    const newest = found.toSorted((a, b) => b.watermark - a.watermark)[0]
-    const time = new StateTime(this, newest, definition.timedBy)
+    const time = new StateTime(this, newestEntry(definition.name, known), definition.timedBy)
     this.#states.set(definition, time)
     return time
   }
