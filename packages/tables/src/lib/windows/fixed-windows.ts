@@ -1,5 +1,4 @@
 import {
-  codecRows,
   FixedLayout,
   type KeyEntry,
   keyIn,
@@ -21,6 +20,7 @@ import {
   type WindowRows,
   type WindowRowsOptions,
   type Written,
+  valuesByStart,
 } from './window-rows.ts'
 
 /** Tumbling and hopping windows: a row for each window and key. */
@@ -36,12 +36,7 @@ export class FixedWindows<K, V> implements WindowRows<K, V> {
     const { keys, table, windows } = options
     this.#keys = new WindowKeys(keys)
     this.#grid = grid
-    // `migrate` gets the key of the table, without the window.
-    const { migrate } = table
-    this.#values = codecRows<WindowKey<K>, V>(this.#keys, {
-      ...table,
-      migrate: migrate === undefined ? undefined : (raw, { key }) => migrate(raw, key),
-    })
+    this.#values = valuesByStart(this.#keys, table)
     const { graceMs, retentionMs } = windows
     const { sizeMs } = grid
     this.locator = windowLocator(

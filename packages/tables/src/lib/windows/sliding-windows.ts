@@ -2,7 +2,6 @@ import {
   bucketMs,
   bucketOf,
   bucketRow,
-  codecRows,
   type KeyEntry,
   keyOfBucket,
   type RowShape,
@@ -23,13 +22,13 @@ import type { TimeRange } from './key-windows.ts'
 import type { Window, WindowDifference, WindowValue } from './window-options.ts'
 import {
   type ChangeIn,
-  type CopiedWindow,
   type FoundValue,
   partitionOf,
   windowLocator,
   type WindowRows,
   type WindowRowsOptions,
   type Written,
+  valuesByStart,
 } from './window-rows.ts'
 
 /** Sliding windows: a row for each key and stretch of time, with the windows that start in it. */
@@ -45,12 +44,7 @@ export class SlidingWindows<K, V> implements WindowRows<K, V> {
     const { keys, table, windows } = options
     this.#keys = new SessionKeys(new WindowKeys(keys))
     this.#differenceMs = differenceMs
-    // `migrate` gets the key of the table, without the window.
-    const { migrate } = table
-    this.#values = codecRows<WindowKey<K>, V>(this.#keys, {
-      ...table,
-      migrate: migrate === undefined ? undefined : (raw, { key }) => migrate(raw, key),
-    })
+    this.#values = valuesByStart(this.#keys, table)
     const { graceMs, retentionMs } = windows
     // Both ends belong to a window: it is a millisecond longer than the difference.
     const sizeMs = differenceMs + 1
@@ -80,7 +74,7 @@ export class SlidingWindows<K, V> implements WindowRows<K, V> {
     time: number,
     event: CurrentEvent,
     change: ChangeIn<V>,
-    copied?: (window: CopiedWindow<V>) => void,
+    copied?: (window: WindowValue<V>) => void,
   ): Written {
     const differenceMs = this.#differenceMs
     const first = Math.max(0, time - differenceMs)

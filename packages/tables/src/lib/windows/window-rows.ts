@@ -1,10 +1,14 @@
 import {
   type CodecKeys,
+  codecRows,
   type KeyEntry,
+  type KeyShape,
+  type RowShape,
   type StateContext,
   TaskLocator,
-  WindowPartition,
   type StateShape,
+  type WindowKey,
+  WindowPartition,
   type WindowRules,
 } from '@millrace/state'
 import type { CurrentEvent, StateDefinition } from '@millrace/worker'
@@ -17,9 +21,6 @@ import type { Window, WindowDefinition, WindowValue } from './window-options.ts'
 export type ChangeIn<V> = (before: V | undefined, window: Window, entry: KeyEntry<unknown>) => V
 
 /** The result of a write. */
-/** A new window that has its value from another one, and does not hold the event that has made it. */
-export type CopiedWindow<V> = WindowValue<V>
-
 export interface Written {
   /** The number of windows that were changed. */
   readonly windows: number
@@ -42,13 +43,16 @@ export interface WindowRows<K, V> {
   timeOf(window: Window): number
   /** Any row of the key, for its partition. */
   entry(key: K, event: CurrentEvent | undefined): KeyEntry<unknown>
-  /** Changes a key in all windows of a time that are open for the event. */
+  /**
+   * Changes a key in all windows of a time that are open for the event. `copied` is called with each new window that has its
+   * value from another one, and does not hold the event that has made it.
+   */
   write(
     key: K,
     time: number,
     event: CurrentEvent,
     change: ChangeIn<V>,
-    copied?: (window: CopiedWindow<V>) => void,
+    copied?: (window: WindowValue<V>) => void,
   ): Written
   /** The value in the newest window of a time. */
   at(key: K, time: number, event: CurrentEvent | undefined): FoundValue<V>
@@ -77,6 +81,15 @@ export interface WindowRowsOptions<K, V> extends ViewOptions {
   readonly keys: CodecKeys<K>
   readonly table: TableDefinition<K, V>
   readonly windows: WindowDefinition<K, V>
+}
+
+/** The values of windows that have a start in the keys of their rows. `migrate` gets the key of the table, without it. */
+export function valuesByStart<K, V>(keys: KeyShape<WindowKey<K>>, table: TableDefinition<K, V>): RowShape<V> {
+  const { migrate } = table
+  return codecRows<WindowKey<K>, V>(keys, {
+    ...table,
+    migrate: migrate === undefined ? undefined : (raw, { key }) => migrate(raw, key),
+  })
 }
 
 /** Finds the partitions of windows with these rows. */
