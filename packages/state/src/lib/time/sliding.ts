@@ -1,6 +1,5 @@
-import { MillraceError } from '@millrace/core'
-import { showKey } from '../keys/key-shape.ts'
 import type { RowShape } from '../rows/row-shape.ts'
+import { type PackedFormat, packedRows, unpacked } from './packed-rows.ts'
 import { isSessionRow } from './sessions.ts'
 import { keyIn, startOf, windowRow } from './window-keys.ts'
 
@@ -98,52 +97,27 @@ export function bucketRow(start: number, key?: Buffer): Buffer {
 /** The first byte of rows with windows, as of rows with sessions. */
 export const BUCKET_PREFIX: Buffer = Buffer.of(1)
 
-const FORMAT = 1
-const HEADER_BYTES = 24
+const FORMAT: PackedFormat<Omit<SlidingWindow<never>, 'value'>> = {
+  what: 'sliding windows',
+  bytes: 20,
+  write({ start, last, writes }, into) {
+    into.writeDoubleBE(start, 0)
+    into.writeDoubleBE(last, 8)
+    into.writeUInt32BE(writes, 16)
+  },
+  read: (from, at) => ({
+    start: from.readDoubleBE(at),
+    last: from.readDoubleBE(at + 8),
+    writes: from.readUInt32BE(at + 16),
+  }),
+}
 
 /** Rows of windows, with values as `values` encodes them. */
 export function slidingRows<V>(values: RowShape<V>): RowShape<SlidingBucket<V>> {
-  const encode = (windows: SlidingBucket<V>): Buffer => {
-    const parts: Buffer[] = [Buffer.of(FORMAT)]
-    for (const { start, last, writes, value } of windows) {
-      const bytes = values.encode(value)
-      const header = Buffer.allocUnsafe(HEADER_BYTES)
-      header.writeDoubleBE(start, 0)
-      header.writeDoubleBE(last, 8)
-      header.writeUInt32BE(writes, 16)
-      header.writeUInt32BE(bytes.length, 20)
-      parts.push(header, bytes)
-    }
-    return Buffer.concat(parts)
-  }
-  return {
-    where: values.where,
-    identify: (row) => values.identify(row),
-    show: (row) => values.show(row),
-    groupOf: undefined,
-    admit: encode,
-    encode,
-    decode: (bytes, row) =>
-      encodedBucket(bytes, row).map((window) => ({ ...window, value: values.decode(window.value, row) })),
-  }
+  return packedRows(values, FORMAT)
 }
 
 /** The windows of a row, with their values as they are encoded. Throws `ROW_UNDECODABLE`. */
 export function encodedBucket(bytes: Buffer, row: Buffer): SlidingBucket<Buffer> {
-  const found: SlidingWindow<Buffer>[] = []
-  let at = 1
-  while (bytes[0] === FORMAT && at + HEADER_BYTES <= bytes.length) {
-    const from = at + HEADER_BYTES
-    const to = from + bytes.readUInt32BE(at + 20)
-    if (to > bytes.length) break
-    found.push({
-      start: bytes.readDoubleBE(at),
-      last: bytes.readDoubleBE(at + 8),
-      writes: bytes.readUInt32BE(at + 16),
-      value: bytes.subarray(from, to),
-    })
-    at = to
-  }
-  if (bytes[0] === FORMAT && at === bytes.length) return found
-  throw new MillraceError('ROW_UNDECODABLE', `The row ${showKey(row)} holds no sliding windows that can be read.`)
+  return unpacked(bytes, row, FORMAT)
 }
