@@ -29,7 +29,7 @@ describe('the id of an event', () => {
   const place = { topic: 'orders@eu/1', partition: 3, offset: 20 }
   const replayOf = (id: string): RawHeaders => withReplayMark([], replayMark('shop', 'count', 'orders@eu/1'), id)
 
-  it('is its place, and for a replay the place of its first record', () => {
+  it('is the place of its record; a replayed event keeps that of its first record', () => {
     expect(eventId(place, NO_HEADERS)).toBe('orders@eu/1/3@20')
     expect(eventId(place, replayOf('orders@eu/1/3@7'))).toBe('orders@eu/1/3@7')
     expect(withoutReplayMark(replayOf('orders@eu/1/3@7'))).toEqual([])

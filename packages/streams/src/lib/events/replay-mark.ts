@@ -25,13 +25,8 @@ export function idOfPlace({ topic, partition, offset }: EventPlace): string {
  * claim an id, so only one of an earlier record of the partition counts: no event to come can be taken for one that was.
  */
 export function eventId(place: EventPlace, headers: RawHeaders): string {
-  const own = idOfPlace(place)
-  if (!isMarked(headers)) return own
-  const first = headerNamed(headers, REPLAY_OF_HEADER)
-  const beginning = own.slice(0, own.lastIndexOf('@') + 1)
-  if (first === undefined || !first.startsWith(beginning)) return own
-  const offset = first.slice(beginning.length)
-  return /^\d{1,16}$/.test(offset) && Number(offset) < place.offset ? first : own
+  const claimed = claimedPlace(place, headers)
+  return idOfPlace(claimed !== undefined && claimed.offset < place.offset ? claimed : place)
 }
 
 /**
@@ -39,11 +34,16 @@ export function eventId(place: EventPlace, headers: RawHeaders): string {
  * have no order, so any of its partition counts.
  */
 export function dueEventId(place: EventPlace, { state }: { readonly state: string }, headers: RawHeaders): string {
-  const own = idOfPlace(place)
-  if (!isMarked(headers)) return own
-  const first = headerNamed(headers, REPLAY_OF_HEADER)
-  const beginning = idOfPlace({ topic: state, partition: place.partition, offset: 0 }).slice(0, -1)
-  return first?.startsWith(beginning) === true && /^\d{1,16}$/.test(first.slice(beginning.length)) ? first : own
+  return idOfPlace(claimedPlace({ topic: state, partition: place.partition }, headers) ?? place)
+}
+
+/** The place that the mark of a replay names as the first one, if it is of this topic and partition. */
+function claimedPlace({ topic, partition }: Omit<EventPlace, 'offset'>, headers: RawHeaders): EventPlace | undefined {
+  const id = isMarked(headers) ? headerNamed(headers, REPLAY_OF_HEADER) : undefined
+  const number = /@(\d{1,16})$/.exec(id ?? '')?.[1]
+  if (number === undefined) return undefined
+  const claimed = { topic, partition, offset: Number(number) }
+  return idOfPlace(claimed) === id ? claimed : undefined
 }
 
 /**
