@@ -9,7 +9,7 @@ import type { SiteWorkers } from '../site-workers.ts'
 /** What a read sees: rows of finished events, only what is committed, or what a warm copy has of that. */
 export type ReadLevel = OwnersLevel | 'standby'
 
-/** What the worker that has the key can say. */
+/** The levels at which only the owner of the key answers. */
 export type OwnersLevel = 'finished' | 'committed'
 
 /** An event that a read comes after. */

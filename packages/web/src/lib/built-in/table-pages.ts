@@ -67,7 +67,7 @@ async function lookup(deps: BuiltInTools, c: PageContext, text: string): Promise
   if (level === 'standby') {
     refuseAfter(after, 'a read of warm copies, which may lack it')
     const copied = ({ rows }: StateCopy): Response => show(copyReader(table)(text, rows, clock))
-    return deps.route.serveAny({ table, text, c, answer: () => answer(table), copy: { maxLag, answer: copied } })
+    return deps.route.serve({ table, text, c, answer: () => answer(table), copy: { maxLag, answer: copied } })
   }
   if (after === undefined) return deps.route.serve({ table, text, c, answer: () => answer(table) })
   const wait = { table, key: table.parseKey(text), after, level, limitMs: settings.web.routeTimeoutMs / 2, clock }

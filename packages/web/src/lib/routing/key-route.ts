@@ -26,15 +26,15 @@ export interface KeyRequest {
   readonly c: PageContext
   /** Runs in the context of the worker that has the key. */
   readonly answer: () => PageAnswer
+  /** Set if a warm copy may answer too. */
+  readonly copy?: CopyAnswer
 }
 
-/** A request about a key that a warm copy may answer too. */
-export interface CopyRequest extends KeyRequest {
-  readonly copy: {
-    /** How many offsets of the changelog it may lack. */
-    readonly maxLag: number
-    readonly answer: (copy: StateCopy) => PageAnswer
-  }
+/** How a warm copy answers. */
+export interface CopyAnswer {
+  /** How many offsets of the changelog it may lack. */
+  readonly maxLag: number
+  readonly answer: (copy: StateCopy) => PageAnswer
 }
 
 /** Response header: how many offsets of the changelog the copy lacked that has answered. */
@@ -55,47 +55,27 @@ export class KeyRoute {
     this.#metrics = metrics
   }
 
-  /** Throws a `PageError`: 503 if no worker with the key can be reached, 400 if the text is not a valid key. */
+  /**
+   * The answer of the key's worker if that is here; if copies may answer, of one here; of the key's worker elsewhere; or of a
+   * copy elsewhere. Throws a `PageError`: 503 if nobody who could answer can be reached, 400 if the text is not a valid key.
+   */
   async serve(asked: KeyRequest): Promise<Response> {
     const key = asked.table.parseKey(asked.text)
     try {
-      return await this.#follow(asked, key)
-    } catch (error) {
-      if (error instanceof PageError && (error.status === 503 || error.status === 502)) this.#metrics.routed('refused')
-      throw error
-    }
-  }
-
-  /**
-   * The answer of the key's worker if that is here, of a warm copy here, of the key's worker elsewhere, or of a warm copy
-   * elsewhere, in this order. Throws as `serve` does.
-   */
-  async serveAny(asked: CopyRequest): Promise<Response> {
-    const { table, text, c } = asked
-    const key = table.parseKey(text)
-    const own = this.#workers.asked()
-    const partition = partitionOf(table, key)
-    if (partition === undefined) return await this.serve(asked)
-    const here = this.#having(own, { table, partition })
-    if (here !== undefined) return await this.#workers.within(here, asked.answer)
-    const copied = await this.#copied(asked, partition)
-    if (copied !== undefined) return copied
-    try {
-      return await this.serve(asked)
+      return (await this.#copied(asked, key)) ?? (await this.#follow(asked, key))
     } catch (error) {
       if (!(error instanceof PageError) || (error.status !== 503 && error.status !== 502)) throw error
-      if (this.#proxy.isForwarded(c.request)) throw error
-      const owner = groupRouter(own).locate(table, key)
-      for (const { member, address } of membersOf(own)) {
-        if (member === owner?.member) continue
-        const answered = await this.#askCopy(asked, { member, address, partition })
-        if (answered !== undefined) return answered
-      }
+      const copied = await this.#copiedElsewhere(asked, key)
+      if (copied !== undefined) return copied
+      this.#metrics.routed('refused')
       throw error
     }
   }
 
-  async #copied({ table, copy }: CopyRequest, partition: number): Promise<Response | undefined> {
+  async #copied({ table, copy }: KeyRequest, key: Buffer): Promise<Response | undefined> {
+    const partition = copy === undefined ? undefined : partitionOf(table, key)
+    if (copy === undefined || partition === undefined) return undefined
+    if (this.#having(this.#workers.asked(), { table, partition }) !== undefined) return undefined
     for (const { context } of this.#workers.all()) {
       const found = context.copyOf(table, partition)
       if (found === undefined || found.lag > copy.maxLag) continue
@@ -106,20 +86,24 @@ export class KeyRoute {
     return undefined
   }
 
-  /** Another worker has a copy, or it does not answer: the next one may. */
-  async #askCopy(
-    { c, table }: CopyRequest,
-    { member, address, partition }: { readonly member: string; readonly address: string; readonly partition: number },
-  ): Promise<Response | undefined> {
-    const where = `A warm copy of partition ${partition} of table "${table.name}"`
+  /** No worker knows where copies are, so the others are asked one after the other. */
+  async #copiedElsewhere({ c, table, copy }: KeyRequest, key: Buffer): Promise<Response | undefined> {
+    if (copy === undefined || this.#proxy.isForwarded(c.request)) return undefined
+    const own = this.#workers.asked()
+    const owner = groupRouter(own).locate(table, key)?.member
+    const where = `A warm copy of table "${table.name}"`
     const [other, moved] = [`${where} may be on a worker that`, `${where} is not there.`]
-    try {
-      const answered = await this.#proxy.forward({ c, member, address, other, moved })
-      return answered instanceof Response ? answered : undefined
-    } catch (error) {
-      if (error instanceof PageError) return undefined
-      throw error
+    for (const { member, address } of membersOf(own)) {
+      if (member === owner) continue
+      try {
+        const answered = await this.#proxy.forward({ c, member, address, other, moved })
+        if (answered instanceof Response) return answered
+      } catch (error) {
+        // It does not answer: the next one may.
+        if (!(error instanceof PageError)) throw error
+      }
     }
+    return undefined
   }
 
   /**
