@@ -12,7 +12,7 @@ export interface Input {
   /** Of the records of its key, from 0. */
   readonly seq: number
   readonly group: string
-  /** Of a record of `d`: the one of its key before it. */
+  /** For a record of topic `d`: the previous record with the same key. */
   readonly before?: number
 }
 

@@ -42,7 +42,7 @@ export function keepsTimeWithRows(): (transport: Transport) => Transport {
 
 /** Sends the event time that a commit is to have into the repartition topic before the commit, and not after it. */
 export function sendsTimeEarly(transport: Transport): Transport {
-  /** The last watermarks of each task: one for each partition. */
+  /** The last watermark that each task has sent to each partition. */
   const sent = new Map<string, readonly OutgoingRecord[]>()
   let producer: Producer | undefined
   let guard = (): void => {}

@@ -22,7 +22,7 @@ export interface ProcessDeps {
   readonly clock: ManualClock
   readonly gates: Gates
   readonly random: SeededRandom
-  /** Says which sends wait for the log, and how much of its sends a killed process has got through. */
+  /** Decides which sends wait for the log, and how many records of its last sends a killed process has stored. */
   readonly ofSends: SeededRandom
   readonly names: MemberNames
   readonly trace: Trace

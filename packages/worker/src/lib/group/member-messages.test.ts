@@ -66,7 +66,7 @@ function site(change: Partial<WorkerMemberOptions> = {}): Site {
 }
 
 describe('at a join a worker tells', () => {
-  test('what it runs and holds, where it is reached, and what it knows of the group', () => {
+  test('its tasks, the state that it holds, its address, and what it knows of the group', () => {
     const { member, join, assigned } = site({ instanceId: 'pod-1' })
     const first = join()
     expect(first).toEqual({
