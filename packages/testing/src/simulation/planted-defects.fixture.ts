@@ -56,6 +56,21 @@ export function bound(inner: Consumer): Consumer {
   }
 }
 
+/** The transport, with another `send` of the producers that are in no transaction. */
+export function sending(transport: Transport, send: (inner: Producer) => Producer['send']): Transport {
+  return changed(transport, {
+    producer: () => {
+      const inner = transport.producer()
+      return {
+        partitions: (topic) => inner.partitions(topic),
+        brokerOf: (at) => inner.brokerOf(at),
+        send: send(inner),
+        close: () => inner.close(),
+      }
+    },
+  })
+}
+
 /** Answers for every seventh changelog row as if it were stored. */
 export function losesRows(transport: Transport): Transport {
   let rows = 0
@@ -70,16 +85,7 @@ export function losesRows(transport: Transport): Transport {
       let next = 0
       return records.map((_, nth) => (lost[nth] === true ? undefined : outcomes[next++]) ?? { ok: true, offset: 0 })
     }
-  return changed(transport, {
-    producer: () => {
-      const inner = transport.producer()
-      return {
-        partitions: (topic) => inner.partitions(topic),
-        brokerOf: (at) => inner.brokerOf(at),
-        send: send(inner),
-        close: () => inner.close(),
-      }
-    },
+  return changed(sending(transport, send), {
     transactionalProducer: (options): TransactionalProducer => {
       const inner = transport.transactionalProducer(options)
       return {
@@ -100,39 +106,19 @@ export function losesRows(transport: Transport): Transport {
 /** Does not store every fifth record that an agent sends, and says it did. */
 export function losesSends(transport: Transport): Transport {
   let sends = 0
-  return changed(transport, {
-    producer: () => {
-      const inner = transport.producer()
-      return {
-        partitions: (topic) => inner.partitions(topic),
-        brokerOf: (at) => inner.brokerOf(at),
-        send: async (records, options) => {
-          const kept = records.filter(({ topic }) => topic !== 'copies' || ++sends % 5 !== 0)
-          await inner.send(kept, options)
-          return records.map(() => ({ ok: true, offset: 0 }))
-        },
-        close: () => inner.close(),
-      }
-    },
+  return sending(transport, (inner) => async (records, options) => {
+    const kept = records.filter(({ topic }) => topic !== 'copies' || ++sends % 5 !== 0)
+    await inner.send(kept, options)
+    return records.map(() => ({ ok: true, offset: 0 }))
   })
 }
 
 /** Stores every sixth request again, as a producer whose answers get lost and that is not idempotent. */
 export function storesTwice(transport: Transport): Transport {
   let sends = 0
-  return changed(transport, {
-    producer: () => {
-      const inner = transport.producer()
-      return {
-        partitions: (topic) => inner.partitions(topic),
-        brokerOf: (at) => inner.brokerOf(at),
-        send: async (records, options) => {
-          const outcomes = await inner.send(records, options)
-          return ++sends % 6 === 0 ? inner.send(records.map(copyOf), options) : outcomes
-        },
-        close: () => inner.close(),
-      }
-    },
+  return sending(transport, (inner) => async (records, options) => {
+    const outcomes = await inner.send(records, options)
+    return ++sends % 6 === 0 ? inner.send(records.map(copyOf), options) : outcomes
   })
 }
 
@@ -178,23 +164,13 @@ export function ignoresItsLease(transport: Transport): Transport {
 
 /** Asks for the lease when a send begins, and not again when the log writes its records. */
 export function asksOnce(transport: Transport): Transport {
-  return changed(transport, {
-    producer: () => {
-      const inner = transport.producer()
-      return {
-        partitions: (topic) => inner.partitions(topic),
-        brokerOf: (at) => inner.brokerOf(at),
-        send: (records, options) => {
-          let isAsked = false
-          const guard = (): void => {
-            if (!isAsked) options.guard()
-            isAsked = true
-          }
-          return inner.send(records, { ...options, guard })
-        },
-        close: () => inner.close(),
-      }
-    },
+  return sending(transport, (inner) => (records, options) => {
+    let isAsked = false
+    const guard = (): void => {
+      if (!isAsked) options.guard()
+      isAsked = true
+    }
+    return inner.send(records, { ...options, guard })
   })
 }
 

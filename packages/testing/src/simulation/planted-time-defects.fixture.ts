@@ -1,7 +1,7 @@
 import { type CommitOffset, type OutgoingRecord, partitionKey } from '@millrace/core'
 import type { Consumer, Producer, StoreDriver, Transport } from '@millrace/core/driver'
 import type { EventTime } from '@millrace/worker'
-import { bound, changed } from './planted-defects.fixture.ts'
+import { bound, changed, sending } from './planted-defects.fixture.ts'
 import type { TimedView } from './scenarios/scenario.fixture.ts'
 
 /** An entry of a commit's metadata: the time of a state, with what follows it. */
@@ -107,17 +107,7 @@ export function forgetsOffsets(transport: Transport): Transport {
     known.set(record, made)
     return made
   }
-  return changed(transport, {
-    producer: () => {
-      const inner = transport.producer()
-      return {
-        partitions: (topic) => inner.partitions(topic),
-        brokerOf: (at) => inner.brokerOf(at),
-        send: (records, options) => inner.send(records.map(without), options),
-        close: () => inner.close(),
-      }
-    },
-  })
+  return sending(transport, (inner) => (records, options) => inner.send(records.map(without), options))
 }
 
 /** The same for stores. */
