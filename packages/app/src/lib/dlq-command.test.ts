@@ -1,20 +1,8 @@
-import { runCli } from '@millrace/cli'
-import { commandLine } from '@millrace/core/operations'
 import { expect, test } from 'vitest'
 import { createApp } from './app.ts'
+import { runCommand } from './fixtures/run-command.fixture.ts'
 
 const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
-
-async function run(app: ReturnType<typeof createApp>, ...words: readonly string[]) {
-  let [stdout, stderr] = ['', '']
-  const terminal = {
-    stdout: { write: (text: string) => void (stdout += text) },
-    stderr: { write: (text: string) => void (stderr += text) },
-    env: {},
-  }
-  const code = await runCli(words, { app: app[commandLine], appFile: '/somewhere/app.ts', terminal })
-  return { code, stdout, stderr }
-}
 
 test('dlq says what a timer was whose handler failed, and hands it out again', async () => {
   const settings = { id: 'shop', broker: 'memory:', commitInterval: '20ms', web: { enabled: false } } as const
@@ -41,16 +29,16 @@ test('dlq says what a timer was whose handler failed, and hands it out again', a
   try {
     await orders.send({ key: 'order-7', value: 'Ann' })
     const what = /timer unpaid of order-7 in reminders/
-    await expect.poll(async () => (await run(app, 'dlq', 'list', 'remind')).stdout).toMatch(what)
-    const { stdout } = await run(app, 'dlq', 'show', 'remind', '--latest')
+    await expect.poll(async () => (await runCommand(app, 'dlq', 'list', 'remind')).stdout).toMatch(what)
+    const { stdout } = await runCommand(app, 'dlq', 'show', 'remind', '--latest')
     expect(stdout).toMatch(/^due +timer unpaid of order-7 in reminders, partition 0, \d{4}-\S+Z$/m)
     expect(stdout).toMatch(/^value +.*"name":"unpaid".*"value":"Ann".*\(timer\)$/m)
     expect(stdout).not.toMatch(/^from/m)
-    const [listed] = JSON.parse((await run(app, 'dlq', 'list', 'remind', '--json')).stdout)
+    const [listed] = JSON.parse((await runCommand(app, 'dlq', 'list', 'remind', '--json')).stdout)
     expect(listed.newest[0].due).toMatchObject({ kind: 'timer', state: 'reminders', key: 'order-7', timer: 'unpaid' })
 
     mood.isBroken = false
-    expect(await run(app, 'dlq', 'replay', 'remind', '--all')).toEqual({
+    expect(await runCommand(app, 'dlq', 'replay', 'remind', '--all')).toEqual({
       code: 0,
       stdout: '1 dead letter of agent "remind" sent back.\n',
       stderr: '',
@@ -76,10 +64,10 @@ test('dlq refuses to replay what was due in a state that the app does not have a
     const facts = { agent: 'order', topic: 'reminders', partition: '0', offset: '1', timestamp: '2', due: 'timer' }
     const headers = Object.fromEntries(Object.entries(facts).map(([name, text]) => [`millrace-${name}`, text]))
     await letters.send({ key: 'order-7', value: 'Ann', headers: { 'millrace-timer': 'unpaid', ...headers } })
-    const one = await run(app, 'dlq', 'replay', 'order', '0', '0')
+    const one = await runCommand(app, 'dlq', 'replay', 'order', '0', '0')
     expect(one.code).toBe(1)
     expect(one.stderr).toMatch(/DEAD_LETTER_UNREAD[^]*due in "reminders" \(timer\)[^]*Otherwise do by hand/)
-    const all = await run(app, 'dlq', 'replay', 'order', '--all')
+    const all = await runCommand(app, 'dlq', 'replay', 'order', '--all')
     expect([all.code, all.stderr]).toEqual([
       1,
       expect.stringContaining('agent "order" does not read what is due there'),
