@@ -123,7 +123,7 @@ export function storesTwice(transport: Transport): Transport {
 }
 
 /** The same for its broker, and another one for the producer. */
-function copyOf({ topic, partition, key, value, headers, timestamp }: OutgoingRecord): OutgoingRecord {
+export function copyOf({ topic, partition, key, value, headers, timestamp }: OutgoingRecord): OutgoingRecord {
   return { topic, partition, key, value, headers, timestamp }
 }
 

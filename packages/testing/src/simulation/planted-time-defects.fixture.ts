@@ -1,7 +1,7 @@
 import { type CommitOffset, type OutgoingRecord, partitionKey } from '@millrace/core'
 import type { Consumer, Producer, StoreDriver, Transport } from '@millrace/core/driver'
 import type { EventTime } from '@millrace/worker'
-import { bound, changed, sending } from './planted-defects.fixture.ts'
+import { bound, changed, copyOf, sending } from './planted-defects.fixture.ts'
 import type { TimedView } from './scenarios/scenario.fixture.ts'
 
 /** An entry of a commit's metadata: the time of a state, with what follows it. */
@@ -92,10 +92,6 @@ export function sendsTimeEarly(transport: Transport): Transport {
 function taskOf({ topic, headers }: OutgoingRecord): string | undefined {
   if (!topic.includes(GROUPING) || headers[0]?.[0] !== WATERMARK_HEADER) return undefined
   return headers[0][1]?.toString().split(':')[0]
-}
-
-function copyOf({ topic, partition, key, value, headers, timestamp }: OutgoingRecord): OutgoingRecord {
-  return { topic, partition, key, value, headers, timestamp }
 }
 
 /** Keeps rows of `dedupe` without the offsets of their events. */
