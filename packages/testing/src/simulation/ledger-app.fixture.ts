@@ -111,6 +111,7 @@ interface Ledger {
 interface Plan {
   readonly scenarios: readonly Scenario[]
   readonly maxUncommitted: number
+  readonly remembered: Set<string>
   readonly plant: ScenarioSetting['plant']
 }
 
@@ -118,7 +119,11 @@ const RECORDS = 60
 /** So small that members warm up. */
 const LAG = 2
 
-function declare(world: SimulatedWorld, guarantee: Guarantee, { scenarios, maxUncommitted, plant }: Plan): Ledger {
+function declare(
+  world: SimulatedWorld,
+  guarantee: Guarantee,
+  { scenarios, maxUncommitted, remembered, plant }: Plan,
+): Ledger {
   const app = createApp({
     id: 'ledger',
     processingGuarantee: guarantee,
@@ -139,7 +144,7 @@ function declare(world: SimulatedWorld, guarantee: Guarantee, { scenarios, maxUn
   const entries = app.topic('entries', { key: 'string', value: json<Entry>() })
   const copies = app.topic('copies', { key: 'string', value: json<Entry>() })
   const all = world.release > 1 ? [...scenarios, nextRelease] : scenarios
-  return { app, entries, checks: all.map((scenario) => scenario({ app, world, entries, copies, plant })) }
+  return { app, entries, checks: all.map((scenario) => scenario({ app, world, entries, copies, remembered, plant })) }
 }
 
 function scenariosOf(guarantee: Guarantee): readonly ScenarioName[] {
@@ -151,7 +156,7 @@ export function ledgerCase(
   guarantee: Guarantee,
   { scenarios = scenariosOf(guarantee), always = false, plant = () => {} }: LedgerOptions = {},
 ): LedgerCase {
-  let plan: Plan = { scenarios: [counting], maxUncommitted: 50_000, plant }
+  let plan: Plan = { scenarios: [counting], maxUncommitted: 50_000, remembered: new Set(), plant }
   let latest: Ledger | undefined
   const current = (): Ledger => {
     if (latest === undefined) throw new Error('The app has not been made.')
@@ -162,7 +167,12 @@ export function ledgerCase(
       if (world.release === 1) {
         const some = scenarios.filter(() => always || world.random() < 0.35)
         const maxUncommitted = world.random() < 0.3 || some.includes('gathering') ? 3 : 50_000
-        plan = { scenarios: [counting, ...some.map((name) => SCENARIOS[name])], maxUncommitted, plant }
+        plan = {
+          scenarios: [counting, ...some.map((name) => SCENARIOS[name])],
+          maxUncommitted,
+          remembered: new Set(),
+          plant,
+        }
       }
       latest = declare(world, guarantee, plan)
       return latest.app

@@ -22,6 +22,8 @@ export interface ScenarioSetting {
   readonly entries: Topic<string, Entry>
   /** Where `counting` sends each entry. */
   readonly copies: Topic<string, Entry>
+  /** What handlers remember in all releases of the run, as a service outside the app would. */
+  readonly remembered: Set<string>
   /** Plants a defect in a view, where a test asks for that. */
   readonly plant: (view: TimedView) => void
 }
