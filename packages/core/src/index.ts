@@ -1,6 +1,15 @@
 /// <reference types="node" preserve="true" />
 export type { Clock, Scheduled } from './contracts/clock.ts'
-export type { Codec, Given, Immutable } from './contracts/codec.ts'
+export type {
+  Codec,
+  CodecEnvironment,
+  CodecSource,
+  CodecSources,
+  CodecUse,
+  Given,
+  Immutable,
+  TopicCodec,
+} from './contracts/codec.ts'
 export { type Logger, plainLogger } from './contracts/logger.ts'
 export {
   type OutgoingRecord,
@@ -40,6 +49,7 @@ export {
   resolveCodec,
   type CodecRole,
 } from './lib/codecs/resolve-codec.ts'
+export { TopicCodecs } from './lib/codecs/topic-codecs.ts'
 export { grouped } from './lib/collections/grouped.ts'
 export {
   asFields,
@@ -56,6 +66,8 @@ export {
 export { jsonText } from './lib/codecs/json-text.ts'
 export { showBytes } from './lib/codecs/show-bytes.ts'
 export {
+  CodecWaitsError,
+  codecWait,
   isChangeOfFrozen,
   isMillraceError,
   MillraceError,

@@ -1,4 +1,5 @@
 /// <reference types="node" preserve="true" />
+export type { SchemaAdmin, SchemaCheck } from './contracts/schema-admin.ts'
 export {
   type CommandArguments,
   type CommandColors,

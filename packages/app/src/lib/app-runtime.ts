@@ -15,6 +15,7 @@ import {
   type Surroundings,
   surroundingsOf,
   systemClock,
+  TopicCodecs,
 } from '@millrace/core'
 import type { Admin, StoreDriver, Transport } from '@millrace/core/driver'
 import type { AppDescription, DeadLetters, SiblingProcesses } from '@millrace/core/operations'
@@ -42,6 +43,7 @@ import {
   workerSettings,
 } from '@millrace/worker'
 import { APP_EVENTS, type AppEvents } from './app-events.ts'
+import { codecsPart } from './codecs-part.ts'
 import { Definitions } from './definitions.ts'
 import { Drivers } from './drivers.ts'
 
@@ -82,6 +84,7 @@ export class AppRuntime implements ClientApp, LocalApp, SiteApp {
   readonly contexts: ContextStorage = new AsyncLocalStorage<ProcessingContext>()
   readonly surroundings: Surroundings
   readonly drivers: Drivers
+  readonly codecs: TopicCodecs
   readonly listeners: Listeners<AppEvents> = new Listeners(APP_EVENTS, (event, err) =>
     this.surroundings.log.error({ err }, `A listener of "${event}" (app.on) has failed.`),
   )
@@ -111,10 +114,12 @@ export class AppRuntime implements ClientApp, LocalApp, SiteApp {
     })
     this.surroundings = surroundings
     this.drivers = new Drivers(surroundings)
+    this.codecs = new TopicCodecs(surroundings)
     this.tables = {
       appId: settings.id,
       contexts: this.contexts,
       workers: () => this.#running.map(({ worker }) => worker.context),
+      codecs: this.codecs,
     }
     this.streams = {
       appId: settings.id,
@@ -126,6 +131,7 @@ export class AppRuntime implements ClientApp, LocalApp, SiteApp {
       windows: new StreamWindows(this.tables, this.definitions),
       joins: new JoinStates(this.tables),
       states: new StreamStates(this.tables),
+      codecs: this.codecs,
       tracing: sensor.tracing,
     }
     sensor.tracing?.attach(() => currentTrace(this.contexts))
@@ -251,7 +257,14 @@ export class AppRuntime implements ClientApp, LocalApp, SiteApp {
       contexts: this.contexts,
       settings: { ...workerSettings(settings), ...instanceOf(settings, siblings) },
       webAddress: () => web?.address(),
-      parts: [this.definitions.part, globals, agents, scheduler, ...(web === undefined ? [] : [web])],
+      parts: [
+        codecsPart(this.codecs),
+        this.definitions.part,
+        globals,
+        agents,
+        scheduler,
+        ...(web === undefined ? [] : [web]),
+      ],
     })
     const running: RunningWorker = { worker, store, scheduler, site, web }
     this.#running.push(running)

@@ -43,6 +43,7 @@ export class AppClient implements CommandLineClient {
   /** Connected to an empty stand-in when no log exists yet. */
   #empty: Promise<Connection> | undefined
   #topicsMade: Promise<void> | undefined
+  #codecs: Promise<void> | undefined
 
   constructor(app: ClientApp) {
     this.#app = app
@@ -69,6 +70,7 @@ export class AppClient implements CommandLineClient {
   /** The client, once the app's declared topics exist: it may send before any worker has run. */
   async sender(): Promise<Client> {
     const { client, admin } = await this.connect()
+    await this.#openCodecs()
     const making = (this.#topicsMade ??= this.#createDeclaredTopics(admin))
     try {
       await making
@@ -84,9 +86,9 @@ export class AppClient implements CommandLineClient {
   }
 
   async send(target: string, message: CommandLineMessage): Promise<RecordMetadata> {
-    return sendText(await this.connect(), { target, ...message }, async (request) =>
-      (await this.sender()).send(request),
-    )
+    const connection = await this.connect()
+    await this.#openCodecs()
+    return sendText(connection, { target, ...message }, async (request) => (await this.sender()).send(request))
   }
 
   /** Sends a record whose key is typed as text and whose value is as for `topic.send`. */
@@ -94,12 +96,13 @@ export class AppClient implements CommandLineClient {
     topic: string,
     record: { readonly key: string | undefined; readonly value: unknown },
   ): Promise<RecordMetadata> {
+    await this.#openCodecs()
     const request = valueRequest(this.#app, topic, record)
     return (await this.sender()).send(request)
   }
 
   async *records(topic: string, request: RecordsRequest): AsyncGenerator<ShownRecord, void, undefined> {
-    yield* readRecords(await this.connect(TO_READ), topic, request)
+    yield* readRecords(await this.#toRead(), topic, request)
   }
 
   async topics(): Promise<readonly TopicInfo[]> {
@@ -134,11 +137,11 @@ export class AppClient implements CommandLineClient {
   }
 
   async readTable(name: string, key: string, windows?: WindowsRequest): Promise<TableReading> {
-    return readTable(await this.connect(TO_READ), { name, key, windows })
+    return readTable(await this.#toRead(), { name, key, windows })
   }
 
   async readRows(name: string, options: RowsRequest): Promise<TableRows> {
-    return readRows(await this.connect(TO_READ), name, options)
+    return readRows(await this.#toRead(), name, options)
   }
 
   async resetPlan(request: ResetRequest): Promise<ResetPlan> {
@@ -167,12 +170,34 @@ export class AppClient implements CommandLineClient {
     this.#connection = undefined
     this.#empty = undefined
     this.#topicsMade = undefined
+    if (this.#codecs !== undefined) this.#app.codecs.close()
+    this.#codecs = undefined
     for (const opening of open) {
       if (opening === undefined) continue
       const { client, transport } = await opening
       await this.#app.closing(client)
       await client.close()
       await transport.close()
+    }
+  }
+
+  async #toRead(): Promise<Connection> {
+    const connection = await this.connect(TO_READ)
+    await this.#openCodecs()
+    return connection
+  }
+
+  /** For what encodes or decodes. Throws what the sources of codecs throw. */
+  async #openCodecs(): Promise<void> {
+    const opening = (this.#codecs ??= this.#app.codecs.open())
+    try {
+      await opening
+    } catch (error) {
+      if (this.#codecs === opening) {
+        this.#codecs = undefined
+        this.#app.codecs.close()
+      }
+      throw error
     }
   }
 

@@ -1,4 +1,4 @@
-import type { Clock, Codec, Logger, Redact, ResolvedSettings } from '@millrace/core'
+import type { Clock, Codec, Logger, Redact, ResolvedSettings, TopicCodecs } from '@millrace/core'
 import type { Admin, StoreDriver, Transport } from '@millrace/core/driver'
 import type { DeadLetters, RowsRequest, RunningEnvironment, WindowsRequest } from '@millrace/core/operations'
 import type {
@@ -87,6 +87,8 @@ export interface ClientApp {
     readonly redact: Redact
   }
   readonly contexts: ContextStorage
+  /** Codecs that need something from outside the process. */
+  readonly codecs: TopicCodecs
   readonly deadLetters: DeadLetters
   /** Not connected yet. */
   openTransport(): Promise<Transport>

@@ -21,6 +21,8 @@ export async function* readRecords(
       if (record.offset < start || record.offset >= end) continue
       if (wanted !== undefined && (record.key === null || !wanted.equals(record.key))) continue
       signal?.throwIfAborted()
+      if (topic !== undefined) await topic.declaration.missing?.(record)
+      signal?.throwIfAborted()
       yield {
         topic: name,
         partition,

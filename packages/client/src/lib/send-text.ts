@@ -92,6 +92,7 @@ function textRequest(
 function encodeText(topic: DeclaredTopic, text: string, where: string): Buffer {
   const bytes = encodeUtf8(text)
   try {
+    if (topic.value.encodeText !== undefined) return topic.value.encodeText(text)
     topic.value.decode(bytes)
     return bytes
   } catch (thrown) {

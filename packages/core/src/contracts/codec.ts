@@ -1,3 +1,7 @@
+import type { Clock } from './clock.ts'
+import type { Logger } from './logger.ts'
+import type { SchemaAdmin } from './schema-admin.ts'
+
 /**
  * Turns values into bytes and back. Synchronous, so that a table write or a hand-out never waits. `resolveCodec` turns
  * errors of `encode` or `decode` into `ENCODE_FAILED` or `DECODE_FAILED`, with the topic or table. `encode` takes `In`;
@@ -8,6 +12,54 @@ export interface Codec<In, Out = In> {
   readonly name: string
   encode(value: In): Buffer
   decode(bytes: Buffer): Out
+  /**
+   * What `decode` of these bytes needs from outside the process and does not have yet: a promise that resolves when
+   * `decode` can be called, also if it will throw then. `undefined` if nothing is missing. Called for each record before
+   * it is handed out, so it must cost no more than reading a few bytes. Without it nothing is ever missing.
+   */
+  missing?(bytes: Buffer): Promise<void> | undefined
+  /** The bytes of a value that was typed as text. Without it the text itself is taken for the bytes. */
+  encodeText?(text: string): Buffer
+}
+
+/** The keys or values that a codec is for. */
+export interface CodecUse {
+  /** Also the changelog of a table. */
+  readonly topic: string
+  readonly part: 'key' | 'value'
+  /** Equal values must have equal bytes, as in keys and in elements of sets. */
+  readonly canonical: boolean
+}
+
+/** What codecs with a source outside the process get from their app. All of it may change until the app starts. */
+export interface CodecEnvironment {
+  readonly clock: Clock
+  readonly log: Logger
+  readonly settings: { readonly schemaRegistry: string | undefined; readonly connectTimeoutMs: number }
+}
+
+/** The source of codecs outside the process, such as a schema registry. Each app has its own. */
+export interface CodecSource {
+  /**
+   * Called when a worker or client starts, before its first record. Resolves when all codecs of the source know what
+   * they can know before a record; rejects if one of them cannot be used, or after `connectTimeoutMs`.
+   */
+  open(): Promise<void>
+  /** Once for each `open`, also for one that has rejected. After the last one nothing is asked for any more. */
+  close(): void
+  /** For the command line. */
+  readonly admin: SchemaAdmin
+}
+
+/** Gives an app its source of a kind: the same for all codecs that ask with the same key. */
+export type CodecSources = (kind: symbol, make: (environment: CodecEnvironment) => CodecSource) => CodecSource
+
+/**
+ * A codec that depends on the topic, and on a source outside the process. `forTopic` gives the codec to use; this one
+ * only describes it.
+ */
+export interface TopicCodec<In, Out = In> extends Codec<In, Out> {
+  forTopic(use: CodecUse, sources: CodecSources): Codec<In, Out>
 }
 
 type Atom =

@@ -1,4 +1,4 @@
-import type { Tracing } from '@millrace/core'
+import type { TopicCodecs, Tracing } from '@millrace/core'
 import type { ClientContext, ContextStorage, WorkerContext } from '@millrace/worker'
 import type { ReplyInboxes } from './asking/reply-inbox.ts'
 import type { JoinStates } from './joins/join-states.ts'
@@ -23,6 +23,8 @@ export interface StreamsContext {
   readonly joins?: JoinStates | undefined
   /** For what other operators keep; an app without them has none. */
   readonly states?: StreamStates | undefined
+  /** For codecs that depend on their topic; an app without it has none. */
+  readonly codecs?: TopicCodecs | undefined
   /** That of the app's sensor. */
   readonly tracing?: Tracing | undefined
 }

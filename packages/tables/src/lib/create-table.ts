@@ -84,7 +84,7 @@ export function createTable<KS extends CodecSpec, VS extends CodecSpec, D extend
   views?: ViewDeclarations,
 ): TableOf<KS, VS, D> {
   const definition = {
-    ...readOptions<KS, VS>({ kind: 'table', name }, options, TABLE_OPTIONS),
+    ...readOptions<KS, VS>({ kind: 'table', name, context }, options, TABLE_OPTIONS),
     fallback: options.default,
     partitioner: options.partitioner ?? 'key',
     migrate: options.migrate,

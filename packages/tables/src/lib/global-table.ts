@@ -107,7 +107,7 @@ export function createGlobalTable<KS extends CodecSpec, VS extends CodecSpec, D 
   options: GlobalTableOptions<KS, VS, D>,
 ): GlobalTableOf<KS, VS, D> {
   return new GlobalTable<KeyOf<KS>, ValueOf<VS>, GivenOf<VS, D>>(context, {
-    ...readOptions<KS, VS>({ kind: 'global table', name }, options, GLOBAL_OPTIONS),
+    ...readOptions<KS, VS>({ kind: 'global table', name, context, topic: options?.topic }, options, GLOBAL_OPTIONS),
     topic: options.topic,
     fallback: options.default,
     migrate: options.migrate,

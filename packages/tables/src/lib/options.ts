@@ -12,7 +12,14 @@ import {
   type OptionNames,
   type OutputOf,
 } from '@millrace/core'
-import type { CodecKeyOptions, CodecShapeOptions, PartitionKey } from '@millrace/state'
+import {
+  changelogOf,
+  type CodecKeyOptions,
+  type CodecShapeOptions,
+  type PartitionKey,
+  type StateContext,
+} from '@millrace/state'
+import { globalTopicName } from './global/global-topic-name.ts'
 
 /** A table's value type for a codec spec. */
 export type ValueOf<S extends CodecSpec> = Immutable<InputOf<S>>
@@ -114,6 +121,9 @@ export interface TableDefinition<K, V> extends KeyedDefinition<K, V>, CodecShape
 export interface NamedTable {
   readonly kind: 'table' | 'key timers' | 'global table' | 'set table' | 'global set table'
   readonly name: string
+  readonly context: StateContext
+  /** The topic that holds its rows, if it is not the usual one. */
+  readonly topic?: string | undefined
 }
 
 /** The options that all kinds of tables have. */
@@ -131,15 +141,17 @@ const FUNCTIONS = ['default', 'migrate', 'partitionBy'] as const
 
 /** Throws `CODEC_UNKNOWN`, `NAME_INVALID`, `DEFINITION_INVALID`. */
 export function readOptions<KS extends CodecSpec, VS extends CodecSpec>(
-  { kind, name }: NamedTable,
+  table: NamedTable,
   options: KeyedOptions<KS, VS>,
   known: OptionNames<object>,
 ): KeyedDefinition<KeyOf<KS>, ValueOf<VS>> {
+  const { kind, name } = table
   validateName('table', name)
   const where = `${kind} "${name}"`
   checkOptions(where, options, known)
   for (const option of FUNCTIONS) checkFunction(where, option, options)
-  const { key, value, partitions, standbys, partitionBy, help } = options
+  const { partitions, standbys, partitionBy, help } = options
+  const { key, value } = boundTo(table, options)
   if (standbys !== undefined && !(Number.isInteger(standbys) && standbys >= 0))
     throw new MillraceError('DEFINITION_INVALID', `standbys of ${where} is ${standbys}; it takes 0, 1, 2, …`)
   return {
@@ -153,6 +165,19 @@ export function readOptions<KS extends CodecSpec, VS extends CodecSpec>(
     standbys,
     partitionBy,
     help,
+  }
+}
+
+/** The codecs of a table, for those that depend on its topic. */
+function boundTo<KS extends CodecSpec, VS extends CodecSpec>(
+  { kind, name, context: { appId, codecs }, topic: own }: NamedTable,
+  { key, value }: KeyedOptions<KS, VS>,
+): { readonly key: KS; readonly value: VS } {
+  if (codecs === undefined) return { key, value }
+  const topic = kind.startsWith('global') ? globalTopicName(appId, name, own) : changelogOf(appId, name).topic
+  return {
+    key: codecs.bind<KS>(key, { topic, part: 'key', canonical: true }),
+    value: codecs.bind<VS>(value, { topic, part: 'value', canonical: kind.endsWith('set table') }),
   }
 }
 

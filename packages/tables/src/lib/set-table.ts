@@ -108,7 +108,7 @@ export function createSetTable<KS extends CodecSpec, ES extends CodecSpec>(
   const isGlobal = options?.global === true
   const partitioner = options?.partitioner ?? 'key'
   const definition = readOptions<KS, ES>(
-    { kind: isGlobal ? 'global set table' : 'set table', name },
+    { kind: isGlobal ? 'global set table' : 'set table', name, context },
     options,
     SET_OPTIONS,
   )

@@ -55,6 +55,7 @@ const KINDS: Readonly<Record<keyof SettingTypes, Pick<OptionGrammar, 'type' | 'v
   size: { type: 'string', valueName: 'size' },
   broker: { type: 'string', valueName: 'URL' },
   store: { type: 'string', valueName: 'URL' },
+  registry: { type: 'string', valueName: 'URL' },
   webDriver: { type: 'string' },
   token: { type: 'string' },
 }

@@ -1,7 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Codec } from '../../contracts/codec.ts'
 import type { ErrorCode } from '../errors/error-table.ts'
-import { isMillraceError, MillraceError, toError } from '../errors/millrace-error.ts'
+import { CodecWaitsError, isMillraceError, MillraceError, toError } from '../errors/millrace-error.ts'
 import { json, jsonCodec } from './json-codec.ts'
 import { bytesCodec, numberCodec, stringCodec } from './plain-codecs.ts'
 
@@ -80,6 +80,8 @@ function codecOf(spec: unknown, where: string): Codec<never, unknown> {
 function named(codec: Codec<never, unknown>, role: 'key' | 'value', where: string): Codec<never, unknown> {
   return {
     name: codec.name,
+    ...(codec.missing === undefined ? {} : { missing: codec.missing.bind(codec) }),
+    ...(codec.encodeText === undefined ? {} : { encodeText: codec.encodeText.bind(codec) }),
     encode(value) {
       try {
         const bytes = codec.encode(value)
@@ -100,6 +102,7 @@ function named(codec: Codec<never, unknown>, role: 'key' | 'value', where: strin
 }
 
 function failure(code: ErrorCode, thrown: unknown, role: CodecRole, where: string, name: string): MillraceError {
+  if (thrown instanceof CodecWaitsError) return thrown
   const side = code === 'ENCODE_FAILED' ? 'for' : 'from'
   // The same error with the location added. With the first error as its cause it would say everything twice.
   if (isMillraceError(thrown))
@@ -145,7 +148,7 @@ function hasForm<F extends 'forKeys' | 'forRows'>(
  */
 export function keyFromText<K>(codec: Codec<K>, text: string, where: string): Buffer {
   try {
-    return codec.encode(codec.decode(Buffer.from(text, 'utf8')))
+    return codec.encodeText?.(text) ?? codec.encode(codec.decode(Buffer.from(text, 'utf8')))
   } catch (thrown) {
     const error = toError(thrown)
     throw new MillraceError('KEY_INVALID', `${JSON.stringify(text)} is no ${codec.name} key of ${where}.`, {

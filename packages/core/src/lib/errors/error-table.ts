@@ -62,6 +62,39 @@ const appErrors = {
     title: 'A record could not be decoded',
     fix: 'Check what writes the topic, or give the topic the codec it was written with.',
   },
+  CODEC_WAITS: {
+    title: 'A codec waits for something from outside the process',
+    fix: 'Try again: agents do so by themselves.',
+  },
+  SCHEMA_REGISTRY_UNSET: {
+    title: 'No schema registry is set',
+    fix: 'Set schemaRegistry (MILLRACE_SCHEMA_REGISTRY) to its URL, such as http://localhost:8081.',
+  },
+  SCHEMA_REGISTRY_URL_INVALID: {
+    title: 'The URL of the schema registry cannot be used',
+    fix: 'Use http://host:port or https://user:password@host/path.',
+  },
+  SCHEMA_REGISTRY_UNREACHABLE: {
+    title: 'The schema registry does not answer',
+    fix: 'Check schemaRegistry (MILLRACE_SCHEMA_REGISTRY) and the network; millrace doctor asks it, too.',
+  },
+  SCHEMA_REGISTRY_REFUSED: {
+    title: 'The schema registry refuses a request',
+    fix: 'Check user and password in schemaRegistry, and the rights that they give.',
+  },
+  SCHEMA_ID_MISSING: {
+    title: 'The schema registry has no schema with the id that a record names',
+    fix: 'Check that schemaRegistry is the registry of what writes the topic.',
+  },
+  SCHEMA_NOT_REGISTERED: {
+    title: 'The schema of a codec is not registered',
+    fix: 'Register it when you deploy (millrace schemas register), or give the codec register: true.',
+  },
+  SCHEMA_INCOMPATIBLE: {
+    title: 'A schema is not compatible with another one',
+    fix: 'Change the schema so that it can read what is written with the others: give new fields a default. millrace schemas check says what is wrong.',
+  },
+  SCHEMA_INVALID: { title: 'A schema cannot be used', fix: 'Correct the schema that the message names.' },
   SCHEMA_MISMATCH: { title: 'A value does not match its schema', fix: 'Correct the value, or the schema.' },
   SCHEMA_ASYNC: { title: 'The schema validates asynchronously', fix: 'Use a schema without asynchronous checks.' },
   VALUE_UNDEFINED: {

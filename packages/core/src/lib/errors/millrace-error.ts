@@ -54,6 +54,33 @@ export class RecordRefusedError extends MillraceError {
   }
 }
 
+/**
+ * A codec lacks something from outside the process, which it has asked for. An event that fails with it is handed out
+ * again after `until`, without counting an attempt.
+ */
+export class CodecWaitsError extends MillraceError {
+  /** Resolves when decoding can be tried again. Never rejects. */
+  readonly until: Promise<void>
+
+  constructor(detail: string, until: Promise<void>) {
+    super('CODEC_WAITS', detail)
+    this.until = until
+  }
+}
+
+/** What the error, or one of its causes, waits for; `undefined` if it does not wait. */
+export function codecWait(thrown: unknown): Promise<void> | undefined {
+  let error = thrown
+  for (let depth = 0; depth < MOST_CAUSES && error instanceof Error; depth++) {
+    if (error instanceof CodecWaitsError) return error.until
+    error = error.cause
+  }
+  return undefined
+}
+
+/** Causes may form a ring. */
+const MOST_CAUSES = 8
+
 /** Converts a thrown value to an `Error`. */
 export function toError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(typeof thrown === 'string' ? thrown : `Thrown: ${String(thrown)}`)

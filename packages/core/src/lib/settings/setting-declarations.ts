@@ -13,6 +13,11 @@ const appDeclarations = {
     default: 'memory:',
     help: 'Where tables keep their state: memory:, lmdb: or lmdb:./directory.',
   },
+  schemaRegistry: {
+    type: 'registry',
+    secret: true,
+    help: 'URL of the schema registry for codecs of @millrace/schema-registry, with user and password where it asks for them: http://localhost:8081, https://user:password@host/path.',
+  },
   processingGuarantee: {
     type: 'choice',
     choices: ['at-least-once', 'exactly-once'],

@@ -1,4 +1,5 @@
 import { kebabCase } from '../names/names.ts'
+import { parseRegistryUrl } from '../urls/registry-url.ts'
 import { settingDeclarations, type SettingName } from './setting-declarations.ts'
 import { settingReaders } from './setting-readers.ts'
 import type { SettingDeclaration } from './setting-types.ts'
@@ -37,13 +38,28 @@ export function secretsOf(settings: object): readonly string[] {
     let value: unknown = settings
     for (const part of name.split('.')) value = isGroup(value) ? value[part] : undefined
     const text = isGroup(value) ? value['text'] : value
-    return typeof text === 'string' ? [text] : []
+    return typeof text === 'string' ? secretIn(name, text) : []
   })
+}
+
+/** Of a URL only the password: its host is in messages. */
+function secretIn(name: SettingName, text: string): readonly string[] {
+  if (declarationOf(name).type !== 'registry') return [text]
+  try {
+    const { password } = parseRegistryUrl(text)
+    return password === undefined ? [] : [new URL(text).password, password]
+  } catch {
+    // It is refused elsewhere, and may be anything.
+    return [text]
+  }
 }
 
 /** Values of the secret settings that the environment holds. */
 export function secretsOfEnvironment(env: Readonly<Record<string, string | undefined>>): readonly string[] {
-  return settingNames.flatMap((name) => (declarationOf(name).secret === true ? (env[environmentName(name)] ?? []) : []))
+  return settingNames.flatMap((name) => {
+    const text = declarationOf(name).secret === true ? env[environmentName(name)] : undefined
+    return text === undefined ? [] : secretIn(name, text)
+  })
 }
 
 function isGroup(value: unknown): value is Readonly<Record<string, unknown>> {

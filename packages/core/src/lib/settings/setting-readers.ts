@@ -4,6 +4,7 @@ import { MillraceError, toError } from '../errors/millrace-error.ts'
 import { nameProblem } from '../names/names.ts'
 import { formatByteSize, readByteSize } from '../units/byte-size.ts'
 import { formatDuration, readDuration } from '../units/duration.ts'
+import { parseRegistryUrl } from '../urls/registry-url.ts'
 import { parseBrokerUrl, parseStoreUrl } from '../urls/urls.ts'
 import type { PemSource, SettingDeclaration, SettingTypes } from './setting-types.ts'
 
@@ -67,6 +68,10 @@ export const settingReaders: { readonly [Type in keyof SettingTypes]: SettingRea
   store: {
     accepts: () => 'a store URL, or in the app file a function that makes a store',
     read: driverOf(parseStoreUrl),
+  },
+  registry: {
+    accepts: () => 'the URL of a schema registry, such as http://localhost:8081',
+    read: (value) => (typeof value === 'string' ? parseRegistryUrl(value).text : undefined),
   },
   webDriver: {
     accepts: () => "'hono', or in the app file a function that makes a web driver",

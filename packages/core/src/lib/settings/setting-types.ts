@@ -41,6 +41,7 @@ export interface SettingTypes {
   durationOrFalse: { input: Duration | false; output: number; suffix: 'Ms' }
   size: { input: ByteSize; output: number; suffix: 'Bytes' }
   broker: { input: string | TransportFactory; output: string | TransportFactory; suffix: '' }
+  registry: { input: string; output: string; suffix: '' }
   store: { input: string | StoreFactory; output: string | StoreFactory; suffix: '' }
   webDriver: { input: 'hono' | WebDriverFactory; output: 'hono' | WebDriverFactory; suffix: '' }
   token: { input: TokenProvider; output: TokenProvider; suffix: '' }

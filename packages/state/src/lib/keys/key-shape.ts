@@ -1,4 +1,12 @@
-import { encodeUtf8, keyFromText, MillraceError, toError, type Codec, type CodecSpec } from '@millrace/core'
+import {
+  CodecWaitsError,
+  encodeUtf8,
+  keyFromText,
+  MillraceError,
+  toError,
+  type Codec,
+  type CodecSpec,
+} from '@millrace/core'
 
 /** What `partitionBy` may give: the key of the source topic that the state's key belongs to. */
 export type PartitionKey = string | number | Uint8Array
@@ -63,6 +71,7 @@ export class CodecKeys<K> implements KeyShape<K> {
     try {
       return this.#codec.decode(bytes)
     } catch (thrown) {
+      if (thrown instanceof CodecWaitsError) throw thrown
       const error = toError(thrown)
       throw new MillraceError('ROW_UNDECODABLE', `The key ${showKey(bytes)} in ${this.where}: ${error.message}`, {
         cause: error,

@@ -1,4 +1,4 @@
-import { endOfTurn } from '@millrace/core'
+import { endOfTurn, type TopicCodecs } from '@millrace/core'
 import type { ContextStorage, CurrentEvent, WorkerContext } from '@millrace/worker'
 import type { KeyEntry } from '../rows/key-entry.ts'
 import type { KeyedRows } from '../rows/keyed-rows.ts'
@@ -10,6 +10,8 @@ export interface StateContext {
   readonly contexts: ContextStorage
   /** The workers that run in this process. */
   readonly workers: () => readonly WorkerContext[]
+  /** For codecs that depend on their topic; an app without it has none. */
+  readonly codecs?: TopicCodecs | undefined
 }
 
 /** Finds the rows of a key: those of the current event's task, or those of a copy that every worker has. */

@@ -1,4 +1,4 @@
-import { isMillraceError, MillraceError, toError, type Codec, type CodecSpec } from '@millrace/core'
+import { CodecWaitsError, isMillraceError, MillraceError, toError, type Codec, type CodecSpec } from '@millrace/core'
 import { CodecKeys, type CodecKeyOptions, type KeyShape } from '../keys/key-shape.ts'
 
 /** The shape of rows, for code that handles encoded keys and values and never decodes a key. */
@@ -61,6 +61,7 @@ export function codecRows<K, V>(
       try {
         return codec.decode(bytes)
       } catch (thrown) {
+        if (thrown instanceof CodecWaitsError) throw thrown
         if (migrate !== undefined) return migrated(migrate, keys, bytes, key)
         throw undecodable(keys, key, thrown)
       }

@@ -1,4 +1,13 @@
-import { deadLetterTopic, errorText, isChangeOfFrozen, isMillraceError, MillraceError, toError } from '@millrace/core'
+import {
+  codecWait,
+  deadLetterTopic,
+  errorText,
+  isChangeOfFrozen,
+  isMillraceError,
+  MillraceError,
+  raceAbort,
+  toError,
+} from '@millrace/core'
 import type { WorkerContext } from '@millrace/worker'
 import { sendDeadLetters } from '../dead-letters/send-dead-letters.ts'
 import type { AgentContext } from '../events/agent-context.ts'
@@ -72,6 +81,8 @@ export class ErrorHandling {
     if (!event.open) return event.requeue()
     // The event is deferred until the one that holds its key is done; neither has failed.
     if (inFlight.isDeferred || inFlight.deferIfOutdated()) return event.finish()
+    const wait = codecWait(thrown)
+    if (wait !== undefined) return await this.#requeueAfter(wait, event)
     const { worker, agent, counters } = this.context
     const error = explained(thrown, event)
     const { topic, partition, offset, attempts } = inFlight
@@ -102,6 +113,17 @@ export class ErrorHandling {
         worker.log.error(at, `Agent "${agent}" failed on an event: the worker stops.`)
         return await this.#giveUp(event, error)
     }
+  }
+
+  /** Neither event nor handler has failed: a codec needs something from outside first. */
+  async #requeueAfter(wait: Promise<void>, event: StreamEvent): Promise<void> {
+    const { draining } = this.context.worker
+    try {
+      await raceAbort(wait, AbortSignal.any([event.inFlight.signal, draining]))
+    } catch {
+      // Neither a rebalance nor a stop waits for it, and a lost event is over.
+    }
+    event.requeue()
   }
 
   /**

@@ -1,5 +1,6 @@
 import {
   checkOptions,
+  type Codec,
   type CodecSpec,
   MillraceError,
   type OptionNames,
@@ -8,6 +9,7 @@ import {
   resolveCodec,
   validateName,
 } from '@millrace/core'
+import type { TopicDeclaration } from '@millrace/worker'
 import type { StreamsContext } from '../streams-context.ts'
 import { StampedValue } from './stamped-value.ts'
 import { type AnyTopic, Topic } from './topic.ts'
@@ -70,13 +72,17 @@ function makeTopic(
       'TOPIC_INVALID',
       `Topic "${name}" has partitions: ${partitions}, which is not a whole number above 0.`,
     )
-  const valueSpec = options.value ?? 'json'
-  const key = resolveCodec(options.key ?? 'string', 'key', where)
+  const { codecs } = context
+  const keySpec = codecs?.bind(options.key, { topic: name, part: 'key', canonical: true }) ?? options.key
+  const valueSpec =
+    codecs?.bind(options.value, { topic: name, part: 'value', canonical: false }) ?? options.value ?? 'json'
+  const key = resolveCodec(keySpec ?? 'string', 'key', where)
   const value = resolveCodec(valueSpec, 'value', where)
   const { timestamp } = options
   if (timestamp !== undefined && typeof timestamp !== 'function')
     throw new MillraceError('DEFINITION_INVALID', `timestamp of ${where} is ${String(timestamp)}; it takes a function.`)
   const reader = timestamp && { topic: name, decode: (bytes: Buffer): unknown => value.decode(bytes), timestamp }
+  const missing = missingIn(key, value)
   return new Topic<unknown, unknown, never, never>(context, {
     declaration: {
       name,
@@ -96,14 +102,29 @@ function makeTopic(
       // Without a declared key codec the topic may hold any keys: tables are then not checked against it.
       keyCodec: options.key === undefined ? undefined : key.name,
       ...(reader === undefined ? {} : { stamp: (record) => new StampedValue(record, reader) }),
+      ...(missing === undefined ? {} : { missing }),
     },
     key,
     value,
     valueSpec,
-    keySpec: options.key,
+    keySpec,
     keyExpected: options.key !== undefined,
     tombstones: options.tombstones ?? false,
   })
+}
+
+/** What the codecs of a record need from outside; `undefined` if neither ever needs anything. */
+function missingIn(
+  key: Pick<Codec<never>, 'missing'>,
+  value: Pick<Codec<never>, 'missing'>,
+): TopicDeclaration['missing'] {
+  if (key.missing === undefined && value.missing === undefined) return undefined
+  return (record) => {
+    const forKey = record.key === null ? undefined : key.missing?.(record.key)
+    const forValue = record.value === null ? undefined : value.missing?.(record.value)
+    if (forKey === undefined || forValue === undefined) return forKey ?? forValue
+    return Promise.all([forKey, forValue]).then(() => undefined)
+  }
 }
 
 /** Small enough for the broker to free soon what has been read: it deletes whole segments only. As Kafka Streams has it. */

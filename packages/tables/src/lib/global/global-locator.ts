@@ -11,6 +11,7 @@ import {
   type StateShape,
 } from '@millrace/state'
 import type { GlobalPartition } from './global-partition.ts'
+import { globalTopicName } from './global-topic-name.ts'
 import { GlobalReplica, type Replica, type ReplicaContext, type ReplicatedTable } from './global-replica.ts'
 
 interface GlobalTopicOptions {
@@ -20,13 +21,13 @@ interface GlobalTopicOptions {
   readonly keyCodec: Pick<Codec<never, unknown>, 'name'>
 }
 
-/** The topic of a global table: named after app and table unless a name was given. */
+/** The topic of a global table. */
 export function globalTopic(
   appId: string,
   { name, topic, partitions, keyCodec }: GlobalTopicOptions,
 ): TopicDeclaration {
   return {
-    name: topic ?? `${appId}-${name}-global`,
+    name: globalTopicName(appId, name, topic),
     partitions,
     config: { 'cleanup.policy': 'compact' },
     create: true,

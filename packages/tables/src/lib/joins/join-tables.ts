@@ -1,5 +1,5 @@
 import { type Codec, type CodecSpec, resolveCodec, validateName } from '@millrace/core'
-import type { StateContext } from '@millrace/state'
+import { changelogOf, type StateContext } from '@millrace/state'
 import type { ViewDeclarations } from '../windows/views.ts'
 import type { TableDefinition } from '../options.ts'
 import { type ReferredTable, TableByForeignKey } from './foreign-key.ts'
@@ -39,7 +39,7 @@ export function joinTables<K, L, R, V, J extends TablesJoinKind>(
   const kind = checkJoin(name, { left, right }, options, fn)
   return new TableOfTables<K, L, R, V>(
     context,
-    resultRows<K, V>(name, left, { ...options, sizedAs: left.sizedAs ?? right.sizedAs }),
+    resultRows<K, V>(context, { name, left }, { ...options, sizedAs: left.sizedAs ?? right.sizedAs }),
     // The kind determines which side may be missing.
     { left, right, kind, to: options.to, join: (a, b) => fn(a as LeftRow<L, J>, b as RightRow<R, J>) },
     views,
@@ -62,19 +62,21 @@ export function joinByForeignKey<K, RK, L, R, V, J extends 'inner' | 'left'>(
   const kind = checkForeignKey(name, { left, right, on }, rest, fn)
   return new TableByForeignKey<K, RK, L, R, V>(
     context,
-    resultRows<K, V>(name, left, { ...rest, sizedAs: left.sizedAs }),
+    resultRows<K, V>(context, { name, left }, { ...rest, sizedAs: left.sizedAs }),
     { left, right, kind, on, to: options.to, join: (a, b) => fn(a, b as RightRow<R, J>) },
     views,
   )
 }
 
 function resultRows<K, V>(
-  name: string,
-  left: JoinedSide<K, unknown>,
+  { appId, codecs }: StateContext,
+  { name, left }: Pick<JoinedSides<K, unknown, unknown>, 'name' | 'left'>,
   options: JoinTablesOptions<K, V, TablesJoinKind> & { readonly sizedAs: readonly string[] | undefined },
 ): TableDefinition<K, V> {
   const where = `table "${validateName('table', name)}"`
-  const { value = 'json', sizedAs, standbys, help } = options
+  const { value: declared = 'json', sizedAs, standbys, help } = options
+  const { topic } = changelogOf(appId, name)
+  const value = codecs?.bind(declared, { topic, part: 'value', canonical: false }) ?? declared
   return {
     name,
     where,

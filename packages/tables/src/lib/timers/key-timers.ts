@@ -277,7 +277,7 @@ export function createKeyTimers<KS extends CodecSpec, VS extends CodecSpec>(
   name: string,
   options: KeyTimersOptions<KS, VS>,
 ): KeyTimers<KeyOf<KS>, ValueOf<VS>> {
-  const definition = readOptions<KS, VS>({ kind: 'key timers', name }, options, TIMER_OPTIONS)
+  const definition = readOptions<KS, VS>({ kind: 'key timers', name, context }, options, TIMER_OPTIONS)
   const { clock } = options
   if (clock !== 'wall' && clock !== 'event')
     throw new MillraceError(

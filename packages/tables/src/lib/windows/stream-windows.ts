@@ -1,5 +1,5 @@
 import { type CodecSpec, MillraceError, resolveCodec, validateName } from '@millrace/core'
-import type { StateContext } from '@millrace/state'
+import { changelogOf, type StateContext } from '@millrace/state'
 import { readWindows, type WindowKind, type WindowOptions } from './window-options.ts'
 import { WindowedTable } from './windowed-table.ts'
 
@@ -48,6 +48,9 @@ export class StreamWindows {
         `The windows "${name}" of agent "${agent}" have the name of another table: set the option name.`,
       )
     const where = `table "${validateName('table', name)}"`
+    const { codecs, appId } = this.#context
+    const { topic } = changelogOf(appId, name)
+    const valueSpec = codecs?.bind(value, { topic, part: 'value', canonical: false }) ?? value
     const table = new WindowedTable<unknown, unknown>(
       this.#context,
       {
@@ -55,8 +58,8 @@ export class StreamWindows {
         where,
         keySpec: key,
         keyCodec: resolveCodec(key, 'key', where),
-        valueSpec: value,
-        valueCodec: resolveCodec(value, 'row', where),
+        valueSpec,
+        valueCodec: resolveCodec(valueSpec, 'row', where),
         partitions: undefined,
         sizedAs: topics,
         standbys: undefined,

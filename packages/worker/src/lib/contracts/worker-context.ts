@@ -90,6 +90,11 @@ export interface TopicDeclaration {
    * the records' own times.
    */
   readonly stamp?: (record: RawRecord) => StampedRecord
+  /**
+   * What its codecs need from outside before they can decode the record, as `Codec.missing`. Called for the records of each batch
+   * before they are handed out. Default: nothing.
+   */
+  readonly missing?: (record: RawRecord) => Promise<void> | undefined
 }
 
 export interface SubscriptionSpec {

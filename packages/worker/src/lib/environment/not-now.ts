@@ -37,6 +37,8 @@ export const NOT_NOW = {
   key: 16384,
   /** An event of another partition comes first, by its time. */
   order: 32768,
+  /** The codec of its topic waits for something from outside, such as the schema of a record. */
+  codec: 65536,
 } as const
 
 export type Reason = keyof typeof NOT_NOW
@@ -71,6 +73,7 @@ const WORDS: Readonly<Record<Reason, string>> = {
   busy: 'all instances of the agent that may take it are at work (concurrency)',
   key: 'some events wait for their next attempt, or for an earlier one of their key',
   order: 'an event of another topic has an earlier time and has not finished, or may still come (alignWait)',
+  codec: 'the codec of its topic waits for something from outside, such as the schema of a record',
 }
 
 const REASONS: readonly Reason[] = [
@@ -85,6 +88,7 @@ const REASONS: readonly Reason[] = [
   'spilled',
   'uncommitted',
   'deferred',
+  'codec',
   'order',
   'key',
   'busy',

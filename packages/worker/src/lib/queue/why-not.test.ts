@@ -59,10 +59,10 @@ interface Case {
 }
 
 /**
- * `busy` and `key` have tests of their own, because they depend on the agent and not on the partition. So has `order`, which takes
- * two partitions (`task/time-order.test.ts`).
+ * `busy` and `key` have tests of their own, because they depend on the agent and not on the partition. So have `order`, which takes
+ * two partitions (`task/time-order.test.ts`), and `codec`, which takes a batch (`task/codec-waits.test.ts`).
  */
-const CASES: Readonly<Record<Exclude<Reason, 'busy' | 'key' | 'order'>, Case>> = {
+const CASES: Readonly<Record<Exclude<Reason, 'busy' | 'key' | 'order' | 'codec'>, Case>> = {
   opening: { isOpening: true, happen: () => {} },
   rebalance: { happen: ({ worker }) => worker.handOut.block(NOT_NOW.rebalance) },
   stop: { happen: ({ worker }) => worker.handOut.block(NOT_NOW.stop) },

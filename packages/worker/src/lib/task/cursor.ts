@@ -21,6 +21,8 @@ export interface CursorOptions {
   readonly refusals: Refusals | undefined
   /** The source of record times and, if a state of the task keeps event time, its progress. */
   readonly time?: CursorTime | undefined
+  /** As `TopicDeclaration.missing`. */
+  readonly missing?: ((record: RawRecord) => Promise<void> | undefined) | undefined
 }
 
 export interface CursorTime extends Omit<RecordClockOptions, 'times'> {
@@ -46,6 +48,7 @@ export class PartitionCursor implements EventOrigin, SourceReader {
   blocked: number = NOT_NOW.empty
   readonly #flow: FlowControl
   readonly #clock: RecordClock | undefined
+  readonly #missing: CursorOptions['missing']
   #resume: ResumePoint | undefined
   #records = NO_RECORDS
   #index = 0
@@ -55,7 +58,7 @@ export class PartitionCursor implements EventOrigin, SourceReader {
   #committed = 0
 
   constructor(options: CursorOptions, progress: Progress) {
-    const { task, source, subscription, keyCodec, flow, limits, refusals, time } = options
+    const { task, source, subscription, keyCodec, flow, limits, refusals, time, missing } = options
     this.task = task
     this.source = source
     this.subscription = subscription
@@ -67,6 +70,7 @@ export class PartitionCursor implements EventOrigin, SourceReader {
     this.times = time?.finished === undefined ? undefined : new EventTimes(this.tracker, time.finished, time.clock)
     this.#clock = time === undefined ? undefined : new RecordClock({ ...time, times: this.times })
     this.#flow = flow
+    this.#missing = missing
     this.#resume = new ResumePoint(progress)
     source.attach(this)
   }
@@ -232,12 +236,37 @@ export class PartitionCursor implements EventOrigin, SourceReader {
       this.#batchIndex++
       this.source.release()
     }
-    this.#batch = this.source.batch(this.#batchIndex)
-    if (this.#batch === undefined) {
+    const batch = this.source.batch(this.#batchIndex)
+    if (batch === undefined) {
       this.blocked |= NOT_NOW.empty
       return false
     }
-    this.#records = this.#batch.records
+    if (this.#missing !== undefined && this.#waitsFor(batch, this.#missing)) return false
+    this.#batch = batch
+    this.#records = batch.records
     return true
+  }
+
+  /** Whether the batch waits for its topic's codecs. It then begins when they have what they need for all its records. */
+  #waitsFor({ records }: RecordBatch, missing: (record: RawRecord) => Promise<void> | undefined): boolean {
+    if ((this.blocked & NOT_NOW.codec) !== 0) return true
+    let all: Set<Promise<void>> | undefined
+    for (const record of records) {
+      const one = missing(record)
+      if (one !== undefined) (all ??= new Set()).add(one)
+    }
+    if (all === undefined) return false
+    this.blocked |= NOT_NOW.codec
+    const proceed = (): void => this.#proceed()
+    // Whatever cannot be had, decoding says so for each record.
+    Promise.all(all).then(proceed, proceed)
+    return true
+  }
+
+  #proceed(): void {
+    this.blocked &= ~NOT_NOW.codec
+    if (this.task.closed) return
+    this.arrived()
+    this.task.handOut.wake(this.topic)
   }
 }

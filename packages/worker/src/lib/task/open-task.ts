@@ -158,7 +158,7 @@ function sourceOf(
   source.committed = start?.origin === 'committed' ? offset : undefined
   source.sends = committedSends(metadataOf(partition, facts))
   const finished = times.get(partitionKey(partition))?.finished
-  const { keyCodec, stamp, timeOf, untimed = false } = topology.topics.get(partition.topic) ?? {}
+  const { keyCodec, stamp, missing, timeOf, untimed = false } = topology.topics.get(partition.topic) ?? {}
   const cursors = subscriptions
     .filter(({ spec }) => spec.topics.includes(partition.topic))
     .map((subscription) => {
@@ -181,7 +181,7 @@ function sourceOf(
       const time = isTimed
         ? { stamp, finished: known, upstream, clock, maxFutureSkewMs: settings.maxFutureSkewMs }
         : undefined
-      const options = { task, source, subscription, keyCodec, flow, limits: settings, refusals, time }
+      const options = { task, source, subscription, keyCodec, flow, limits: settings, refusals, time, missing }
       const place = topology.orders.placeOf(id)
       if (place === undefined) return new PartitionCursor(options, progress)
       return new OrderedCursor({ ...options, order: task.orderOf(place.group), rank: place.rank }, progress)

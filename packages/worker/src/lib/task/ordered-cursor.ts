@@ -44,6 +44,7 @@ export class OrderedCursor extends PartitionCursor implements OrderedMember {
   }
 
   get emptySince(): number {
+    if ((this.blocked & NOT_NOW.codec) !== 0) return -1
     return this.source.position >= this.#end ? this.#endSince : -1
   }
 
