@@ -169,6 +169,7 @@ function changeTime(view: TimedView, change: (time: EventTime) => ChangedTime): 
         at,
         writtenBy: (event) => time.writtenBy(event),
         wakeAt: (wanted) => time.wakeAt(wanted),
+        touchAt: (wanted) => time.touchAt(wanted),
       },
     })
   }

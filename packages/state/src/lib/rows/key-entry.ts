@@ -51,6 +51,8 @@ export class KeyEntry<V> implements Effect, Readable {
   dirty = false
   /** Part of the commit under way. */
   taken = false
+  /** The store had the row when it was loaded, or a commit has taken it: the store or the changelog may have it. */
+  mayBeStored: boolean
   /** Used since eviction last passed by. */
   touched = true
   /** No longer in the cache: whoever still has it must look the key up again before writing. */
@@ -74,6 +76,7 @@ export class KeyEntry<V> implements Effect, Readable {
     this.value = value
     this.size = size
     this.version = version
+    this.mayBeStored = value !== undefined
   }
 
   /** The value that `event` sees. If it changes before the event finishes with an effect, the event is handled again. */

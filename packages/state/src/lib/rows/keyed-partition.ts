@@ -90,6 +90,7 @@ export class KeyedPartition<V> extends KeyedRows<V> implements OpenState {
       const length = entry.bytes?.length ?? 0
       entry.dirty = false
       entry.taken = true
+      entry.mayBeStored = true
       entry.size = this.sizeWith(entry.key, length)
       bytes += entry.size
       valueBytes += length
@@ -137,6 +138,30 @@ export class KeyedPartition<V> extends KeyedRows<V> implements OpenState {
     this.#dirtyBytes = 0
     this.#takenBytes = 0
     this.#count()
+  }
+
+  /** Forgets changed rows of which no event, and no commit so far, has any part. Neither store nor changelog gets them. */
+  protected forgetUnwritten(isOver: (entry: KeyEntry<V>) => boolean): void {
+    const left: KeyEntry<V>[] = []
+    for (const entry of this.#dirty) {
+      if (entry.mayBeStored || entry.holder !== undefined || !isOver(entry)) {
+        left.push(entry)
+        continue
+      }
+      if (entry.value !== undefined) this.#rows--
+      this.#dirtyBytes -= entry.size
+      entry.dirty = false
+      this.countClean(entry)
+      this.evict(entry)
+    }
+    this.#dirty = left
+    this.#count()
+  }
+
+  /** Whether the store lacks the row's current value, or an event is about to change the row. */
+  protected isUnstored(row: Buffer): boolean {
+    const entry = this.entries.get(this.shape.identify(row))
+    return entry !== undefined && (entry.dirty || entry.taken || entry.holder !== undefined)
   }
 
   /** These rows were deleted by a commit, without an event. */

@@ -11,8 +11,11 @@ import { isInternal, undoKey } from './due-keys.ts'
 import { DueRowQueue, type DueRows } from './due-queue.ts'
 import type { DueRules } from './due-rules.ts'
 import { NO_TIME } from './no-time.ts'
+import { RangeExpiry } from './range-expiry.ts'
 import { RowCounts } from './row-counts.ts'
 import { storedUndoRows, UNDO_OVERHEAD, undoRows } from './undo-rows.ts'
+
+const NOTHING_DELETED = { deleted: 0, hasMore: false }
 
 /**
  * The rows of one state in one task that become due at some time: timers, sessions, rows that expire. `DueRules` says when a
@@ -26,9 +29,13 @@ export class DuePartition<V> extends KeyedPartition<V> implements OpenState, Due
   readonly due: DueRowQueue<V>
   /** Event time; present for a state with `eventTime`. */
   readonly time: EventTime | undefined
+  readonly #rules: DueRules<V>
   readonly #index: DueIndex
   readonly #numbers: CommitNumbers
   readonly #counts: RowCounts
+  readonly #expiry: RangeExpiry | undefined
+  readonly #touch: () => void
+  readonly #commitSoon: () => void
   /** Rows that have fired since the last commit, by the latin1 text of their keys. */
   #fired = new Map<string, Buffer>()
   #takenFired: ReadonlyMap<string, Buffer> = this.#fired
@@ -42,6 +49,10 @@ export class DuePartition<V> extends KeyedPartition<V> implements OpenState, Due
     super(shape, { ...context, maxRowBytes: context.maxRowBytes - UNDO_OVERHEAD })
     const { store, clock, touch, commitSoon, countChanged, time, note } = context
     this.time = time
+    this.#rules = rules
+    this.#touch = touch
+    this.#commitSoon = commitSoon
+    this.#expiry = rules.lastsMs === undefined ? undefined : new RangeExpiry(store, rules.lastsMs)
     this.#numbers = new CommitNumbers(note ?? '')
     const undone = storedUndoRows(store)
     this.#undoRows = this.#takenUndoRows = undone.length
@@ -60,6 +71,7 @@ export class DuePartition<V> extends KeyedPartition<V> implements OpenState, Due
     // A state without event time sends nothing, and a reader without a worker takes the rows as they are.
     if (note !== undefined) this.#undo(undone, touch)
     this.due.advance()
+    this.#expectExpiry(false)
   }
 
   /** Called when an event writes the state: the partitions of its subscription then hold back the state's watermark. */
@@ -86,7 +98,9 @@ export class DuePartition<V> extends KeyedPartition<V> implements OpenState, Due
 
   override changed(entry: KeyEntry<V>, before: V | undefined): void {
     super.changed(entry, before)
-    if (!this.closed) this.due.changed(entry.key, before, entry.value)
+    if (this.closed) return
+    if (before === undefined && entry.value !== undefined) this.#expiry?.added(entry.key)
+    this.due.changed(entry.key, before, entry.value)
   }
 
   protected override isOwn(key: Buffer): boolean {
@@ -105,13 +119,15 @@ export class DuePartition<V> extends KeyedPartition<V> implements OpenState, Due
 
   /** Ordered so that each row has an entry in the index, even if a crash leaves only a part of it on the broker. */
   override takeRows(): readonly Row[] {
+    this.#forgetOver()
     const rows = super.takeRows()
     const undo = this.#takeUndoRows()
+    const expired = this.#takeExpired(rows.length > 0)
     const { added, deleted } = this.#index.takeRows()
-    const changed = [...undo, ...added, ...rows, ...deleted]
+    const changed = [...undo, ...added, ...rows, ...expired, ...deleted]
     if (changed.length === 0) return changed
     const internal = this.#index.storedEntries + this.#takenUndoRows
-    return this.#counts.around(changed, { state: this.rows, internal })
+    return this.#counts.around(changed, { state: this.rows - expired.length, internal })
   }
 
   override rowsStored(rows?: readonly Row[]): void {
@@ -121,13 +137,18 @@ export class DuePartition<V> extends KeyedPartition<V> implements OpenState, Due
     this.#undoRows = this.#takenUndoRows
     this.#takenFired = new Map()
     this.#restored.clear()
-    if (!this.closed) this.due.advance()
+    const { deleted, hasMore } = this.#expiry?.rowsStored() ?? NOTHING_DELETED
+    this.removed(deleted)
+    if (this.closed) return
+    this.due.advance()
+    this.#expectExpiry(hasMore)
   }
 
   override rowsReturned(): void {
     super.rowsReturned()
     this.#index.rowsReturned()
     this.#numbers.returned()
+    this.#expiry?.rowsReturned()
     // The commit that failed may have left all of them in the changelog.
     this.#undoRows = this.#takenUndoRows = Math.max(this.#undoRows, this.#takenUndoRows)
     for (const [name, row] of this.#takenFired) this.#fired.set(name, row)
@@ -138,6 +159,44 @@ export class DuePartition<V> extends KeyedPartition<V> implements OpenState, Due
     super.close()
     this.#index.close()
     this.due.close()
+  }
+
+  /**
+   * Rows that no event can read any more, by the watermark of this commit, are not written. Only their own events have
+   * written them since the last commit, and if this one fails, these come again.
+   */
+  #forgetOver(): void {
+    const expiry = this.#expiry
+    if (expiry === undefined || this.time === undefined) return
+    const { watermark } = this.time
+    if (watermark >= expiry.next)
+      this.forgetUnwritten(({ key, value }) => expiry.isOver(key, watermark) && !this.#isDue(value))
+  }
+
+  /** Deletes rows by the committed watermark, because a crash may take the running one back. */
+  #takeExpired(hasChanges: boolean): readonly Row[] {
+    if (this.#expiry === undefined || this.time === undefined) return []
+    const mustStay = (key: Buffer, value: Buffer): boolean =>
+      this.isUnstored(key) || this.#isDue(this.decode(value, key))
+    const { expired, held } = this.#expiry.take(this.time.committed, mustStay, hasChanges)
+    // Rows that were written under other rules may have no entry in the index.
+    for (const key of held) this.due.changed(key, undefined, this.finishedValue(key))
+    for (const key of expired) this.forget(key)
+    return expired.map((key) => ({ key, value: null }))
+  }
+
+  #isDue(value: V | undefined): boolean {
+    return value !== undefined && this.#rules.dueOf(value) !== undefined
+  }
+
+  /** Has expired rows deleted by a commit that need not come early, unless a whole commit's worth of them was not all. */
+  #expectExpiry(hasMore: boolean): void {
+    if (this.#expiry === undefined || this.time === undefined) return
+    const { next } = this.#expiry
+    const isDue = next <= this.time.committed
+    this.time.touchAt(isDue ? Infinity : next)
+    if (isDue) this.#touch()
+    if (hasMore) this.#commitSoon()
   }
 
   /** The stored values of the rows that have fired. Those that the last commit wrote are no longer needed. */

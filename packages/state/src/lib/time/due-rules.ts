@@ -15,6 +15,12 @@ export interface DueRules<V> {
    * clock.
    */
   readonly clock: 'event' | 'wall'
+  /**
+   * For rows whose keys begin with a time (`WindowKeys`): how long after this time, in milliseconds of event time, an event may
+   * still read them. Then they are deleted by ranges, without entries in the index, and never written if no commit has
+   * written them yet. A row that is still due stays until it has fired.
+   */
+  readonly lastsMs?: number
   /** When a row is due, in milliseconds since the epoch, rounded up; `undefined`: never. Depends on the value alone. */
   dueOf(value: V): number | undefined
   /** The new value of the row, as an effect of its event; `undefined` deletes it. Default: the row is deleted. */

@@ -7,4 +7,5 @@ export const NO_TIME: EventTime = {
   at: () => -Infinity,
   writtenBy: () => {},
   wakeAt: () => {},
+  touchAt: () => {},
 }

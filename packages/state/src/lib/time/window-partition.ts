@@ -229,17 +229,12 @@ export class WindowPartition<V> extends KeyedPartition<V> {
     const before = found.length < MOST_EXPIRED || last === undefined ? to : startOf(last[0])
     const deleted = new Map<string, Buffer>()
     for (const [key] of found)
-      for (const row of this.#layout.expiredWith(key, { before, isUnstored: (row) => this.#isUnstored(row) }))
+      for (const row of this.#layout.expiredWith(key, { before, isUnstored: (row) => this.isUnstored(row) }))
         deleted.set(row.toString('latin1'), row)
     this.#expired = { rows: deleted.size, before }
     return [...deleted.values()].map((key) => {
       if (this.#layout.isOwn(key)) this.forget(key)
       return { key, value: null }
     })
-  }
-
-  #isUnstored(row: Buffer): boolean {
-    const entry = this.entries.get(this.shape.identify(row))
-    return entry !== undefined && (entry.dirty || entry.taken || entry.holder !== undefined)
   }
 }

@@ -58,6 +58,11 @@ export class JoinRules {
     return time + (side === 'left' ? this.#afterMs : this.#beforeMs) + this.#graceMs
   }
 
+  /** How long after the time of its row an event may still be matched. */
+  get lastsMs(): number {
+    return this.bucketMs + Math.max(this.#beforeMs, this.#afterMs) + this.#graceMs
+  }
+
   /** Whether an unmatched event of this side is given out. */
   isGivenAlone(side: Side): boolean {
     return this.kind === 'outer' || (this.kind === 'left' && side === 'left')
@@ -74,27 +79,26 @@ export class JoinRules {
   }
 }
 
-/** A row of a join is due with its first unmatched event, and finally when none of its events can be matched any more. */
+/** A row of a join is due with its first event that has to be given out unmatched. */
 export function dueRules(rules: JoinRules, keyCodec: string): DueRules<readonly KeptEvent[]> {
   const endOf = ({ side, time }: KeptEvent): number => rules.deadline(side, time) + 1
   const waits = ({ side, isMatched }: KeptEvent): boolean => !isMatched && rules.isGivenAlone(side)
-  const dueOf = (kept: readonly KeptEvent[]): number => {
-    let first = Infinity
-    let last = 0
+  const dueOf = (kept: readonly KeptEvent[]): number | undefined => {
+    let first: number | undefined
     for (const each of kept) {
+      if (!waits(each)) continue
       const end = endOf(each)
-      if (waits(each) && end < first) first = end
-      if (end > last) last = end
+      if (first === undefined || end < first) first = end
     }
-    return first === Infinity ? last : first
+    return first
   }
   return {
     keyCodec,
     clock: 'event',
     dueOf,
-    isExpiry: (kept) => !kept.some(waits),
+    lastsMs: rules.lastsMs,
     fired(kept) {
-      const due = dueOf(kept)
+      const due = dueOf(kept) ?? -Infinity
       const left = kept.filter((each) => endOf(each) > due)
       return left.length === 0 ? undefined : left
     },

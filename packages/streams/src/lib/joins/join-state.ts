@@ -113,7 +113,8 @@ export class JoinState implements StateDefinition {
     const rules = this.#rules
     const { timestamp: time } = event
     const ownStart = rules.bucketOf(time)
-    const partition = partitionOf(this.#rows.writing({ start: ownStart, key }, event))
+    const own = this.#rows.writing({ start: ownStart, key }, event)
+    const partition = partitionOf(own)
     partition.writtenBy(event)
     const now = partition.time?.at(event) ?? -Infinity
     const lateByMs = now - rules.deadline(side, time)
@@ -121,42 +122,46 @@ export class JoinState implements StateDefinition {
       this.#late.hold(event, lateByMs, { counts, log })
       return undefined
     }
-    const found = this.#find(side, key, event, now)
-    this.#keep(
-      event,
-      { start: ownStart, key },
-      {
-        ...{ side, time, value, offset: event.offset, source: this.#sources.of(event.topic) },
-        isMatched: found.length > 0,
-      },
-    )
-    return found.toSorted((a, b) => a.time - b.time).map((kept) => this.#valueOf(kept))
-  }
-
-  /** The matching events of the other side. Those that would otherwise be given out unmatched are marked as matched. */
-  #find(side: Side, key: unknown, event: CurrentEvent, now: number): readonly KeptEvent[] {
-    const rules = this.#rules
-    const { from, to } = rules.meets(side, event.timestamp)
+    const { from, to } = rules.meets(side, time)
     const found: KeptEvent[] = []
     for (let start = rules.bucketOf(Math.max(0, from)); start <= to; start += rules.bucketMs) {
-      const entry = this.#rows.writing({ start, key }, event)
-      const kept = entry.read(event)
-      if (kept === undefined) continue
-      const met = kept.filter(
-        (each) =>
-          each.side !== side && each.time >= from && each.time <= to && now <= rules.deadline(each.side, each.time),
-      )
-      found.push(...met)
-      if (!met.some((each) => !each.isMatched && rules.isGivenAlone(each.side))) continue
-      const after = kept.map((each) => (met.includes(each) ? { ...each, isMatched: true } : each))
-      this.#rows.write(entry, event, after)
+      const entry = start === ownStart ? own : this.#rows.writing({ start, key }, event)
+      this.#find({ side, from, to, now }, entry, event, found)
     }
-    return found
+    this.#keep(event, own, {
+      side,
+      isMatched: found.length > 0,
+      time,
+      source: this.#sources.of(event.topic),
+      offset: event.offset,
+      value,
+    })
+    if (found.length > 1) found.sort((a, b) => a.time - b.time)
+    return found.map((kept) => this.#valueOf(kept))
+  }
+
+  /** Adds the events of a row that match. Those that would otherwise be given out unmatched are marked as matched. */
+  #find(
+    { side, from, to, now }: Met,
+    entry: KeyEntry<readonly KeptEvent[]>,
+    event: CurrentEvent,
+    found: KeptEvent[],
+  ): void {
+    const rules = this.#rules
+    const kept = entry.read(event)
+    if (kept === undefined) return
+    const met = kept.filter(
+      (each) =>
+        each.side !== side && each.time >= from && each.time <= to && now <= rules.deadline(each.side, each.time),
+    )
+    found.push(...met)
+    if (!met.some((each) => !each.isMatched && rules.isGivenAlone(each.side))) return
+    const after = kept.map((each) => (met.includes(each) ? { ...each, isMatched: true } : each))
+    this.#rows.write(entry, event, after)
   }
 
   /** An event that is redelivered after a crash replaces itself. */
-  #keep(event: CurrentEvent, key: WindowKey<unknown>, own: KeptEvent): void {
-    const entry = this.#rows.writing(key, event)
+  #keep(event: CurrentEvent, entry: KeyEntry<readonly KeptEvent[]>, own: KeptEvent): void {
     const kept = entry.read(event) ?? []
     const before = kept.find(
       ({ side, source, offset }) => side === own.side && source === own.source && offset === own.offset,
@@ -181,6 +186,14 @@ export interface MetBy {
   readonly value: Buffer
   readonly counts: LateCounts
   readonly log: Logger
+}
+
+/** What an event matches: events of the other side from one time to another, unless they were given up by `now`. */
+interface Met {
+  readonly side: Side
+  readonly from: number
+  readonly to: number
+  readonly now: number
 }
 
 /** Room for the key of a row, in bytes. */

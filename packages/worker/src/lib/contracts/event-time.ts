@@ -33,4 +33,6 @@ export interface EventTime {
    * it.
    */
   wakeAt(time: number): void
+  /** As `wakeAt`, but the commit may wait for its interval. The two do not replace each other. */
+  touchAt(time: number): void
 }

@@ -30,6 +30,7 @@ export class StateTime implements EventTime {
   #watermark: number
   #prepared: number
   #alarm = Infinity
+  #touchAt = Infinity
   /** The state has been at the live edge since all of its writers became idle. */
   #isLive = false
 
@@ -61,7 +62,7 @@ export class StateTime implements EventTime {
 
   /** The time for which the state waits; `Infinity` when it waits for none. */
   get alarm(): number {
-    return this.#alarm
+    return Math.min(this.#alarm, this.#touchAt)
   }
 
   at(event: CurrentEvent): number {
@@ -85,11 +86,23 @@ export class StateTime implements EventTime {
     if (!this.check()) this.#owner.alarmSet()
   }
 
-  /** Whether the watermark has reached the time for which the state waits. If so, a commit follows soon. */
+  touchAt(time: number): void {
+    if (time === this.#touchAt) return
+    this.#touchAt = time
+    if (!this.check()) this.#owner.alarmSet()
+  }
+
+  /** Whether the watermark has reached the time for which the state waits. If so, a commit follows. */
   check(): boolean {
-    if (this.watermark < this.#alarm) return false
-    this.#alarm = Infinity
-    this.#owner.commitSoon()
+    if (this.watermark < this.alarm) return false
+    if (this.#touchAt <= this.#watermark) {
+      this.#touchAt = Infinity
+      this.#owner.touch()
+    }
+    if (this.#alarm <= this.#watermark) {
+      this.#alarm = Infinity
+      this.#owner.commitSoon()
+    }
     return true
   }
 
