@@ -45,6 +45,7 @@ export default defineConfig({
           { text: 'Exactly once', link: '/guide/exactly-once' },
           { text: 'Tasks, timers, cron jobs', link: '/guide/jobs' },
           { text: 'Web', link: '/guide/web' },
+          { text: 'Asking from other programs', link: '/guide/http-client' },
           { text: 'Command line', link: '/guide/command-line' },
           { text: 'Testing and simulation', link: '/guide/testing' },
           { text: 'Drivers', link: '/guide/drivers' },
@@ -92,7 +93,7 @@ export default defineConfig({
             text: 'API',
             link: '/reference/api/',
             collapsed: true,
-            items: ['app', 'core', 'state', 'streams', 'tables', 'testing'].map((name) => ({
+            items: ['app', 'core', 'http-client', 'state', 'streams', 'tables', 'testing'].map((name) => ({
               text: `@millrace/${name}`,
               link: `/reference/api/${name}`,
             })),

@@ -62,6 +62,7 @@ const LAYERS: ReadonlyMap<string, Layer> = new Map<string, Layer>([
     },
   ],
   ['sensor-otel', { dependencies: ['core'], devDependencies: ['app', 'testing', 'transport-embedded'] }],
+  ['http-client', { dependencies: [], devDependencies: ['app', 'testing'] }],
   ['create-stream-app', { dependencies: [] }],
 ])
 

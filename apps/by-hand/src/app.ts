@@ -83,7 +83,11 @@ export function composeVisits({ transport, store, web: driver, log }: Drivers, w
   const siteApp: SiteApp = {
     contexts,
     surroundings: { clock, log, settings },
-    definitions: { tables: new Map([[counts.name, counts]]), globalTables: new Map() },
+    definitions: {
+      tables: new Map([[counts.name, counts]]),
+      globalTables: new Map(),
+      agents: new Map([[count.name, count]]),
+    },
     deadLetters,
     describe: () => ({
       id: appId,

@@ -1,7 +1,7 @@
 /// <reference types="node" preserve="true" />
 export { duration, isMillraceError, json, MillraceError, type ErrorCode } from '@millrace/core'
 export type { AppSettings, ByteSize, Clock, Duration, Logger, Scheduled, Sensor, TokenProvider } from '@millrace/core'
-export type { Codec, CodecSpec, Given, Immutable, InputOf, KeyableCodec, OutputOf } from '@millrace/core'
+export type { Codec, CodecSpec, Given, Immutable, InputOf, KeyableCodec, Named, OutputOf } from '@millrace/core'
 export type { RawHeaders, RecordMetadata, TopicPartition } from '@millrace/core'
 export type { ShownBytes } from '@millrace/core/operations'
 export type { SendReceipt } from '@millrace/worker'

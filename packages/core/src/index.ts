@@ -93,7 +93,7 @@ export {
 } from './lib/lifecycle/promises.ts'
 export { Listeners } from './lib/lifecycle/listeners.ts'
 export { checkOptions, didYouMean, type OptionNames, nearestName } from './lib/names/check-options.ts'
-export { DefinedNames } from './lib/names/defined-names.ts'
+export { DefinedNames, type Named } from './lib/names/defined-names.ts'
 export {
   deadLetterTopic,
   dueSubscription,

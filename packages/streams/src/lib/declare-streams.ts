@@ -1,4 +1,4 @@
-import type { CodecSpec, DefinedNames } from '@millrace/core'
+import type { CodecSpec, DefinedNames, Named } from '@millrace/core'
 import type { AnyAgent } from './agents/agent.ts'
 import type { AgentHandler, AgentOptions, AgentSource, SourceKey, SourceValue } from './agents/agent-options.ts'
 import { type AgentOf, createAgent } from './agents/create-agent.ts'
@@ -44,12 +44,17 @@ export interface StreamDeclarations {
    *   for await (const { word } of words) counts.update(word, (n) => n + 1)
    * })
    */
-  agent<const S extends AgentSource, Y = never, const T extends boolean | undefined = undefined>(
-    name: string,
+  agent<
+    const S extends AgentSource,
+    Y = never,
+    const T extends boolean | undefined = undefined,
+    const N extends string = string,
+  >(
+    name: N,
     source: S,
     handler: AgentHandler<S, Y, T>,
     options?: AgentOptions<NoInfer<Y>, T, SourceKey<S>, SourceValue<S>>,
-  ): AgentOf<S, Y>
+  ): Named<AgentOf<S, Y>, N>
 }
 
 /** Collects the declarations. */

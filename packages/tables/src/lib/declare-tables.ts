@@ -1,4 +1,4 @@
-import type { CodecSpec, DefinedNames, Immutable } from '@millrace/core'
+import type { CodecSpec, DefinedNames, Immutable, Named } from '@millrace/core'
 import type { StateContext } from '@millrace/state'
 import {
   type AnyGlobalTable,
@@ -26,10 +26,15 @@ export interface TableDeclarations {
    * @example
    * const counts = app.table('word_counts', { key: 'string', value: 'number', default: () => 0 })
    */
-  table<const KS extends CodecSpec, const VS extends CodecSpec, D extends Fallback<VS> = undefined>(
-    name: string,
+  table<
+    const KS extends CodecSpec,
+    const VS extends CodecSpec,
+    D extends Fallback<VS> = undefined,
+    const N extends string = string,
+  >(
+    name: N,
     options: TableOptions<KS, VS, D>,
-  ): TableOf<KS, VS, D>
+  ): Named<TableOf<KS, VS, D>, N>
 
   /**
    * Declares a table whose rows are made of those of two tables with the same keys: `fn` gets both rows of a key, and may give
@@ -40,13 +45,13 @@ export interface TableDeclarations {
    * @example
    * const profiles = app.joinTables('profiles', customers, addresses, { kind: 'outer' }, (customer, address) => ({ ...customer, address }))
    */
-  joinTables<K, L, R, V, const J extends TablesJoinKind = 'inner'>(
-    name: string,
+  joinTables<K, L, R, V, const J extends TablesJoinKind = 'inner', const N extends string = string>(
+    name: N,
     left: JoinedSide<K, L>,
     right: JoinedSide<K, R>,
     options: JoinTablesOptions<K, V, J> & { readonly on?: undefined },
     fn: (left: LeftRow<L, J>, right: RightRow<R, J>) => V | undefined,
-  ): Table<K, V>
+  ): Named<Table<K, V>, N>
   /**
    * As above, where rows of the left table refer to rows of the right one by a key that `on` gives. The two need not have the
    * same partitions: what rows refer to, and the answers, go through two topics, so the result follows soon after.
@@ -54,29 +59,34 @@ export interface TableDeclarations {
    * @example
    * const named = app.joinTables('named-orders', orders, customers, { on: (order) => order.customer }, (order, { name }) => ({ ...order, name }))
    */
-  joinTables<K, RK, L, R, V, const J extends 'inner' | 'left' = 'inner'>(
-    name: string,
+  joinTables<K, RK, L, R, V, const J extends 'inner' | 'left' = 'inner', const N extends string = string>(
+    name: N,
     left: JoinedSide<K, L>,
     right: ReferredTable<RK, R>,
     options: JoinTablesOptions<K, V, J> & { readonly on: (left: L) => RK | null | undefined },
     fn: (left: L, right: RightRow<R, J>) => V | undefined,
-  ): Table<K, V>
+  ): Named<Table<K, V>, N>
 
   /** Declares a table that every worker has whole. Throws as `table` does. */
-  globalTable<const KS extends CodecSpec, const VS extends CodecSpec, D extends Fallback<VS> = undefined>(
-    name: string,
+  globalTable<
+    const KS extends CodecSpec,
+    const VS extends CodecSpec,
+    D extends Fallback<VS> = undefined,
+    const N extends string = string,
+  >(
+    name: N,
     options: GlobalTableOptions<KS, VS, D>,
-  ): GlobalTableOf<KS, VS, D>
+  ): Named<GlobalTableOf<KS, VS, D>, N>
 
   /** Declares a table of sets: `add`, `delete`, `has`, `values`. With `global: true` every worker has it whole. Throws as `table` does. */
-  setTable<const KS extends CodecSpec, const ES extends CodecSpec>(
-    name: string,
+  setTable<const KS extends CodecSpec, const ES extends CodecSpec, const N extends string = string>(
+    name: N,
     options: SetTableOptions<KS, ES> & { readonly global: true },
-  ): GlobalSetTable<KeyOf<KS>, ValueOf<ES>>
-  setTable<const KS extends CodecSpec, const ES extends CodecSpec>(
-    name: string,
+  ): Named<GlobalSetTable<KeyOf<KS>, ValueOf<ES>>, N>
+  setTable<const KS extends CodecSpec, const ES extends CodecSpec, const N extends string = string>(
+    name: N,
     options: SetTableOptions<KS, ES> & { readonly global?: false },
-  ): SetTable<KeyOf<KS>, ValueOf<ES>>
+  ): Named<SetTable<KeyOf<KS>, ValueOf<ES>>, N>
 
   /**
    * Declares durable timers for keys: `set`, `cancel`, `get` in agents, and the source of the agent that handles those that
@@ -105,26 +115,26 @@ export function declareTables(
 ): TableDeclarations {
   const { tables, globalTables } = definitions
   // Tables of all kinds share stores and routes, so they share names.
-  const spread = (name: string) => ({ into: tables, besides: globalTables, name, among: 'table' })
-  const whole = (name: string) => ({ into: globalTables, besides: tables, name, among: 'table' })
+  const spread = <N extends string>(name: N) => ({ into: tables, besides: globalTables, name, among: 'table' })
+  const whole = <N extends string>(name: N) => ({ into: globalTables, besides: tables, name, among: 'table' })
   const views: ViewDeclarations = {
     add: (name, make) => definitions.add('windowed table', spread(name), make),
     onClose,
     fill,
     consume,
   }
-  function setTable<KS extends CodecSpec, ES extends CodecSpec>(
-    name: string,
+  function setTable<KS extends CodecSpec, ES extends CodecSpec, N extends string>(
+    name: N,
     options: SetTableOptions<KS, ES> & { readonly global: true },
-  ): GlobalSetTable<KeyOf<KS>, ValueOf<ES>>
-  function setTable<KS extends CodecSpec, ES extends CodecSpec>(
-    name: string,
+  ): Named<GlobalSetTable<KeyOf<KS>, ValueOf<ES>>, N>
+  function setTable<KS extends CodecSpec, ES extends CodecSpec, N extends string>(
+    name: N,
     options: SetTableOptions<KS, ES> & { readonly global?: false },
-  ): SetTable<KeyOf<KS>, ValueOf<ES>>
-  function setTable<KS extends CodecSpec, ES extends CodecSpec>(
-    name: string,
+  ): Named<SetTable<KeyOf<KS>, ValueOf<ES>>, N>
+  function setTable<KS extends CodecSpec, ES extends CodecSpec, N extends string>(
+    name: N,
     options: SetTableOptions<KS, ES>,
-  ): SetTable<KeyOf<KS>, ValueOf<ES>> | GlobalSetTable<KeyOf<KS>, ValueOf<ES>> {
+  ): Named<SetTable<KeyOf<KS>, ValueOf<ES>> | GlobalSetTable<KeyOf<KS>, ValueOf<ES>>, N> {
     return options.global === true
       ? definitions.add('set table', whole(name), () =>
           createSetTable<KS, ES>(context, name, { ...options, global: true }),

@@ -16,6 +16,7 @@ import {
   type LimitedSpan,
   prefixSpan,
   type RangeOptions,
+  type RowPage,
   spanOf,
   textKeys,
   type TextRange,
@@ -217,6 +218,15 @@ export abstract class KeyedMap<K, V, G extends V | undefined> extends KeyedTable
   /** Rows by keys of text, for pages and commands. Throws `RANGE_UNORDERED`; otherwise as `range`. */
   textRange(range: TextRange): AsyncIterableIterator<readonly [key: string, value: V]> {
     return textKeys(this.inOrder(textSpan(this.keyShape, range)))
+  }
+
+  /** A page of the rows of the partitions that are here, in byte order of the keys, for pages. Throws as `entries`. */
+  async *rowsByBytes({
+    after,
+    ...page
+  }: RowPage): AsyncGenerator<readonly [bytes: Buffer, key: K, value: V], undefined, undefined> {
+    const from = after === undefined ? undefined : Buffer.concat([after, Buffer.alloc(1)])
+    for await (const [key, value] of this.inOrder({ ...page, from })) yield [this.keyShape.encode(key), key, value]
   }
 
   protected inOrder({

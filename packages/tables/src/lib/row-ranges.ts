@@ -61,6 +61,15 @@ export interface TextRange {
   readonly committed?: boolean | undefined
 }
 
+/** A page of all rows, in byte order of their keys. */
+export interface RowPage {
+  /** The key of the last row of the page before; `undefined` for the first page. */
+  readonly after: Buffer | undefined
+  readonly limit: number
+  /** As of the last commits. */
+  readonly committed: boolean
+}
+
 /** Throws `RANGE_UNORDERED` if keys are not text. */
 export function textSpan<K>(
   { codecName, where }: CodecKeys<K>,

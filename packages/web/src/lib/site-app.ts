@@ -56,9 +56,20 @@ export interface TextRange {
   readonly committed?: boolean | undefined
 }
 
+/** A page of all rows, in byte order of their keys. */
+export interface RowPage {
+  /** The key of the last row of the page before; `undefined` for the first page. */
+  readonly after: Buffer | undefined
+  readonly limit: number
+  /** As of the last commits. */
+  readonly committed: boolean
+}
+
 /** What a site asks of a table, whatever the table's types. */
 export interface SiteTable {
   readonly name: string
+  /** `Codec.name` of the keys. */
+  readonly keyCodec: string
   stats(): TableStats
   /**
    * The value of a key typed as text; `undefined` if there is none. Of a windowed table: its windows, all or those asked
@@ -72,6 +83,11 @@ export interface SiteTable {
    * Throws `RANGE_UNORDERED` if keys are not text.
    */
   textRange?(range: TextRange): AsyncIterable<readonly [key: string, value: unknown]>
+  /**
+   * A page of the rows of the worker in whose context it is called, with each key's bytes. Left out by tables of which one row says
+   * too little.
+   */
+  rowsByBytes?(page: RowPage): AsyncIterable<readonly [bytes: Buffer, key: unknown, value: unknown]>
   /**
    * What `lookup` gives of the committed value of a key, without defaults, now and after each commit that writes it. Begins with the
    * call, in whose context the key's worker is. Rejects with `PARTITION_NOT_LOCAL` when the partition leaves, and with the signal's
@@ -107,6 +123,15 @@ export interface RoutableTable<K> extends RoutedTable, StateDefinition {
 export interface WorkerHistograms {
   readonly agents: Readonly<Record<string, AgentHistograms>>
   readonly commits: TimeStats
+}
+
+/** What a site asks of an agent, whatever the agent's types. */
+export interface SiteAgent {
+  readonly name: string
+  /** Whether others may ask it over HTTP. */
+  readonly http: boolean
+  /** As of `Agent` of `@millrace/streams`. Checks key and value, which come from outside the type system. */
+  ask(value: never, options: { readonly key: never; readonly timeout: number }): Promise<unknown>
 }
 
 /** A worker in this process, as the site sees it. */
@@ -205,6 +230,8 @@ export interface SiteApp {
     readonly tables: ReadonlyMap<string, PartitionedTable>
     /** Tables of which every worker has a copy. */
     readonly globalTables: ReadonlyMap<string, SiteTable>
+    /** Left out if no agent is asked over HTTP. */
+    readonly agents?: ReadonlyMap<string, SiteAgent>
   }
   readonly deadLetters: DeadLetters
   /** Omitted if the site has no connection of its own: pages of records are then 404. */

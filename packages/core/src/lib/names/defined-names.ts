@@ -1,14 +1,17 @@
 import { MillraceError } from '../errors/millrace-error.ts'
 
 /** The map that holds a kind of definition, and their name. */
-interface DefinitionPlace<T> {
+interface DefinitionPlace<T, N extends string> {
   readonly into: Map<string, T>
   /** Definitions of other kinds with which it must not share a name either. */
   readonly besides?: ReadonlyMap<string, unknown>
-  readonly name: string
+  readonly name: N
   /** A word for everything in the map, if it is not `kind`: for messages. */
   readonly among?: string
 }
+
+/** What an app declares, with its name in its type: so programs that import the types alone know it by name. */
+export type Named<T, N extends string> = T & { readonly name: N }
 
 /** The names of what an app declares. Closed once a worker has started. */
 export class DefinedNames {
@@ -20,7 +23,11 @@ export class DefinedNames {
    * @param kind what is declared, for messages: `topic`, `set table`
    * @throws `NAME_TAKEN`, `DEFINITION_LATE`
    */
-  add<T, M extends T>(kind: string, { into, besides, name, among = kind }: DefinitionPlace<T>, make: () => M): M {
+  add<T, M extends T, const N extends string>(
+    kind: string,
+    { into, besides, name, among = kind }: DefinitionPlace<T, N>,
+    make: () => M,
+  ): Named<M, N> {
     const what = `${kind} "${name}"`
     if (this.#closed)
       throw new MillraceError(
@@ -31,7 +38,8 @@ export class DefinedNames {
       throw new MillraceError('NAME_TAKEN', `The name of ${what} is taken by another ${among}.`)
     const made = make()
     into.set(name, made)
-    return made
+    // What is made has the name that it was given.
+    return made as Named<M, N>
   }
 
   close(): void {

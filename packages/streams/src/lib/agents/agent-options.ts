@@ -85,6 +85,11 @@ export interface AgentOptions<Y, T extends boolean | undefined = boolean | undef
    * at once after a pause. Default: as many as come.
    */
   readonly rateLimit?: RateLimitOptions | undefined
+  /**
+   * Others may ask the agent over HTTP: with `client.agent(name).ask(value)` of `@millrace/http-client`, or with POST to
+   * `/agent/{name}/ask/`. Whoever may see the built-in pages may then send any value to it. Default `false`.
+   */
+  readonly http?: boolean | undefined
   /** Hand out records without a value, as `null`. Default `false`. */
   readonly tombstones?: T
   /** One line for listings. */

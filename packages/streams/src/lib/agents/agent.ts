@@ -46,6 +46,8 @@ export interface AgentShape<KI, VI> {
   readonly concurrency: number | undefined
   readonly ordering: 'key' | 'none'
   readonly tombstones: boolean
+  /** Whether others may ask it over HTTP. */
+  readonly http: boolean
   /** For each attempt at an event; `undefined`: any time. */
   readonly timeoutMs: number | undefined
   /** Most events a second on one worker; `undefined`: as many as come. */
@@ -98,6 +100,11 @@ export class Agent<KI, VI, R> {
 
   get help(): string | undefined {
     return this.shape.help
+  }
+
+  /** Whether others may ask it over HTTP. */
+  get http(): boolean {
+    return this.shape.http
   }
 
   /** The topic or channel to which everything sent to the agent goes. */
@@ -209,4 +216,4 @@ export class Agent<KI, VI, R> {
 }
 
 /** Any agent, for running and listing it. */
-export type AnyAgent = Pick<Agent<never, never, unknown>, 'name' | 'help' | 'shape'>
+export type AnyAgent = Pick<Agent<never, never, unknown>, 'name' | 'help' | 'http' | 'shape' | 'ask'>

@@ -50,7 +50,7 @@ export function createAgent<const S extends AgentSource, Y = never, const T exte
   if (typeof handler !== 'function')
     throw new MillraceError('DEFINITION_INVALID', `${what} has no handler: give it an async function after its source.`)
   checkOptions(where, options, AGENT_OPTIONS)
-  const { concurrency, ordering = 'key', sinks = [], onError, help, tombstones = false } = options
+  const { concurrency, ordering = 'key', sinks = [], onError, help, tombstones = false, http = false } = options
   checkChoices(what, options)
   if (typeof onError !== 'function') errorPolicy(onError, DEFAULT_ERROR_POLICY, where)
   return new Agent<SourceKeyInput<S>, SourceValueInput<S>, Y>(context, {
@@ -62,6 +62,7 @@ export function createAgent<const S extends AgentSource, Y = never, const T exte
     concurrency,
     ordering,
     tombstones,
+    http,
     timeoutMs: timeoutOf(what, options),
     perSecond: perSecondOf(what, options),
     sinks: sinks.map((sink) => (value, event) => deliverTo(sink, value as Y, event)),
@@ -82,6 +83,7 @@ const AGENT_OPTIONS: OptionNames<AgentOptions<unknown>> = {
   timeout: true,
   rateLimit: true,
   tombstones: true,
+  http: true,
   help: true,
 }
 
@@ -89,7 +91,7 @@ const RATE_OPTIONS: OptionNames<RateLimitOptions> = { perSecond: true }
 
 function checkChoices(
   what: string,
-  { concurrency, ordering, sinks }: Pick<AgentOptions<never>, 'concurrency' | 'ordering' | 'sinks'>,
+  { concurrency, ordering, sinks, http }: Pick<AgentOptions<never>, 'concurrency' | 'ordering' | 'sinks' | 'http'>,
 ): void {
   if (concurrency !== undefined && (!Number.isSafeInteger(concurrency) || concurrency < 1))
     throw new MillraceError(
@@ -103,6 +105,8 @@ function checkChoices(
     )
   if (sinks !== undefined && !Array.isArray(sinks))
     throw new MillraceError('DEFINITION_INVALID', `${what} has sinks that are no list: write sinks: [ … ].`)
+  if (http !== undefined && typeof http !== 'boolean')
+    throw new MillraceError('DEFINITION_INVALID', `${what} has http: ${JSON.stringify(http)}; it takes true or false.`)
   for (const sink of sinks ?? [])
     if (!isSink(sink))
       throw new MillraceError(

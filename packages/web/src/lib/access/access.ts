@@ -117,15 +117,25 @@ export class Access {
   /** Whether this request may act; refuses requests that a page on another site may have made a browser send. */
   mayActBy(caller: Caller): ActionRight {
     const right = this.mayAct(caller)
-    // The worker that received the request first has checked the rest.
-    if (!right.on || caller.forwardedBy !== undefined) return right
+    return right.on ? this.#refuseOtherSites(caller) : right
+  }
+
+  /** Whether this request may ask an agent: as `mayActBy`, but whatever `web.admin` says, because the agent allows it. */
+  mayAskBy(caller: Caller): ActionRight {
+    const admission = this.admit(caller)
+    return admission.as === undefined ? { on: false, reason: admission.reason } : this.#refuseOtherSites(caller)
+  }
+
+  #refuseOtherSites(caller: Caller): ActionRight {
+    // The worker that received the request first has checked it.
+    if (caller.forwardedBy !== undefined) return { on: true }
     // A browser attaches its session, and its presence on this machine, to requests from any site, but never a bearer
     // token.
     if (this.admit(caller).as !== 'token' && this.#isOfAnotherSite(caller))
       return { on: false, reason: OF_ANOTHER_SITE }
     if (!caller.request.headers.has(ACTION_HEADER))
       return { on: false, reason: `An action needs the header ${ACTION_HEADER}, with any value.` }
-    return right
+    return { on: true }
   }
 
   /** What this worker vouches for when it forwards a client's request. */

@@ -24,6 +24,7 @@ function world(options: SmallSiteOptions = {}): World {
     globalTables: [
       {
         name: 'rates',
+        keyCodec: 'string',
         stats: () => ({ rows: 1, reads: 0, writes: 0, writers: {}, cachedBytes: 0, late: 0 }),
         lookup: (text) => (text === 'EUR' ? 1.5 : undefined),
       },

@@ -1,6 +1,6 @@
 import { MillraceError } from '@millrace/core'
 import type { StateCopy } from '@millrace/worker'
-import { PageError } from '../pages/page-error.ts'
+import { errorAnswer, PageError } from '../pages/page-error.ts'
 import type { PageContext } from '../pages/page-context.ts'
 import type { AskedWindows, PartitionedTable, SiteTable } from '../site-app.ts'
 import { type EventPosition, readAfter, readKeyLevel, readMaxLag, waitForEvent } from './read-options.ts'
@@ -26,18 +26,42 @@ export function tablePages(deps: BuiltInTools): BuiltInPages {
     },
     // Some keys cannot be part of a path: the empty key, and keys of one or two dots.
     '/table/:name/': {
-      help: 'One table; with `?key=` as below, for keys that cannot be part of a path. With `?prefix=`, or `?from=` (included) and `?to=` (excluded): rows in the order of their keys, from all workers, as `{ rows: [{ key, value }], cursor }`. `?limit=` of them, 100 if not given, at most 1,000; `?cursor=` goes on behind the last one, `?reverse=1` reads backwards. If no worker answers for a partition, 503; with `?partial=1` the other rows, and `missing` names the partitions. `?read=` as below.',
+      help: 'One table; with `?key=` as below, for keys that cannot be part of a path, or with `?jsonKey=`, the key as JSON. With `?prefix=`, or `?from=` (included) and `?to=` (excluded): rows in the order of their keys, from all workers, as `{ rows: [{ key, value }], cursor }`. `?limit=` of them, 100 if not given, at most 1,000; `?cursor=` goes on behind the last one, `?reverse=1` reads backwards. If no worker answers for a partition, 503, and the header `millrace-missing` names it; with `?partial=1` the other rows, and `missing` names the partitions. With `?all=1`: all rows, of a table with keys of any type, in the order of their keys’ bytes. `?read=` as below.',
       page: (c) => {
         const name = c.params['name'] ?? ''
-        const key = c.query.get('key')
-        if (key !== null) return lookup(deps, c, key)
+        const key = askedKey(c)
+        if (key !== undefined) return lookup(deps, c, key)
         return asksForRange(c) ? range(deps, c, name) : c.json(describeTable(deps, name))
       },
     },
     '/table/:name/:key/': {
-      help: 'The value of a key as JSON, from the worker that has it; 404 if the key has no value. Of a windowed table: its windows; with `?at=`, or `?from=` and `?to=`, those of a time, in milliseconds since the epoch or as ISO text. `?read=finished` (if not given): as of the last finished event; `?read=committed`: as of the last commit. `?read=standby`: as of the last commit, or what a warm copy (`standbys`) has of it, from the worker that is asked or, while the one that has the key does not answer, from any; `?maxLag=` is how many changelog offsets the copy may lack, and the header `millrace-lag` says how many it does. `?after=topic/partition@offset`: once that event is finished, or committed; 504 if that takes longer than half of `web.routeTimeout`.',
-      page: (c) => lookup(deps, c, c.params['key'] ?? ''),
+      help: 'The value of a key as JSON, from the worker that has it; 404, and the header `millrace-error: NO_VALUE`, if the key has none. Of a windowed table: its windows; with `?at=`, or `?from=` and `?to=`, those of a time, in milliseconds since the epoch or as ISO text. `?read=finished` (if not given): as of the last finished event; `?read=committed`: as of the last commit. `?read=standby`: as of the last commit, or what a warm copy (`standbys`) has of it, from the worker that is asked or, while the one that has the key does not answer, from any; `?maxLag=` is how many changelog offsets the copy may lack, and the header `millrace-lag` says how many it does. `?after=topic/partition@offset`: once that event is finished, or committed; 504 if that takes longer than half of `web.routeTimeout`.',
+      page: (c) => lookup(deps, c, () => c.params['key'] ?? ''),
     },
+  }
+}
+
+/** The key that a request names, as the text that a table parses. Throws a `PageError` 400. */
+export type AskedKey = (table: Pick<SiteTable, 'keyCodec'>) => string
+
+/** `?key=`, which is text, or `?jsonKey=`, which programs use: they do not know the table's codec. */
+export function askedKey({ query }: PageContext): AskedKey | undefined {
+  const text = query.get('key')
+  if (text !== null) return () => text
+  const json = query.get('jsonKey')
+  return json === null ? undefined : ({ keyCodec }) => textOfKey(parseKey(json), keyCodec)
+}
+
+/** Keys of text and bytes are typed as they are, all others as JSON. */
+function textOfKey(key: unknown, keyCodec: string): string {
+  return typeof key === 'string' && (keyCodec === 'string' || keyCodec === 'bytes') ? key : JSON.stringify(key)
+}
+
+function parseKey(json: string): unknown {
+  try {
+    return JSON.parse(json)
+  } catch (error) {
+    throw new PageError(400, `?jsonKey=${json} is not JSON.`, { cause: error })
   }
 }
 
@@ -48,21 +72,24 @@ export function partitionedTable({ site }: Pick<BuiltInTools, 'site'>, name: str
   return table
 }
 
-async function lookup(deps: BuiltInTools, c: PageContext, text: string): Promise<Response> {
+async function lookup(deps: BuiltInTools, c: PageContext, key: AskedKey): Promise<Response> {
   const name = c.params['name'] ?? ''
   const level = readKeyLevel(c)
   const maxLag = readMaxLag(c, level)
   const after = readAfter(c)
   const options = { ...askedWindows(c), committed: level !== 'finished' }
-  const show = (value: unknown): Response =>
-    value === undefined ? c.error(404, `Table "${name}" has nothing under this key.`) : c.json(value)
-  const answer = (table: SiteTable): Response => show(table.lookup(text, options))
+  const show = (value: unknown): Response => {
+    if (value !== undefined) return c.json(value)
+    return errorAnswer(new PageError(404, `Table "${name}" has nothing under this key.`, { code: 'NO_VALUE' })).response
+  }
+  const answer = (table: SiteTable): Response => show(table.lookup(key(table), options))
   const whole = deps.site.definitions.globalTables.get(name)
   if (whole !== undefined) {
     refuseAfter(after, `the global table "${name}", which no task has`)
     return answer(whole)
   }
   const table = partitionedTable(deps, name)
+  const text = key(table)
   const { clock, settings } = deps.site.surroundings
   if (level === 'standby') {
     refuseAfter(after, 'a read of warm copies, which may lack it')
@@ -137,5 +164,5 @@ function listTables({ site, workers }: BuiltInTools): readonly TableListing[] {
 }
 
 function noTable(name: string): PageError {
-  return new PageError(404, `There is no table "${name}".`)
+  return new PageError(404, `There is no table "${name}".`, { code: 'TABLE_MISSING' })
 }

@@ -62,14 +62,49 @@ test('a partition that nobody answers for is 503, or is named in a partial answe
   const moving = await ask(one.url, 'prefix=even&partial=1')
   expect([moving.missing, keysOf(moving)]).toEqual([[2], without(2)])
   for (const partition of [2, 5]) owners.set(partition, { member: 'three', address: '127.0.0.1:9' })
-  await expectUnavailable(await fetch(`${one.url}/table/words/?prefix=even`), 'partition 2, 5 of')
+  const named = await fetch(`${one.url}/table/words/?prefix=even`)
+  expect([named.headers.get('millrace-error'), named.headers.get('millrace-missing')]).toEqual([
+    'PARTITIONS_MISSING',
+    '2,5',
+  ])
+  await expectUnavailable(named, 'partition 2, 5 of')
   const gone = await ask(one.url, 'prefix=even&partial=1')
   expect([gone.missing, keysOf(gone)]).toEqual([[2, 5], without(2, 5)])
 })
 
+test('all rows of a table whose keys have no order come from all workers, page by page', async () => {
+  const processes = await three()
+  const numbers = Array.from({ length: 20 }, (_, n) => n)
+  for (const n of numbers) ownerOf(processes, String(n)).own.numbers.put(n, n * n)
+  for (const { url } of processes) {
+    const found: Page['rows'][number][] = []
+    let cursor: string | undefined = undefined
+    do {
+      const query: string = cursor === undefined ? '' : `&cursor=${cursor}`
+      const page = (await (await fetch(`${url}/table/numbers/?all=1&limit=7${query}`)).json()) as Page
+      found.push(...page.rows)
+      cursor = page.cursor
+    } while (cursor !== undefined)
+    // In the order of their bytes.
+    const sorted = numbers.toSorted((a, b) => (String(a) < String(b) ? -1 : 1))
+    expect(found).toEqual(sorted.map((n) => ({ key: n, value: n * n })))
+    expect(await (await fetch(`${url}/table/numbers/?jsonKey=7`)).json()).toBe(49)
+  }
+})
+
+test('a key is given as JSON by programs, and is text or JSON as the table has it', async () => {
+  const processes = await three()
+  const [{ url }] = processes
+  ownerOf(processes, '7').own.words.put('7', 'text')
+  expect(await (await fetch(`${url}/table/words/?jsonKey=${encodeURIComponent('"7"')}`)).json()).toBe('text')
+  const none = await fetch(`${url}/table/words/?jsonKey=%22none%22`)
+  expect([none.status, none.headers.get('millrace-error')]).toEqual([404, 'NO_VALUE'])
+  expect((await fetch(`${url}/table/words/?jsonKey=none`)).status).toBe(400)
+})
+
 test('what makes no sense is 400', async () => {
   const [{ url }] = await filled()
-  for (const query of ['limit=0', 'limit=many', 'limit=1001'])
+  for (const query of ['limit=0', 'limit=many', 'limit=1001', 'all=1&prefix=a', 'all=1&cursor=x'])
     expect((await fetch(`${url}/table/words/?${query}`)).status).toBe(400)
   expect((await fetch(`${url}/table/none/?prefix=a`)).status).toBe(404)
 })

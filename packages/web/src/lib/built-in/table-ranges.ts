@@ -2,23 +2,33 @@ import { toError } from '@millrace/core'
 import type { PageContext } from '../pages/page-context.ts'
 import { PageError, unavailable } from '../pages/page-error.ts'
 import { type Owner, ownersOf } from '../routing/locate.ts'
-import type { PartitionedTable, SiteTable, SiteWorker, TextRange } from '../site-app.ts'
+import type { PartitionedTable, RowPage, SiteTable, SiteWorker, TextRange } from '../site-app.ts'
 import { readLevel } from './read-options.ts'
 import type { BuiltInTools } from './site-tools.ts'
 
 /** Query parameters that make a request for a table one for a range of it. */
-const PARAMETERS = ['prefix', 'from', 'to', 'limit', 'cursor', 'reverse', 'partial', 'read']
+const PARAMETERS = ['prefix', 'from', 'to', 'limit', 'cursor', 'reverse', 'partial', 'read', 'all']
 /** Set by a worker that asks another one: only for the rows that this one has. */
 const HERE = 'here'
+/** Response header: partitions that no worker answers for. */
+const MISSING_HEADER = 'millrace-missing'
 const DEFAULT_LIMIT = 100
 const MOST_ROWS = 1000
 /** Of the answer of another worker. */
 const MOST_BYTES = 32 * 1024 * 1024
 
 interface RangeRow {
-  readonly key: string
+  readonly key: unknown
   readonly value: unknown
+  /** The bytes of the key, in hexadecimal; left out where keys are text. */
+  readonly bytes?: string
 }
+
+/** What a request asks for: a range, whose keys are text, or all rows of any table. */
+type Asked = { readonly limit: number; readonly reverse: boolean } & (
+  | { readonly range: TextRange }
+  | { readonly all: RowPage }
+)
 
 /** Rows that one worker has. */
 interface Part {
@@ -66,7 +76,7 @@ export async function globalRangePage({ workers }: Tools, c: PageContext, table:
 
 function answer(
   c: PageContext,
-  { limit, reverse }: TextRange,
+  { limit, reverse, ...asked }: Asked,
   {
     rows: found,
     missing,
@@ -77,49 +87,78 @@ function answer(
   if (missing.length > 0 && !isPartial)
     throw unavailable(
       `No worker answers for partition ${missing.join(', ')} of table "${table.name}"; with ?partial=1 the other rows are given.`,
+      undefined,
+      { code: 'PARTITIONS_MISSING', headers: { [MISSING_HEADER]: missing.join(',') } },
     )
   // Several workers may have answered for a partition that moves.
-  const byKey = new Map(found.map((row) => [row.key, row]))
-  const order = reverse === true ? -1 : 1
-  const sorted = [...byKey.values()].toSorted((a, b) => order * Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)))
-  const rows = sorted.slice(0, limit - 1)
-  const last = rows.at(-1)
-  const cursor = sorted.length < limit || last === undefined ? {} : { cursor: last.key }
+  const byKey = new Map(found.map((row) => [row.bytes ?? row.key, row]))
+  const order = reverse ? -1 : 1
+  const sorted = [...byKey.values()].toSorted((a, b) => order * Buffer.compare(bytesOf(a), bytesOf(b)))
+  const page = sorted.slice(0, limit)
+  const last = page.at(-1)
+  const cursor = sorted.length <= limit || last === undefined ? {} : { cursor: last.bytes ?? last.key }
+  const rows = 'all' in asked ? page.map(({ key, value }) => ({ key, value })) : page
   return c.json({ rows, ...cursor, ...(isPartial ? { missing } : {}) })
 }
 
-/** One row more than was asked for: it shows whether there are more. Throws a `PageError` 400, `READ_INVALID`. */
-function rangeOf(c: PageContext): TextRange {
+function bytesOf({ key, bytes }: RangeRow): Buffer {
+  return bytes === undefined ? Buffer.from(String(key)) : Buffer.from(bytes, 'hex')
+}
+
+/** Throws a `PageError` 400, `READ_INVALID`. */
+function rangeOf(c: PageContext): Asked {
   const { query } = c
   const text = query.get('limit')
   const limit = text === null ? DEFAULT_LIMIT : Number(text)
   if (!Number.isInteger(limit) || limit < 1 || limit > MOST_ROWS)
     throw new PageError(400, `?limit=${text ?? ''} is not a number from 1 to ${MOST_ROWS}.`)
-  return {
+  const committed = readLevel(c) === 'committed'
+  const cursor = query.get('cursor') ?? undefined
+  // One row more than was asked for: it shows whether there are more.
+  if (query.get('all') === '1')
+    return { limit, reverse: false, all: { after: bytesOfCursor(c, cursor), committed, limit: limit + 1 } }
+  const reverse = query.get('reverse') === '1'
+  const range = {
     prefix: query.get('prefix') ?? undefined,
     from: query.get('from') ?? undefined,
     to: query.get('to') ?? undefined,
-    after: query.get('cursor') ?? undefined,
-    reverse: query.get('reverse') === '1',
-    committed: readLevel(c) === 'committed',
+    after: cursor,
+    reverse,
+    committed,
     limit: limit + 1,
   }
+  return { limit, reverse, range }
 }
 
-async function rowsOf(table: SiteTable, range: TextRange): Promise<readonly RangeRow[]> {
-  if (table.textRange === undefined) throw new PageError(400, `Table "${table.name}" has no ranges.`)
+function bytesOfCursor({ query }: PageContext, cursor: string | undefined): Buffer | undefined {
+  for (const name of ['prefix', 'from', 'to', 'reverse'])
+    if (query.has(name)) throw new PageError(400, `?all=1 is for all rows of a table, and ?${name}= for a range.`)
+  if (cursor === undefined) return undefined
+  if (/^(?:[0-9a-f]{2})*$/.test(cursor)) return Buffer.from(cursor, 'hex')
+  throw new PageError(400, `?cursor=${cursor} is none that an answer to ?all=1 had.`)
+}
+
+async function rowsOf(table: SiteTable, asked: Asked): Promise<readonly RangeRow[]> {
   const rows: RangeRow[] = []
-  for await (const [key, value] of table.textRange(range)) rows.push({ key, value })
+  if ('all' in asked) {
+    if (table.rowsByBytes === undefined)
+      throw new PageError(400, `Rows of table "${table.name}" cannot be listed: ask for its keys.`)
+    for await (const [bytes, key, value] of table.rowsByBytes(asked.all))
+      rows.push({ key, value, bytes: bytes.toString('hex') })
+    return rows
+  }
+  if (table.textRange === undefined) throw new PageError(400, `Table "${table.name}" has no ranges.`)
+  for await (const [key, value] of table.textRange(asked.range)) rows.push({ key, value })
   return rows
 }
 
 /** What the workers of this process have. */
-async function partHere({ workers }: Tools, table: PartitionedTable, range: TextRange): Promise<Part> {
+async function partHere({ workers }: Tools, table: PartitionedTable, asked: Asked): Promise<Part> {
   const parts = await Promise.all(
     workers.all().map((worker) =>
       workers.within(worker, async () => ({
         partitions: [...worker.context.openStates(table).keys()],
-        rows: await rowsOf(table, range),
+        rows: await rowsOf(table, asked),
       })),
     ),
   )
@@ -174,7 +213,12 @@ function parsePart(given: unknown): Part {
 
 function isRow(given: unknown): given is RangeRow {
   return (
-    typeof given === 'object' && given !== null && 'key' in given && 'value' in given && typeof given.key === 'string'
+    typeof given === 'object' &&
+    given !== null &&
+    'key' in given &&
+    'value' in given &&
+    // Another release may send other bytes.
+    ('bytes' in given ? typeof given.bytes === 'string' : typeof given.key === 'string')
   )
 }
 

@@ -4,6 +4,8 @@ export type JsonObject = Readonly<Record<string, unknown>>
 
 export interface PageErrorOptions {
   readonly cause?: unknown
+  /** A name of the error for programs, such as `NO_SUCH_ORDER`: the header `millrace-error`. Default: none. */
+  readonly code?: string | undefined
   readonly headers?: Readonly<Record<string, string>>
   /** Fields beside `error` in the answer. */
   readonly extra?: JsonObject
@@ -11,7 +13,8 @@ export interface PageErrorOptions {
 
 /**
  * Thrown by a page: the answer has this status and the body `{ "error": message }`. For any other error, the status is
- * the one of its Millrace error code where a client can use it; otherwise it is 500 without details.
+ * the one of its Millrace error code where a client can use it; otherwise it is 500 without details. A Millrace
+ * error's code is in the header `millrace-error`.
  *
  * @example
  * if (!counts.has(word)) throw new PageError(404, `Never seen: ${word}`)
@@ -23,13 +26,16 @@ export class PageError extends Error {
   readonly headers: Readonly<Record<string, string>>
   readonly extra: JsonObject
 
-  constructor(status: number, message: string, { cause, headers = {}, extra = {} }: PageErrorOptions = {}) {
+  constructor(status: number, message: string, { cause, code, headers = {}, extra = {} }: PageErrorOptions = {}) {
     super(message, cause === undefined ? undefined : { cause })
     this.status = status
-    this.headers = headers
+    this.headers = code === undefined ? headers : { ...headers, [CODE_HEADER]: code }
     this.extra = extra
   }
 }
+
+/** Response header: the code of the error. */
+const CODE_HEADER = 'millrace-error'
 
 /** Seconds after which a client may try again when no owner was found. */
 const RETRY_AFTER_S = 1
@@ -81,17 +87,25 @@ export function parseBody(text: string): unknown {
 }
 
 /** A 503 that asks the client to try again. */
-export function unavailable(message: string, cause?: unknown): PageError {
-  return new PageError(503, message, { cause, headers: { 'retry-after': String(RETRY_AFTER_S) } })
+export function unavailable(
+  message: string,
+  cause?: unknown,
+  options: Omit<PageErrorOptions, 'cause'> = {},
+): PageError {
+  const headers = { ...options.headers, 'retry-after': String(RETRY_AFTER_S) }
+  return new PageError(503, message, { ...options, cause, headers })
 }
 
 function asPageError(thrown: unknown): PageError {
   if (thrown instanceof PageError) return validStatus(thrown)
   if (!isMillraceError(thrown)) return new PageError(500, 'The page failed. What happened is in the log of the worker.')
-  const status = STATUS[thrown.code]
+  const { code, detail } = thrown
+  const status = STATUS[code]
   if (status === undefined)
-    return new PageError(500, `The page failed (${thrown.code}). What happened is in the log of the worker.`)
-  return status === 503 ? unavailable(thrown.detail, thrown) : new PageError(status, thrown.detail, { cause: thrown })
+    return new PageError(500, `The page failed (${code}). What happened is in the log of the worker.`, {
+      code,
+    })
+  return status === 503 ? unavailable(detail, thrown, { code }) : new PageError(status, detail, { cause: thrown, code })
 }
 
 function validStatus(error: PageError): PageError {

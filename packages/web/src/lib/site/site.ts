@@ -1,6 +1,7 @@
 import type { MetricsWriter } from '@millrace/core'
 import { Access } from '../access/access.ts'
 import { SIGN_IN, signInPage } from '../access/sign-in.ts'
+import { agentPages } from '../built-in/agent-pages.ts'
 import { healthPages } from '../built-in/health.ts'
 import { jobPages } from '../built-in/job-pages.ts'
 import { routerPages } from '../built-in/router-pages.ts'
@@ -99,7 +100,7 @@ export class Site implements PageDeclarations {
       standstills: new StallWatch(),
     }
     this.#source = () => metricsSource(builtIn)
-    for (const pages of [statsPages, healthPages, tablePages, watchPages, routerPages, jobPages])
+    for (const pages of [statsPages, healthPages, tablePages, watchPages, routerPages, agentPages, jobPages])
       this.#add(pages(builtIn))
     if (this.#addition !== undefined) this.#add(this.#addition.pages)
     const help =

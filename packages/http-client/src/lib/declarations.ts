@@ -1,0 +1,54 @@
+import type { AgentClient } from './agent-client.ts'
+import type { Json } from './json.ts'
+import type { SetClient, TableClient, TextTableClient } from './table-client.ts'
+
+// What tables and agents look like to a program that has their types alone: by their shapes, so that this package needs
+// none of the app's.
+
+/** The name that a declaration has in its type; `never` for what has none, and for `any`. */
+type NameOf<T> = 0 extends 1 & T
+  ? never
+  : T extends { readonly name: infer N extends string }
+    ? string extends N
+      ? never
+      : N
+    : never
+
+type ClientOfTable<T> = T extends {
+  find(key: infer K): unknown
+  get(key: never, options?: never): infer G
+  values(): AsyncIterable<infer V>
+}
+  ? [K] extends [string]
+    ? TextTableClient<K, V, G>
+    : TableClient<K, V, G>
+  : T extends { add(key: infer K, element: infer E): boolean; values(key: never): readonly unknown[] }
+    ? SetClient<K, E>
+    : never
+
+type ClientOfAgent<T> = T extends {
+  cast(value: infer V): Promise<void>
+  ask(value: never, options?: infer O): Promise<infer R>
+}
+  ? [R] extends [never]
+    ? never
+    : AgentClient<NonNullable<O> extends { readonly key?: infer K } ? K : never, V, Json<R>>
+  : never
+
+/** The tables among declarations, by name. */
+export type TablesOf<D> = {
+  [E in keyof D as [ClientOfTable<D[E]>] extends [never] ? never : NameOf<D[E]>]: ClientOfTable<D[E]>
+}
+
+/** The agents among declarations that answer, by name. */
+export type AgentsOf<D> = {
+  [E in keyof D as [ClientOfAgent<D[E]>] extends [never] ? never : NameOf<D[E]>]: ClientOfAgent<D[E]>
+}
+
+/** What the compiler says when the declarations have no table and no agent. */
+export interface NothingDeclared {
+  readonly 'createClient takes the type of what the app declares, as in import type * as app from "./app.ts" and createClient<typeof app>(url): a module or an object with tables and agents, which createApp alone is not': never
+}
+
+/** The URL that `createClient` takes, if the declarations have a table or an agent. */
+export type Declares<D> = [keyof TablesOf<D> | keyof AgentsOf<D>] extends [never] ? NothingDeclared : string | URL

@@ -1,0 +1,29 @@
+/**
+ * A value as it comes over HTTP: dates are text, bytes base64, big integers decimal text, sets arrays, maps arrays of
+ * pairs.
+ */
+export type Json<V> = unknown extends V
+  ? V
+  : V extends string | number | boolean | null | undefined
+    ? V
+    : V extends bigint | Uint8Array
+      ? string
+      : V extends symbol | ((...args: never) => unknown)
+        ? never
+        : V extends { toJSON(...args: never): infer J }
+          ? Json<J>
+          : V extends ReadonlyMap<infer K, infer E>
+            ? readonly (readonly [Json<K>, Json<E>])[]
+            : V extends ReadonlySet<infer E>
+              ? readonly Json<E>[]
+              : V extends object
+                ? { [P in keyof V]: Json<V[P]> }
+                : never
+
+/** What the compiler says of a value that JSON would change on its way. */
+export interface NotJson {
+  readonly 'this type does not survive JSON: give the key or the agent’s value a type of text, numbers, booleans, lists and plain objects': never
+}
+
+/** A value that is sent as JSON, and arrives as what it is. */
+export type JsonInput<V> = [V] extends [Json<V>] ? V : NotJson
