@@ -78,7 +78,19 @@ const FLOORS: ReadonlyMap<string, readonly string[]> = new Map([
   ['state', ['memory', 'keys', 'rows', 'time', 'locating']],
   [
     'streams',
-    ['events', 'topics', 'asking', 'channels', 'dead-letters', 'errors', 'states', 'joins', 'streams', 'agents'],
+    [
+      'events',
+      'retries',
+      'topics',
+      'asking',
+      'channels',
+      'dead-letters',
+      'errors',
+      'states',
+      'joins',
+      'streams',
+      'agents',
+    ],
   ],
 ])
 

@@ -69,7 +69,7 @@ export type {
 } from '@millrace/streams'
 export type { StreamDeclarations, WindowedResults, WindowedStream } from '@millrace/streams'
 export type { Branches, BranchPredicate, GroupByOptions, Mergeable, Stream, TakeOptions } from '@millrace/streams'
-export type { ErrorAction, FailedEvent, LastResort, OnError, RetryOptions } from '@millrace/streams'
+export type { ErrorAction, FailedEvent, LastResort, OnError, RetryDelays, RetryOptions } from '@millrace/streams'
 export type {
   Fallback,
   GivenOf,

@@ -101,6 +101,7 @@ export {
   repartitionTopic,
   repliesTopic,
   replayLedgerTopic,
+  retryState,
   schedulerTopic,
   kebabCase,
   validateName,

@@ -61,6 +61,7 @@ export type {
   DeadLetters,
   DeadLetterSource,
   DeadLetterSummary,
+  FirstFailure,
   RefusedReplay,
   ReplayOutcome,
   ShownBytes,

@@ -23,6 +23,7 @@ export type {
   StateStats,
   TableStats,
   TimerStats,
+  WaitingEvents,
   WaitingStats,
   WindowStats,
   WorkerStats,

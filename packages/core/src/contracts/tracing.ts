@@ -57,7 +57,8 @@ export interface EventTrace {
 
 /**
  * How an event ended: finished; given up and skipped, or kept as a dead letter; a tombstone that its agent ignores; to
- * be retried; deferred behind another event; or given back, without any failure.
+ * be retried in place, or after a wait outside of its partition (`delayed`); deferred behind another event, or waiting
+ * for it outside of its partition (`queued`); or given back, without any failure.
  */
 export type EventEnd =
   | 'processed'
@@ -66,6 +67,8 @@ export type EventEnd =
   | 'tombstones'
   | 'leftToOthers'
   | 'retried'
+  | 'delayed'
+  | 'queued'
   | 'deferred'
   | 'givenBack'
 

@@ -114,6 +114,17 @@ export interface DeadLetterFailure {
   readonly message: string
   /** How often the agent tried. */
   readonly attempts: number
+  /** The first failure of an event that has waited between its attempts; the rest is of the last one. */
+  readonly first?: FirstFailure
+}
+
+/** The first of several failures. */
+export interface FirstFailure {
+  /** Milliseconds since the epoch. */
+  readonly at: number
+  readonly code: string
+  readonly class: string
+  readonly message: string
 }
 
 /** A whole letter. */

@@ -7,12 +7,20 @@ import type {
   HandlingTime,
   ProcessingContext,
   Worker,
+  WaitingEvents,
   WorkerContext,
   WorkerStats,
 } from '@millrace/worker'
 import { WaitingLetters } from './metrics/waiting-letters.ts'
 import { unavailable } from './pages/page-error.ts'
 import type { SiteApp, SiteWorker } from './site-app.ts'
+
+/** What an agent's own part counts. */
+interface OwnCounts extends Omit<AgentStats, 'lag' | 'handling' | 'waiting'> {
+  /** Events that have left their partitions after a failed attempt, and those that have left them to wait behind another one. */
+  readonly delayed?: number
+  readonly queued?: number
+}
 
 /** A worker and its parts that a site asks; the parts of `worker`, `streams` and `scheduler` fit. */
 export interface SiteWorkerParts extends Pick<SiteWorker, 'startedAt' | 'address'> {
@@ -26,7 +34,8 @@ export interface SiteWorkerParts extends Pick<SiteWorker, 'startedAt' | 'address
     groupSecret(): string | undefined
   }
   readonly agents: {
-    counts(): Readonly<Record<string, Omit<AgentStats, 'lag' | 'handling'>>>
+    counts(): Readonly<Record<string, OwnCounts>>
+    waiting(): Readonly<Record<string, WaitingEvents>>
     handling(): Readonly<Record<string, HandlingTime>>
     histograms(): Readonly<Record<string, AgentHistograms>>
   }
@@ -37,7 +46,8 @@ export interface SiteWorkerParts extends Pick<SiteWorker, 'startedAt' | 'address
 
 /**
  * What a site shows of a worker. Agents have their own counters, because the worker cannot see everything: it counts a
- * dead letter like any other event, and knows nothing of agents of channels.
+ * dead letter like any other event, and knows nothing of agents of channels. An event that has left its partition to wait is
+ * finished there, and is another event when it comes back.
  */
 export function siteWorker(parts: SiteWorkerParts): SiteWorker {
   const { worker, agents, jobs, startedAt, letters } = parts
@@ -50,16 +60,19 @@ export function siteWorker(parts: SiteWorkerParts): SiteWorker {
     stats() {
       const stats = worker().stats()
       const handling = agents.handling()
+      const waiting = agents.waiting()
       const own = Object.entries(agents.counts()).map(([name, counts]) => {
         const time = handling[name]
         const counted = stats.agents[name] ?? { ...counts, lag: 0 }
         const { deadLettered, late = 0 } = counts
+        const waits = waiting[name]
         return [
           name,
           {
-            ...counted,
+            ...(waits === undefined ? counted : withWaiting(counted, counts)),
             deadLettered,
             ...(late === 0 ? {} : { late }),
+            ...(waits === undefined ? {} : { waiting: waits }),
             ...(time === undefined ? {} : { handling: time }),
           },
         ] as const
@@ -81,6 +94,12 @@ export function siteWorker(parts: SiteWorkerParts): SiteWorker {
     resume: (job) => jobs.resume(job),
     address: () => parts.address(),
   }
+}
+
+/** Counts each event once, however often it has waited. */
+function withWaiting(counted: AgentStats, { received, delayed = 0, queued = 0 }: OwnCounts): AgentStats {
+  const processed = counted.processed - delayed - queued
+  return { ...counted, received, processed, retried: counted.retried + delayed }
 }
 
 /** The workers of this process, and which of them was asked. */

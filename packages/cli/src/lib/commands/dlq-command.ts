@@ -3,6 +3,7 @@ import type {
   AgentDeadLetters,
   DeadLetter,
   DeadLetterDue,
+  DeadLetterFailure,
   DeadLetterLocation,
   DeadLetterSummary,
   ReplayOutcome,
@@ -129,11 +130,16 @@ function sayLetter(letter: DeadLetter, cli: CommandContext['cli']): void {
     )
   if (due !== undefined) line('due', cellText(`${dueText(due)}, partition ${due.partition}, ${timeText(due.at)}`))
   if (failedAt !== undefined) line('failed', `${timeText(failedAt)}, attempts: ${failure.attempts}`)
-  line('error', cellText([failure.class, failure.code, failure.message].filter((text) => text !== '').join(' · ')))
+  if (failure.first !== undefined) line('first', cellText(`${timeText(failure.first.at)}, ${errorOf(failure.first)}`))
+  line('error', cellText(errorOf(failure)))
   line('key', bytesText(key))
   line('value', bytesText(value))
   for (const [name, text] of shownHeaders(headers)) line('header', `${cellText(name)} = ${cellText(text ?? '')}`)
   if (stack !== '') cli.say(`\n${shownText(stack)}`)
+}
+
+function errorOf({ class: name, code, message }: Pick<DeadLetterFailure, 'class' | 'code' | 'message'>): string {
+  return [name, code, message].filter((text) => text !== '').join(' · ')
 }
 
 function bytesText({ as, value }: ShownBytes): string {

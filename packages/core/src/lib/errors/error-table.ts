@@ -179,6 +179,10 @@ const appErrors = {
     title: 'A windowed table was written in a batch of events with different times',
     fix: 'Say which time counts: update(key, change, { at: event.timestamp }). Or handle the events one by one, without take.',
   },
+  RETRY_INVALID: {
+    title: 'The retry option of an agent cannot be used',
+    fix: "Give delays, a list of lengths of time above 0: retry: { delays: ['10s', '1m', '10m'] }. If the agent also does something for which its events cannot wait, do one of the two in another agent.",
+  },
   DEDUPE_INVALID: {
     title: 'What dedupe was given makes no sense',
     fix: "Give by, a function that gives the id of a value, and within, a length of time above 0: dedupe({ by: (order) => order.id, within: '1h' }).",

@@ -72,6 +72,11 @@ export function dueSubscription(agent: string, state: string): string {
   return `${agent}-due-${state}`
 }
 
+/** Name of the state in which events of a subscription wait for their next attempt. */
+export function retryState(subscriptionId: string): string {
+  return `${subscriptionId}-retries`
+}
+
 /** Name of the compacted topic in which leaders record runs of jobs, and all workers record pauses. */
 export function schedulerTopic(appId: string): string {
   return `${appId}-__scheduler`

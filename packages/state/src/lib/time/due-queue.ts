@@ -12,6 +12,8 @@ const STEPS_PER_TURN = 500
 /** While more bytes of changed rows than this wait for a commit, expired rows are not deleted. */
 const MOST_CHANGED_BYTES = 8 * 1024 * 1024
 
+const NO_ROWS: readonly Buffer[] = Object.freeze([])
+
 /** The rows of the state. */
 export interface DueRows<V> {
   readonly dirtyBytes: number
@@ -37,6 +39,8 @@ class GivenRow implements Effect {
   readonly entry: DueEntry
   readonly row: Buffer
   readonly time: number
+  /** Other rows that its event deletes. */
+  consumed: readonly Buffer[] = NO_ROWS
   /** Its event has made it what rows become that were due. */
   isFired = false
   /** It has changed since it was given out, so it is not due any more at that time. */
@@ -128,7 +132,9 @@ export class DueRowQueue<V> implements DueQueue {
       given.isPassedOver = true
       return false
     }
-    entry.write(event, this.#rules.fired?.(value), undefined)
+    given.consumed = this.#rules.consumed?.(value, given.row) ?? NO_ROWS
+    entry.write(event, this.#rules.fired?.(value, given.row), undefined)
+    for (const row of given.consumed) this.#rows.entryOf(row).write(event, undefined, undefined)
     event.hold(given)
     return true
   }
@@ -142,8 +148,11 @@ export class DueRowQueue<V> implements DueQueue {
     const { entry, row, time } = given
     const due = this.#dueOf(row)
     this.#index.near.giveBack(entry, due === time)
-    if (due === time) this.#alarm.lower(time)
-    else this.#move(entry, row, due)
+    if (due !== time) this.#move(entry, row, due)
+    if (due === undefined) return
+    // A row that is due again at once needs no alarm.
+    if (due <= this.#alarm.now) this.onDue()
+    else this.#alarm.lower(due)
   }
 
   /** When the next row may be due; `Infinity` if none is. */
@@ -164,12 +173,20 @@ export class DueRowQueue<V> implements DueQueue {
   }
 
   /** Called when its event has ended. A dead letter has dropped all effects of the event by then. */
-  #fire({ row, time, isFired }: GivenRow): void {
+  #fire({ row, time, isFired, consumed }: GivenRow): void {
     this.fired++
     this.#rows.firedNow(row)
-    if (isFired || this.#dueOf(row) !== time) return
+    if (isFired) return consumed.forEach((other) => this.#rows.firedNow(other))
+    if (this.#dueOf(row) !== time) return
     const entry = this.#rows.entryOf(row)
-    if (entry.value !== undefined) entry.replace(this.#rules.fired?.(entry.value), undefined)
+    const { value } = entry
+    if (value === undefined) return
+    const others = this.#rules.consumed?.(value, row) ?? NO_ROWS
+    entry.replace(this.#rules.fired?.(value, row), undefined)
+    for (const other of others) {
+      this.#rows.firedNow(other)
+      this.#rows.entryOf(other).replace(undefined, undefined)
+    }
   }
 
   /** The first entry that can be given out. Moves entries whose rows are due later, and deletes expired rows. */
@@ -234,7 +251,9 @@ export class DueRowQueue<V> implements DueQueue {
   }
 
   #recordOf({ entry, row, time }: GivenRow, value: V): RawRecord {
-    return { ...this.#rules.record(row, value), offset: identityOf(entry), timestamp: time }
+    const record = this.#rules.record(row, value)
+    const { offset = identityOf(entry), timestamp = time } = record
+    return { ...record, offset, timestamp }
   }
 
   /** Whether the row is still due at the same time with the same value. */

@@ -3,8 +3,13 @@ import type { RawRecord } from '@millrace/core'
 /** The header of a timer's record: its name. */
 export const TIMER_HEADER = 'millrace-timer'
 
-/** The record of a row that is due, as the agent's source decodes it; its timestamp is the time at which it is due. */
-export type DueRecord = Pick<RawRecord, 'key' | 'value' | 'headers'>
+/** The record of a row that is due, as the agent's source decodes it. */
+export interface DueRecord extends Pick<RawRecord, 'key' | 'value' | 'headers'> {
+  /** Default: the time at which the row is due. */
+  readonly timestamp?: number
+  /** Identifies the record among all of the state's partition, also after a restart. Default: by the row and its due time. */
+  readonly offset?: number
+}
 
 /** When the rows of a state are due, and how they change then. */
 export interface DueRules<V> {
@@ -24,7 +29,9 @@ export interface DueRules<V> {
   /** When a row is due, in milliseconds since the epoch, rounded up; `undefined`: never. Depends on the value alone. */
   dueOf(value: V): number | undefined
   /** The new value of the row, as an effect of its event; `undefined` deletes it. Default: the row is deleted. */
-  fired?(value: V): V | undefined
+  fired?(value: V, key: Buffer): V | undefined
+  /** Other rows that are deleted when this one fires. Default: none. */
+  consumed?(value: V, key: Buffer): readonly Buffer[]
   /** Whether a due row has only expired: it is then deleted without an event. Default false. */
   isExpiry?(value: V): boolean
   /** Depends on the row alone. */

@@ -76,6 +76,8 @@ describe('a failing agent', () => {
       deadLettered: 0,
       tombstones: 0,
       leftToOthers: 0,
+      delayed: 0,
+      queued: 0,
       late: 0,
       active: 0,
     })

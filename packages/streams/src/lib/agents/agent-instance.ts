@@ -166,7 +166,15 @@ export class AgentInstance implements HandlerInstance {
     const { name } = this.#shape
     errors.report(error)
     if (
-      isMillraceError(error, 'DEFINITION_INVALID', 'TOPOLOGY_LATE', 'DURATION_INVALID', 'CODEC_UNKNOWN', 'NAME_INVALID')
+      isMillraceError(
+        error,
+        'DEFINITION_INVALID',
+        'RETRY_INVALID',
+        'TOPOLOGY_LATE',
+        'DURATION_INVALID',
+        'CODEC_UNKNOWN',
+        'NAME_INVALID',
+      )
     ) {
       errors.stop(error)
       return false

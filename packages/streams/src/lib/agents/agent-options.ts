@@ -2,6 +2,7 @@ import type { Duration } from '@millrace/core'
 import type { DueSource } from '@millrace/worker'
 import type { AnyChannel, Channel } from '../channels/channel.ts'
 import type { OnError } from '../errors/error-policy.ts'
+import type { RetryDelays } from '../errors/retry-plan.ts'
 import type { Sink } from '../events/targets.ts'
 import type { Stream } from '../streams/stream.ts'
 import type { AnyTopic, Topic } from '../topics/topic.ts'
@@ -73,6 +74,17 @@ export interface AgentOptions<Y, T extends boolean | undefined = boolean | undef
   readonly sinks?: readonly Sink<Y>[] | undefined
   /** What happens to events on which the agent fails. Default `'retry'`: 3 retries, then a dead letter. */
   readonly onError?: OnError<K, V> | undefined
+  /**
+   * Retries that wait without holding up the partition: an event on which the agent fails leaves it, is kept in a state of
+   * the agent (`{agent}-retries`, with a changelog), and is handed out again after each of these delays. After the attempt
+   * that follows the last one, the event is a dead letter, or what `then` of `onError` says. Retries in place are made
+   * only if `onError` asks for them, before the first delay. Not for events of channels or of what is due in a state,
+   * nor with `take()`, joins of two streams, and ordered merges. Default: retries in place, as `onError` says.
+   *
+   * @example
+   * app.agent('charge', orders, charge, { retry: { delays: ['10s', '1m', '10m'] } })
+   */
+  readonly retry?: RetryDelays | undefined
   /**
    * The longest time for one attempt at an event, or at a batch of `take()`, from when the handler gets it until it asks
    * for the next one. Then the event's `signal` aborts, and the event fails with `EVENT_TIMEOUT` as `onError` says, even

@@ -11,6 +11,7 @@ import { followed } from '../events/trace-headers.ts'
 import type { HandlerRun } from '../streams/handler-run.ts'
 import type { StreamsContext } from '../streams-context.ts'
 import { isRecord, noRecord } from '../topics/send-here.ts'
+import type { RetryPlan } from '../events/agent-context.ts'
 import type { DueReader } from '../streams/due-source.ts'
 import { type AnyTopic, Topic } from '../topics/topic.ts'
 import type { RecordToSend } from '../topics/topic-options.ts'
@@ -57,6 +58,8 @@ export interface AgentShape<KI, VI> {
   /** Topics among the sinks, which the agent declares. */
   readonly sinkTopics: readonly AnyTopic[]
   readonly onError: OnError<never, never> | undefined
+  /** How events wait between attempts without holding up their partition; `undefined`: they do not. */
+  readonly retry: RetryPlan | undefined
   /** Calls the handler with the stream of one run. */
   readonly start: (run: HandlerRun) => HandlerResult
 }

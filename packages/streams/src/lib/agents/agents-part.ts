@@ -4,6 +4,7 @@ import type {
   HandlingTime,
   TopicDeclaration,
   Topology,
+  WaitingEvents,
   WorkerContext,
   WorkerPart,
 } from '@millrace/worker'
@@ -33,6 +34,8 @@ export interface AgentsPart extends WorkerPart {
   counts(): Readonly<Record<string, AgentCounts>>
   /** Handling times of recent events, by agent name. */
   handling(): Readonly<Record<string, HandlingTime>>
+  /** What waits outside of its partitions, by the name of each agent with `retry`. */
+  waiting(): Readonly<Record<string, WaitingEvents>>
   /** Handling times since the worker started, by agent name. */
   histograms(): Readonly<Record<string, AgentHistograms>>
 }
@@ -96,6 +99,11 @@ class Agents implements AgentsPart {
     return this.#byName(({ times, worker }) => times.report(worker.clock.monotonic()))
   }
 
+  waiting(): Readonly<Record<string, WaitingEvents>> {
+    const found = this.#running.map(({ context, waiting }) => [context.agent, waiting] as const)
+    return Object.fromEntries(found.flatMap(([agent, waiting]) => (waiting === undefined ? [] : [[agent, waiting]])))
+  }
+
   histograms(): Readonly<Record<string, AgentHistograms>> {
     return this.#byName(({ times }) => times.histograms())
   }
@@ -145,6 +153,7 @@ class RunningAgent {
       timeoutMs: shape.timeoutMs,
       rate: shape.perSecond === undefined ? undefined : new RateLimit(shape.perSecond, worker.clock),
       tombstones: shape.tombstones,
+      retry: shape.retry,
       replyCodec: app.replies.codec,
       replyTopic: repliesTopic(worker.appId),
       tracing: app.tracing,
@@ -168,6 +177,10 @@ class RunningAgent {
     for (const letters of deadLettersOf(app.appId, agent, defaults)) topology.topic(letters)
     for (const { index } of this.#instances) this.#sources.declared(sources, index)
     this.#ended = Promise.all(this.#instances.map((instance) => instance.run()))
+  }
+
+  get waiting(): WaitingEvents | undefined {
+    return this.#sources.waiting()
   }
 
   /** Closes the channels to new messages; resolves when every handler that has started to read has ended. */

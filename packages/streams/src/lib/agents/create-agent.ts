@@ -3,6 +3,7 @@ import type { DueSource } from '@millrace/worker'
 import type { AnyChannel } from '../channels/channel.ts'
 import { DEFAULT_ERROR_POLICY, errorPolicy } from '../errors/error-policy.ts'
 import { deliverTo } from '../events/targets.ts'
+import { retryPlan } from '../errors/retry-plan.ts'
 import { DueReader } from '../streams/due-source.ts'
 import { Stream } from '../streams/stream.ts'
 import type { StreamsContext } from '../streams-context.ts'
@@ -68,6 +69,7 @@ export function createAgent<const S extends AgentSource, Y = never, const T exte
     sinks: sinks.map((sink) => (value, event) => deliverTo(sink, value as Y, event)),
     sinkTopics: sinks.filter((sink) => sink instanceof Topic),
     onError,
+    retry: options.retry === undefined ? undefined : retryPlan(where, options.retry, { ordering, onError }),
     start: (run) =>
       handler(
         Stream.of<SourceKey<S>, SourceValue<S> | ([T] extends [true] ? null : never)>(run, run.steps.declared(sources)),
@@ -80,6 +82,7 @@ const AGENT_OPTIONS: OptionNames<AgentOptions<unknown>> = {
   ordering: true,
   sinks: true,
   onError: true,
+  retry: true,
   timeout: true,
   rateLimit: true,
   tombstones: true,

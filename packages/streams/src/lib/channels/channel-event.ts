@@ -112,8 +112,8 @@ export class ChannelEvent implements InFlight, StreamOrigin {
     return this.#queued.message.request
   }
 
-  isPassedOver(): boolean {
-    return false
+  passOver(): undefined {
+    return undefined
   }
 
   deferIfOutdated(): boolean {

@@ -15,6 +15,7 @@ import type {
   DeadLetterLocation,
   DeadLetters,
   DeadLetterSummary,
+  FirstFailure,
   ReplayOutcome,
 } from '@millrace/core/operations'
 import type { DueSource } from '@millrace/worker'
@@ -237,7 +238,7 @@ const MOST_CHARACTERS = 1_000
 /** Cuts long texts, which anybody may have put into a letter, because a listing keeps many letters in memory. */
 function brief(summary: DeadLetterSummary): DeadLetterSummary {
   const { source, due, failure } = summary
-  const { code, message } = failure
+  const { first } = failure
   return {
     ...summary,
     source: source && { ...source, topic: shortened(source.topic) },
@@ -248,8 +249,16 @@ function brief(summary: DeadLetterSummary): DeadLetterSummary {
       key: shortened(due.key),
       ...(due.timer === undefined ? {} : { timer: shortened(due.timer) }),
     },
-    failure: { ...failure, code: shortened(code), class: shortened(failure.class), message: shortened(message) },
+    failure: {
+      ...failure,
+      ...briefError(failure),
+      ...(first === undefined ? {} : { first: { ...first, ...briefError(first) } }),
+    },
   }
+}
+
+function briefError(error: Pick<FirstFailure, 'code' | 'class' | 'message'>): typeof error {
+  return { code: shortened(error.code), class: shortened(error.class), message: shortened(error.message) }
 }
 
 /** Copies through bytes, because a slice would keep the whole text in memory. */

@@ -26,6 +26,10 @@ const facts: fc.Arbitrary<LetterFacts> = fc.record({
   class: text,
   message: text,
   stack: text,
+  firstFailedAt: text,
+  firstCode: text,
+  firstClass: text,
+  firstMessage: text,
   trimmed: text,
   due: text,
 })
@@ -146,6 +150,10 @@ const FACTS: LetterFacts = {
   class: 'Error',
   message: '',
   stack: '',
+  firstFailedAt: '',
+  firstCode: '',
+  firstClass: '',
+  firstMessage: '',
   trimmed: '',
   due: '',
 }

@@ -17,6 +17,11 @@ export const letterHeaders = {
   class: 'millrace-error-class',
   message: 'millrace-error-message',
   stack: 'millrace-error-stack',
+  /** The first failure of an event that has waited between its attempts; the others are of the last one. */
+  firstFailedAt: 'millrace-first-failed-at',
+  firstCode: 'millrace-first-error-code',
+  firstClass: 'millrace-first-error-class',
+  firstMessage: 'millrace-first-error-message',
   /** Only on a shortened letter: the original size in bytes of each shortened part. */
   trimmed: 'millrace-trimmed',
   /** Only on a letter of an event that was due in a state, whose name is then the topic: what it was, as `DueSource.kind`. */
@@ -55,6 +60,11 @@ export interface LetterFacts {
   readonly class: string
   readonly message: string
   readonly stack: string
+  /** Of an event that has waited between its attempts: when it first failed, in milliseconds since the epoch as text; otherwise empty. */
+  readonly firstFailedAt: string
+  readonly firstCode: string
+  readonly firstClass: string
+  readonly firstMessage: string
   /** Empty when the letter holds its whole record. */
   readonly trimmed: string
   /** Empty for an event of a topic; otherwise what was due, and `topic` is the name of the state. */
@@ -106,6 +116,10 @@ export function readLetterHeaders(
     class: text('class'),
     message: text('message'),
     stack: text('stack'),
+    firstFailedAt: text('firstFailedAt'),
+    firstCode: text('firstCode'),
+    firstClass: text('firstClass'),
+    firstMessage: text('firstMessage'),
     trimmed: text('trimmed'),
     due: text('due'),
   }
@@ -129,7 +143,14 @@ const FACTS: readonly (keyof LetterFacts)[] = Object.freeze([
   'stack',
 ])
 
-const OPTIONAL_FACTS = Object.freeze(['trimmed', 'due'] as const)
+const OPTIONAL_FACTS = Object.freeze([
+  'firstFailedAt',
+  'firstCode',
+  'firstClass',
+  'firstMessage',
+  'trimmed',
+  'due',
+] as const)
 
 /** The constructor's name if the class has not set one. */
 function classOf(error: Error): string {
@@ -148,7 +169,7 @@ function withCauses(error: Error): string {
 }
 
 /** Never splits a surrogate pair, because half of one is not valid UTF-8. */
-function shorten(text: string, limit: number): string {
+export function shorten(text: string, limit: number): string {
   if (text.length <= limit) return text
   const last = text.charCodeAt(limit - 1)
   return text.slice(0, last >= 0xd800 && last <= 0xdbff ? limit - 1 : limit)

@@ -36,7 +36,13 @@ export function letterRecord(partition: number, record: RawRecord, replayed: boo
       ...place,
       source: due === undefined ? { topic, partition: facts.partition, offset, timestamp } : undefined,
       due,
-      failure: { code, class: facts.class, message, attempts: Number.isNaN(attempts) ? 0 : attempts },
+      failure: {
+        code,
+        class: facts.class,
+        message,
+        attempts: Number.isNaN(attempts) ? 0 : attempts,
+        ...firstOf(facts),
+      },
       failedAt: Number.isNaN(failedAt) ? undefined : failedAt,
     },
     stack,
@@ -45,6 +51,12 @@ export function letterRecord(partition: number, record: RawRecord, replayed: boo
     record,
     trimmed: facts.trimmed,
   }
+}
+
+function firstOf(facts: LetterFacts): Pick<DeadLetterSummary['failure'], 'first'> {
+  const at = Number(facts.firstFailedAt)
+  if (facts.firstFailedAt === '' || !Number.isSafeInteger(at)) return {}
+  return { first: { at, code: facts.firstCode, class: facts.firstClass, message: facts.firstMessage } }
 }
 
 function readHeaders(

@@ -11,6 +11,7 @@ import {
 import type { TopicDeclaration } from '@millrace/worker'
 import type { AgentContext } from '../events/agent-context.ts'
 import type { StreamEvent } from '../events/stream-event.ts'
+import { waitingIn } from '../retries/waiting-event.ts'
 import {
   describeError,
   type LetterFacts,
@@ -61,7 +62,8 @@ export async function sendDeadLetters(
     const refused = refusedLetter(member, letters)
     const attempts = member.inFlight.attempts + 1
     const { state: topic, kind: due } = member.origin.due ?? { state: member.topic, kind: '' }
-    const facts = { ...failure, ...refused, topic, due, partition, offset, timestamp, id, attempts }
+    const first = firstFailure(member)
+    const facts = { ...failure, ...refused, ...first, topic, due, partition, offset, timestamp, id, attempts }
     const sizes = refused === undefined ? SIZES : TRIMMED
     await sendOne(member, { facts, sizes, topic: letters, partition: partition % partitions, tracing })
   }
@@ -88,6 +90,19 @@ const SIZES: readonly LetterSize[] = [
   { texts: SHORT_TEXTS, valueBytes: 256 * 1024, restBytes: 64 * 1024 },
   ...TRIMMED,
 ]
+
+/** The first failure of an event that has waited between its attempts. */
+function firstFailure({
+  event,
+}: StreamEvent): Pick<LetterFacts, 'firstFailedAt' | 'firstCode' | 'firstClass' | 'firstMessage'> {
+  const first = event === undefined ? undefined : waitingIn(event.record)?.waiting.failures?.[0]
+  return {
+    firstFailedAt: first === undefined ? '' : String(first.at),
+    firstCode: first?.code ?? '',
+    firstClass: first?.class ?? '',
+    firstMessage: first?.message ?? '',
+  }
+}
 
 /** The failure in the letter that the broker refused for its size; `undefined` if it refused none. */
 function refusedLetter(

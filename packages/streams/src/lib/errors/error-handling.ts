@@ -2,6 +2,7 @@ import {
   codecWait,
   deadLetterTopic,
   errorText,
+  formatDuration,
   isChangeOfFrozen,
   isMillraceError,
   MillraceError,
@@ -9,15 +10,18 @@ import {
   toError,
 } from '@millrace/core'
 import type { WorkerContext } from '@millrace/worker'
+import { describeError, shorten } from '../dead-letters/letter-headers.ts'
 import { sendDeadLetters } from '../dead-letters/send-dead-letters.ts'
 import type { AgentContext } from '../events/agent-context.ts'
 import type { StreamEvent } from '../events/stream-event.ts'
+import { LONGEST_MESSAGE, waitingIn } from '../retries/waiting-event.ts'
 import {
   backoffMs,
   decideOnError,
   type ErrorAction,
   type ErrorPolicy,
   errorPolicy,
+  endsAtOnce,
   isProgramMistake,
   mistakePolicy,
   type OnError,
@@ -45,7 +49,9 @@ export class ErrorHandling {
 
   constructor(context: AgentContext, options: ErrorHandlingOptions) {
     this.context = context
-    this.#options = options
+    const { defaults } = options
+    // Events that wait outside of their partitions are not retried in place, unless `onError` says so.
+    this.#options = context.retry === undefined ? options : { ...options, defaults: { ...defaults, retries: 0 } }
   }
 
   /** Whether a failure has ended the worker, or it stops hard. */
@@ -102,7 +108,8 @@ export class ErrorHandling {
     // The effects could be dropped only with the task: the event is redelivered, as one that has failed with this
     // error.
     if (!event.open && decision.kind !== 'stop') return event.requeue()
-    switch (decision.kind) {
+    if (decision.kind === 'wait' && this.#wait(event, error, { ...at, delayMs: decision.delayMs })) return
+    switch (decision.kind === 'wait' ? decision.then : decision.kind) {
       case 'skip':
         worker.log.error(at, `Agent "${agent}" failed on an event, which is skipped.`)
         await event.replies?.refuse(error, event.first.trace)
@@ -124,6 +131,41 @@ export class ErrorHandling {
       // Neither a rebalance nor a stop waits for it, and a lost event is over.
     }
     event.requeue()
+  }
+
+  /**
+   * The event leaves its partition, and is handed out again after the delay. False if it is too large for the row in which it
+   * would wait.
+   */
+  #wait(event: StreamEvent, error: Error, at: { readonly delayMs: number }): boolean {
+    const { worker, agent, counters } = this.context
+    const { origin, event: current, inFlight } = event.first
+    if (origin.retries === undefined || current === undefined) return false
+    const now = worker.clock.now()
+    const { code, class: name, message } = describeError(error, worker.redact)
+    const failure = { at: now, code, class: name, message: shorten(message, LONGEST_MESSAGE) }
+    try {
+      origin.retries.leave(current, { at: now + at.delayMs, attempts: inFlight.attempts + 1, failure })
+    } catch (thrown) {
+      if (isMillraceError(thrown, 'ROW_TOO_LARGE')) {
+        worker.log.error(
+          { ...at, err: thrown },
+          `An event of agent "${agent}" is too large to wait for its next attempt.`,
+        )
+        return false
+      }
+      // Otherwise another event of its key is about to wait, and this one comes after it.
+      if (!inFlight.isDeferred) this.stop(toError(thrown))
+      event.requeue()
+      return true
+    }
+    counters.retried++
+    worker.log.warn(
+      at,
+      `Agent "${agent}" failed on an event; it waits, and is retried in ${formatDuration(at.delayMs)}.`,
+    )
+    event.finish('delayed')
+    return true
   }
 
   /**
@@ -175,13 +217,21 @@ export class ErrorHandling {
     const action = typeof onError === 'function' ? await this.#ask(onError, event, error) : onError
     const policy = errorPolicy(action, defaults, `agent "${this.context.agent}"`)
     const random = Math.random()
+    const waitMs = endsAtOnce(action) ? undefined : this.#waitMs(event)
     if (isProgramMistake(error))
       return decideOnError(mistakePolicy(action, policy), { attempts, isFinal: true, random })
     return decideOnError(policy, {
       attempts,
       isFinal: event.isUndecodable(thrown) || isMillraceError(error, 'EVENT_BLOCKED'),
       random,
+      waitMs,
     })
+  }
+
+  /** The next wait of the event outside of its partition. */
+  #waitMs({ origin, event }: StreamEvent): number | undefined {
+    if (origin.retries === undefined || event === undefined) return undefined
+    return this.context.retry?.delaysMs[waitingIn(event.record)?.waiting.waits ?? 0]
   }
 
   async #ask(

@@ -69,7 +69,11 @@ export interface ErrorPolicy {
   readonly then: LastResort
 }
 
-export type Decision = { readonly kind: 'retry'; readonly delayMs: number } | { readonly kind: LastResort }
+/** `retry`: in place. `wait`: the event leaves its partition until then; `then`: what happens if it cannot. */
+export type Decision =
+  | { readonly kind: 'retry'; readonly delayMs: number }
+  | { readonly kind: 'wait'; readonly delayMs: number; readonly then: LastResort }
+  | { readonly kind: LastResort }
 
 export const DEFAULT_ERROR_POLICY: ErrorPolicy = Object.freeze({
   retries: 3,
@@ -110,6 +114,11 @@ function knownEnd(end: LastResort, where: string): LastResort {
   )
 }
 
+/** Whether an action gives the event up at its first failure. */
+export function endsAtOnce(action: ErrorAction | undefined): boolean {
+  return typeof action === 'string' && action !== 'retry'
+}
+
 /** Whether an agent with this `onError` can make dead letters. A function might. */
 export function canDeadLetter(onError: OnError<never, never> | undefined, defaults: ErrorPolicy): boolean {
   return typeof onError === 'function' || errorPolicy(onError, defaults, 'an agent').then === 'deadLetter'
@@ -124,12 +133,15 @@ export interface FailedAttempt {
   readonly isFinal: boolean
   /** From 0 to 1, to spread the retries of many workers. */
   readonly random: number
+  /** The wait outside of its partition that is next; `undefined` if there is none, or no more. */
+  readonly waitMs?: number | undefined
 }
 
 /** What to do about a failed event. Pure. */
-export function decideOnError(policy: ErrorPolicy, { attempts, isFinal, random }: FailedAttempt): Decision {
-  if (isFinal || attempts >= policy.retries) return { kind: policy.then }
-  return { kind: 'retry', delayMs: backoffMs(policy, attempts, random) }
+export function decideOnError(policy: ErrorPolicy, { attempts, isFinal, random, waitMs }: FailedAttempt): Decision {
+  if (isFinal) return { kind: policy.then }
+  if (attempts < policy.retries) return { kind: 'retry', delayMs: backoffMs(policy, attempts, random) }
+  return waitMs === undefined ? { kind: policy.then } : { kind: 'wait', delayMs: waitMs, then: policy.then }
 }
 
 /** Doubles with each attempt up to the longest wait; the last quarter is random. */

@@ -3,6 +3,12 @@ import type { ContextStorage, WorkerContext } from '@millrace/worker'
 import type { HandlingTimes } from './handling-times.ts'
 import type { RateLimit } from './rate-limit.ts'
 
+/** How the events of an agent wait between attempts, outside of their partitions. */
+export interface RetryPlan {
+  readonly delaysMs: readonly number[]
+  readonly order: 'key' | 'none'
+}
+
 /** One agent on one worker: what all its events share. */
 export interface AgentContext {
   readonly agent: string
@@ -17,6 +23,8 @@ export interface AgentContext {
   readonly rate: RateLimit | undefined
   /** Whether the agent takes records without a value from every topic. */
   readonly tombstones: boolean
+  /** How its events wait between attempts; `undefined`: in place. */
+  readonly retry: RetryPlan | undefined
   readonly replyCodec: Codec<unknown>
   readonly replyTopic: string
   /** Follows its events, if the app's sensor traces. */
@@ -43,6 +51,10 @@ export interface AgentCounts {
   readonly leftToOthers: number
   /** Events that arrived too late for a join. They count as processed, too. */
   readonly late: number
+  /** Events that have left their partition after a failed attempt, to wait for the next one; each time counts. */
+  readonly delayed: number
+  /** Events that have left their partition to wait behind an earlier event of their key. */
+  readonly queued: number
   /** Events in flight now. */
   readonly active: number
 }
@@ -61,10 +73,14 @@ export class AgentCounters implements AgentCounts {
   tombstones = 0
   leftToOthers = 0
   late = 0
+  delayed = 0
+  queued = 0
   active = 0
 
   snapshot(): AgentCounts {
-    const { received, processed, failed, retried, skipped, deadLettered, tombstones, leftToOthers, late, active } = this
-    return { received, processed, failed, retried, skipped, deadLettered, tombstones, leftToOthers, late, active }
+    const { received, processed, failed, retried, skipped, deadLettered, tombstones, leftToOthers } = this
+    const { late, delayed, queued, active } = this
+    const given = { received, processed, failed, retried, skipped, deadLettered, tombstones, leftToOthers }
+    return { ...given, late, delayed, queued, active }
   }
 }

@@ -1,6 +1,6 @@
 import type { CodecSpec, EventEnd, EventTrace, RawRecord } from '@millrace/core'
 import type { CurrentEvent, HandedOutEvent, SendReceipt, SendRequest } from '@millrace/worker'
-import type { AgentContext } from './agent-context.ts'
+import type { AgentContext, FinishedAs } from './agent-context.ts'
 
 /**
  * The unit in flight under an event of a stream: a record of a topic, which the worker hands out and takes back, or a
@@ -60,11 +60,38 @@ export interface StreamOrigin {
   /** Throws when the value cannot be decoded. */
   valueOf(event: InFlight): unknown
   requestOf(event: InFlight): ReplyRequest | undefined
+  /** Where the events wait between attempts; `undefined` if all attempts are made in place. */
+  readonly retries?: WaitingPlace | undefined
   /**
-   * Whether the agent may skip the event: it was replayed for another agent that reads the same topic, or is no longer
-   * due. Throws `KEY_CONFLICT` while that is unknown.
+   * The end of an event that the agent does not get now: it was replayed for another agent that reads the same topic, is
+   * no longer due, or waits behind an earlier event of its key. Otherwise `undefined`. Throws `KEY_CONFLICT` while that
+   * is unknown.
    */
-  isPassedOver(event: InFlight, current: CurrentEvent | undefined): boolean
+  passOver(event: InFlight, current: CurrentEvent | undefined): FinishedAs | undefined
+}
+
+/** Where events wait between attempts, outside of their partitions. */
+export interface WaitingPlace {
+  /** The event, which has failed, waits there, as its only effect. Throws `ROW_TOO_LARGE`, `KEY_CONFLICT`. */
+  leave(event: CurrentEvent, wait: FailedWait): void
+}
+
+/** A failed attempt, after which the event waits. */
+export interface FailedWait {
+  /** When it is due, in milliseconds since the epoch. */
+  readonly at: number
+  /** Attempts so far, this one included. */
+  readonly attempts: number
+  readonly failure: WaitingFailure
+}
+
+/** One failure of an event. */
+export interface WaitingFailure {
+  /** In milliseconds since the epoch. */
+  readonly at: number
+  readonly code: string
+  readonly class: string
+  readonly message: string
 }
 
 /** A request whose asker waits for a reply to an event. Each request gets one of the three calls. */

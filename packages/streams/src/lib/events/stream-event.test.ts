@@ -29,6 +29,7 @@ async function source({ isChannel = false, asking }: { readonly isChannel?: bool
     timeoutMs: undefined,
     rate: undefined,
     tombstones: false,
+    retry: undefined,
     replyCodec: jsonCodec,
     replyTopic: 'app-replies',
     tracing: undefined,
@@ -45,7 +46,7 @@ async function source({ isChannel = false, asking }: { readonly isChannel?: bool
       return `value ${offset}`
     },
     requestOf: ({ offset }) => (asking?.offset === offset ? asking.request : undefined),
-    isPassedOver: () => false,
+    passOver: () => undefined,
   }
   /** The fate of the effects of its events. */
   const came: string[] = []

@@ -243,10 +243,15 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
     const { first } = this
     if (first.#over) return
     // Before its end, because a reply is an effect, and may be the first that rests on its reads.
-    if (first.#replies !== undefined && first.open && !first.inFlight.isDeferred) first.#replies.close()
+    const isAnswered = first.#replies !== undefined && first.open && !first.inFlight.isDeferred
+    if (isAnswered && !isWaiting(as)) first.#replies?.close()
     first.#release(as)
     // Even if the task is lost: the worker then drops the event's effects.
-    if (first.inFlight.finish()) this.origin.context.counters[as] += 1 + first.#joined.length
+    if (!first.inFlight.finish()) return
+    const { counters } = this.origin.context
+    counters[as] += 1 + first.#joined.length
+    // The agent gets it when it comes back.
+    if (as === 'queued') counters.received--
   }
 
   /** Drops the effects. The event stays in flight, or is redelivered as one that has failed with this error. */
@@ -317,4 +322,9 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
     this.loose.delete(this)
     this.loose = undefined
   }
+}
+
+/** Whether an event that ends so comes back later: its asker goes on waiting. */
+function isWaiting(as: FinishedAs): boolean {
+  return as === 'delayed' || as === 'queued'
 }

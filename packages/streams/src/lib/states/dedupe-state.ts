@@ -10,6 +10,7 @@ import {
   writingEvent,
 } from '@millrace/state'
 import type { OpenState, OpenStateOptions, StateDefinition } from '@millrace/worker'
+import { placeOf } from '../retries/returned-event.ts'
 import { TopicDigests } from './topic-digests.ts'
 
 /** How duplicates are recognized. */
@@ -79,7 +80,8 @@ export class DedupeState implements StateDefinition {
    */
   isFirst(id: string): boolean {
     const event = writingEvent(this.#context.contexts, this.#where)
-    const { topic, offset, timestamp: time } = event
+    const { topic, offset } = placeOf(event)
+    const { timestamp: time } = event
     const entry = this.#rows.writing(id, event)
     if (entry.rows instanceof DuePartition) entry.rows.writtenBy(event)
     const first = entry.view(event)

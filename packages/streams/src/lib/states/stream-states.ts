@@ -1,5 +1,6 @@
 import { MillraceError } from '@millrace/core'
 import type { StateContext } from '@millrace/state'
+import { RetryState, type RetrySpec } from '../retries/retry-state.ts'
 import { DedupeState, type DedupeSpec } from './dedupe-state.ts'
 import { SuppressState, type SuppressSpec } from './suppress-state.ts'
 
@@ -19,6 +20,7 @@ export class StreamStates {
   readonly #agents = new Map<string, string>()
   readonly #dedupes = new Map<string, DedupeState>()
   readonly #suppresses = new Map<string, SuppressState>()
+  readonly #retries = new Map<string, RetryState>()
 
   constructor(context: StateContext) {
     this.#context = context
@@ -32,6 +34,11 @@ export class StreamStates {
   /** Throws `NAME_TAKEN`, `CODEC_UNKNOWN`. */
   suppress(spec: SuppressSpec): SuppressState {
     return this.#open(this.#suppresses, spec, () => new SuppressState(this.#context, spec))
+  }
+
+  /** Throws `NAME_TAKEN`. */
+  retries(spec: RetrySpec): RetryState {
+    return this.#open(this.#retries, spec, () => new RetryState(this.#context, spec))
   }
 
   #open<S>(opened: Map<string, S>, { agent, name }: NamedSpec, make: () => S): S {

@@ -1,9 +1,11 @@
-import { type CodecSpec, mergedSubscription, MillraceError } from '@millrace/core'
-import type { DueSource, StateDefinition } from '@millrace/worker'
+import { type CodecSpec, mergedSubscription, MillraceError, retryState } from '@millrace/core'
+import type { DueSource, StateDefinition, WaitingEvents } from '@millrace/worker'
 import type { AgentContext } from '../events/agent-context.ts'
 import type { EventSource } from '../events/source.ts'
 import type { JoinSpec, JoinState } from '../joins/join-state.ts'
 import type { JoinedPartitions } from '../stream-joins.ts'
+import { cannotWait } from '../errors/retry-plan.ts'
+import type { RetryState } from '../retries/retry-state.ts'
 import type { StreamStates } from '../states/stream-states.ts'
 import type { StreamWindowsSpec, WindowState } from '../stream-windows.ts'
 import type { StreamsContext } from '../streams-context.ts'
@@ -26,6 +28,7 @@ export class AgentSources {
   readonly #subscriptions = new Map<string, readonly EventSource[]>()
   readonly #repartitionTopics = new Map<string, AnyTopic>()
   readonly #others = new Set<OtherSource>()
+  readonly #waiting = new Set<RetryState>()
 
   constructor(options: AgentSourcesOptions) {
     this.#options = options
@@ -108,9 +111,22 @@ export class AgentSources {
   /** What is due in a state. */
   due(source: DueSource<unknown, unknown>, instance: number): EventSource {
     const { context } = this.#options
+    this.#assertTopics(`due ${source.name}`)
     return this.#once(`due ${source.name}`, instance, () =>
       new DueReader(context.agent, source).open(context, this.#options),
     )
+  }
+
+  /** What waits outside of its partition here; `undefined` if nothing ever does. */
+  waiting(): WaitingEvents | undefined {
+    const { retry, worker } = this.#options.context
+    if (retry === undefined) return undefined
+    const counts = [...this.#waiting].map((state) => state.counts(worker))
+    const next = Math.min(...counts.map(({ nextAt }) => nextAt))
+    return {
+      events: counts.reduce((sum, { events }) => sum + events, 0),
+      next: next === Infinity ? undefined : new Date(next).toISOString(),
+    }
   }
 
   /** Whether an instance may get further events. */
@@ -136,9 +152,11 @@ export class AgentSources {
     return this.#once(id, instance, () => {
       for (const topic of topics) topology.topic(topic.declaration)
       const names = topics.map((topic) => topic.name)
+      const retries = this.#retries(id, topics)
+      const due = retries === undefined ? {} : { due: retries }
       return topology
-        .subscribe({ id, topics: names, agent: context.agent, instances, ordering })
-        .map((queue) => topicSource(queue, { subscription: id, topics }, context))
+        .subscribe({ id, topics: names, agent: context.agent, instances, ordering, ...due })
+        .map((queue) => topicSource(queue, { subscription: id, topics, retries }, context))
     })
   }
 
@@ -155,8 +173,35 @@ export class AgentSources {
   }
 
   #other(id: string, source: OtherSource, instance: number): EventSource {
+    this.#assertTopics(id)
     this.#others.add(source)
     return this.#once(id, instance, () => source.open(this.#options.context, this.#options))
+  }
+
+  /** Where the events of a subscription wait between attempts. */
+  #retries(id: string, topics: readonly AnyTopic[]): RetryState | undefined {
+    const { agent, retry } = this.#options.context
+    if (retry === undefined) return undefined
+    const codecs = new Set(topics.map(({ declaration }) => declaration.keyCodec))
+    const spec = {
+      agent,
+      name: retryState(id),
+      topics: topics.map(({ name }) => name),
+      keyCodec: codecs.size === 1 ? topics[0]?.declaration.keyCodec : undefined,
+      order: retry.order,
+    }
+    const state = this.state((states) => states.retries(spec))
+    this.#waiting.add(state)
+    return state
+  }
+
+  #assertTopics(source: string): void {
+    const { agent, retry } = this.#options.context
+    if (retry === undefined) return
+    throw cannotWait(
+      agent,
+      `reads "${source}", which is no topic, and only events of topics can wait: let another agent send what comes from there to a topic.`,
+    )
   }
 
   #once(id: string, instance: number, make: () => readonly EventSource[]): EventSource {

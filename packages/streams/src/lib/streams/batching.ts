@@ -10,6 +10,7 @@ import type { AgentContext } from '../events/agent-context.ts'
 import type { InFlight } from '../events/in-flight.ts'
 import type { Wakeup } from '../events/source.ts'
 import type { StreamEvent } from '../events/stream-event.ts'
+import { cannotWait } from '../errors/retry-plan.ts'
 import type { TakeOptions } from './stream-options.ts'
 import type { Branch, StreamStep, StepResult } from './stream-step.ts'
 
@@ -32,13 +33,15 @@ export interface TakeStepOptions {
 
 /** The step of `take(max, options)`. Throws if the arguments are invalid. */
 export function takeStep(
-  { agent, worker: { clock } }: Pick<AgentContext, 'agent' | 'worker'>,
+  { agent, retry, worker: { clock } }: Pick<AgentContext, 'agent' | 'retry' | 'worker'>,
   branches: readonly Branch[],
   max: number,
   options: TakeOptions,
 ): TakeStep {
   checkOptions(`take() of agent "${agent}"`, options, TAKE_OPTIONS)
   const { within } = options
+  if (retry !== undefined)
+    throw cannotWait(agent, 'calls take(): a batch fails as a whole, and cannot wait for one of its events.')
   if (!Number.isSafeInteger(max) || max < 1 || max > LARGEST_BATCH)
     throw new MillraceError(
       'DEFINITION_INVALID',

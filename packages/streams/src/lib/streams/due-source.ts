@@ -1,6 +1,6 @@
 import { dueSubscription, MillraceError, repartitionTopic } from '@millrace/core'
 import type { CurrentEvent, DueSource, TopicDeclaration, WorkerContext } from '@millrace/worker'
-import type { AgentContext } from '../events/agent-context.ts'
+import type { AgentContext, FinishedAs } from '../events/agent-context.ts'
 import type { DueIn, StreamOrigin, InFlight } from '../events/in-flight.ts'
 import { isForAnother } from '../events/replay-mark.ts'
 import type { EventSource } from '../events/source.ts'
@@ -114,10 +114,9 @@ class DueOrigin implements StreamOrigin {
     return undefined
   }
 
-  isPassedOver(_event: InFlight, current: CurrentEvent | undefined): boolean {
-    if (current === undefined) return false
-    const due = current.task.open(this.#source.due)?.due
-    return due?.claim?.(current) === false
+  passOver(_event: InFlight, current: CurrentEvent | undefined): FinishedAs | undefined {
+    const due = current?.task.open(this.#source.due)?.due
+    return current !== undefined && due?.claim?.(current) === false ? 'leftToOthers' : undefined
   }
 }
 
@@ -130,8 +129,9 @@ class ReplayedOrigin extends DueOrigin {
     this.#topic = topic
   }
 
-  override isPassedOver({ record: { headers } }: InFlight): boolean {
+  override passOver({ record: { headers } }: InFlight): FinishedAs | undefined {
     const { agent, worker } = this.context
-    return isForAnother(headers, { appId: worker.appId, agent, topic: this.#topic })
+    const isOthers = isForAnother(headers, { appId: worker.appId, agent, topic: this.#topic })
+    return isOthers ? 'leftToOthers' : undefined
   }
 }

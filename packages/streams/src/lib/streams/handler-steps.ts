@@ -2,6 +2,7 @@ import { type CodecSpec, MillraceError, toError } from '@millrace/core'
 import type { DueSource } from '@millrace/worker'
 import type { AnyChannel } from '../channels/channel.ts'
 import type { PlannedSource } from '../topics/source-plan.ts'
+import { cannotWait } from '../errors/retry-plan.ts'
 import type { ErrorHandling } from '../errors/error-handling.ts'
 import type { EventSource } from '../events/source.ts'
 import type { JoinSpec, JoinState } from '../joins/join-state.ts'
@@ -86,6 +87,11 @@ export class HandlerSteps {
   /** The events of these branches go out in the order of their times, at equal times those of an earlier branch first. */
   ordered(branches: readonly Branch[], where: string): void {
     return orStop(this.#instance.errors, () => {
+      if (this.#instance.errors.context.retry !== undefined)
+        throw cannotWait(
+          this.#agent,
+          `${where} takes events in the order of their times, which an event that waits cannot keep: handle what may fail in an agent behind it.`,
+        )
       for (const { source } of branches)
         if (source.subscriptions.length === 0)
           throw new MillraceError(

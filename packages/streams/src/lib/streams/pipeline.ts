@@ -131,8 +131,9 @@ export class Pipeline {
     try {
       if (at < 0) {
         const { inFlight, origin } = current
-        if (origin.isPassedOver(inFlight, current.event)) {
-          current.finish('leftToOthers')
+        const end = origin.passOver(inFlight, current.event)
+        if (end !== undefined) {
+          current.finish(end)
           return undefined
         }
         const { tracing } = origin.context

@@ -1,13 +1,13 @@
-import { type CodecSpec, MillraceError, toError } from '@millrace/core'
+import { type CodecSpec, toError } from '@millrace/core'
 import type { SubscriptionQueue } from '@millrace/worker'
-import { requestIn } from '../asking/requests.ts'
-import type { StreamOrigin, InFlight, ReplyRequest } from '../events/in-flight.ts'
+import type { StreamOrigin } from '../events/in-flight.ts'
 import type { AgentContext } from '../events/agent-context.ts'
-import { isForAnother } from '../events/replay-mark.ts'
 import { type EventSource, type SourceKeys, type Wakeup, Watchers } from '../events/source.ts'
 import { StreamEvent } from '../events/stream-event.ts'
-import { StampedValue } from '../topics/stamped-value.ts'
+import type { RetryState } from '../retries/retry-state.ts'
 import type { AnyTopic } from '../topics/topic.ts'
+import { ReturnedEvents } from './returned-events.ts'
+import { TopicOrigin } from './topic-origin.ts'
 
 /** What a queue of the worker gives. */
 export interface QueuedEvents {
@@ -21,12 +21,21 @@ export interface QueuedEvents {
   readonly keys: SourceKeys | undefined
   /** By the topic of the event. */
   readonly origins: ReadonlyMap<string, StreamOrigin>
+  /** Events that have waited and come back. */
+  readonly returned?: ReturnedEvents | undefined
+}
+
+export interface TopicSourceOptions {
+  readonly subscription: string
+  readonly topics: readonly AnyTopic[]
+  /** Where its events wait between attempts. */
+  readonly retries: RetryState | undefined
 }
 
 /** The topics of one subscription, for one instance. */
 export function topicSource(
   queue: SubscriptionQueue,
-  { subscription, topics }: { readonly subscription: string; readonly topics: readonly AnyTopic[] },
+  { subscription, topics, retries }: TopicSourceOptions,
   context: AgentContext,
 ): QueueSource {
   const specs = new Set(topics.map((topic) => topic.valueSpec))
@@ -37,7 +46,8 @@ export function topicSource(
       subscription,
       valueSpec: specs.size === 1 ? topics[0]?.valueSpec : undefined,
       keys: keysOf(topics),
-      origins: new Map(topics.map((topic) => [topic.name, new TopicOrigin(topic, context)])),
+      origins: new Map(topics.map((topic) => [topic.name, new TopicOrigin(topic, context, retries)])),
+      returned: retries === undefined ? undefined : new ReturnedEvents(topics, context, retries),
     },
     context,
   )
@@ -64,12 +74,13 @@ export class QueueSource implements EventSource {
   readonly #queue: SubscriptionQueue
   readonly #only: StreamOrigin | undefined
   readonly #origins: ReadonlyMap<string, StreamOrigin>
+  readonly #returned: ReturnedEvents | undefined
   readonly #context: AgentContext
   readonly #watchers = new Watchers()
   #isWaiting = false
 
   constructor(queue: SubscriptionQueue, events: QueuedEvents, context: AgentContext) {
-    const { where, subscription, valueSpec, keys, origins } = events
+    const { where, subscription, valueSpec, keys, origins, returned } = events
     this.where = where
     this.valueSpec = valueSpec
     this.keys = keys
@@ -79,6 +90,7 @@ export class QueueSource implements EventSource {
     queue.onWanted = () => this.onWanted()
     this.#context = context
     this.#origins = origins
+    this.#returned = returned
     const [first] = origins.values()
     this.#only = origins.size === 1 ? first : undefined
   }
@@ -90,6 +102,10 @@ export class QueueSource implements EventSource {
   take(): StreamEvent | undefined {
     const event = this.#queue.take()
     if (event === undefined) return undefined
+    if (this.#returned !== undefined) {
+      const returned = this.#returned.eventOf(event)
+      if (returned !== undefined) return returned
+    }
     const origin = this.#only ?? this.#origins.get(event.topic)
     if (origin === undefined) throw new Error(`An event of topic "${event.topic}" came from ${this.where}.`)
     return StreamEvent.of(event, origin, event)
@@ -106,46 +122,5 @@ export class QueueSource implements EventSource {
       },
       (thrown: unknown) => this.#context.worker.fail(toError(thrown)),
     )
-  }
-}
-
-/** Records of one topic, for one agent. */
-class TopicOrigin implements StreamOrigin {
-  readonly context: AgentContext
-  readonly valueSpec: CodecSpec
-  readonly tombstones: boolean
-  readonly #topic: AnyTopic
-
-  constructor(topic: AnyTopic, context: AgentContext) {
-    this.context = context
-    this.valueSpec = topic.valueSpec
-    this.tombstones = topic.tombstones || context.tombstones
-    this.#topic = topic
-  }
-
-  keyOf({ record: { key }, partition, offset }: InFlight): unknown {
-    const topic = this.#topic
-    if (key !== null) return topic.key.decode(key)
-    if (!topic.keyExpected) return null
-    throw new MillraceError(
-      'DECODE_FAILED',
-      `The record ${topic.name}/${partition} at offset ${offset} has no key, but the topic was declared with one.`,
-    )
-  }
-
-  valueOf({ record }: InFlight): unknown {
-    if (record instanceof StampedValue) return record.decoded()
-    const { value } = record
-    return value === null ? null : this.#topic.value.decode(value)
-  }
-
-  requestOf({ record }: InFlight): ReplyRequest | undefined {
-    return requestIn(record.headers, this.context)
-  }
-
-  isPassedOver({ record: { headers } }: InFlight): boolean {
-    if (headers.length === 0) return false
-    const { agent, worker } = this.context
-    return isForAnother(headers, { appId: worker.appId, agent, topic: this.#topic.name })
   }
 }

@@ -90,6 +90,18 @@ const OF_AGENTS: readonly Figure<SiteStats['agents'][string]>[] = [
     'Events sent to the dead letter topic.',
     ({ deadLettered }) => deadLettered,
   ],
+  [
+    'gauge',
+    'agent_events_waiting',
+    'Events that wait outside of their partitions for their next attempt, or behind an event that does.',
+    ({ waiting }) => waiting?.events,
+  ],
+  [
+    'gauge',
+    'agent_next_retry_timestamp_seconds',
+    'When the next waiting event is due, as Unix time; absent if none waits.',
+    ({ waiting }) => seconds(waiting?.next),
+  ],
   ['gauge', 'agent_events_active', 'Events in flight.', ({ active }) => active],
   ['gauge', 'agent_lag', 'Records behind the end of the partitions here.', ({ lag }) => lag],
   ['counter', 'agent_events_late_total', 'Events that came too late for a join.', ({ late = 0 }) => late],

@@ -84,6 +84,7 @@ function mergeAgents<T extends AgentStats & { readonly perSecond?: number }>(one
     one.handling === undefined || other.handling === undefined
       ? (one.handling ?? other.handling)
       : mergeHandling(one.handling, other.handling)
+  const waiting = mergeWaiting(one.waiting, other.waiting)
   return {
     ...one,
     received: one.received + other.received,
@@ -94,9 +95,17 @@ function mergeAgents<T extends AgentStats & { readonly perSecond?: number }>(one
     active: one.active + other.active,
     lag: one.lag + other.lag,
     ...(one.late === undefined && other.late === undefined ? {} : { late: (one.late ?? 0) + (other.late ?? 0) }),
+    ...(waiting === undefined ? {} : { waiting }),
     ...(handling === undefined ? {} : { handling }),
     ...(one.perSecond === undefined ? {} : { perSecond: one.perSecond + (other.perSecond ?? 0) }),
   }
+}
+
+function mergeWaiting(one: AgentStats['waiting'], other: AgentStats['waiting']): AgentStats['waiting'] {
+  if (one === undefined || other === undefined) return one ?? other
+  // ISO texts sort as their times do.
+  const [next] = [one.next, other.next].filter((time) => time !== undefined).sort()
+  return { events: one.events + other.events, next }
 }
 
 function mergeHandling(one: HandlingTime, other: HandlingTime): HandlingTime {

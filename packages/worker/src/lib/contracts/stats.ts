@@ -22,12 +22,21 @@ export interface AgentStats {
   readonly deadLettered: number
   /** Events that came too late for a join; they are processed, too. Where the agent's own part counts them. */
   readonly late?: number
+  /** For an agent with `retry`: the events that wait outside of their partitions, in the tasks that are here. */
+  readonly waiting?: WaitingEvents
   /** Events in flight now. */
   readonly active: number
   /** Records up to the end of its partitions here, as last seen. */
   readonly lag: number
   /** Present if the agent's own part reports it. */
   readonly handling?: HandlingTime
+}
+
+/** Events that have left their partitions, to wait for their next attempt or for an earlier event of their key. */
+export interface WaitingEvents {
+  readonly events: number
+  /** When the next of them is due; `undefined` if none waits. */
+  readonly next: string | undefined
 }
 
 /**
