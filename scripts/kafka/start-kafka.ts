@@ -1,10 +1,9 @@
-import { spawn, type ChildProcessByStdio } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Writable } from 'node:stream'
 import { formatNodes } from './format-nodes.ts'
 import { freePorts } from './free-ports.ts'
+import { startGuard } from './guard.ts'
 import { kafkaJars } from './jars.ts'
 import { endProcess, launchNode, untilReady } from './kafka-process.ts'
 import type { KafkaNode, Listener, SaslUser } from './server-properties.ts'
@@ -129,15 +128,4 @@ async function planNodes(directory: string, options: StartKafkaOptions): Promise
     listeners: listeners.map((listener, j) => ({ ...listener, port: ports[i * each + 2 + saslPorts + j] ?? 0 })),
     directory: join(directory, `node${i + 1}`),
   }))
-}
-
-function startGuard(): ChildProcessByStdio<Writable, null, null> {
-  const guard = spawn(process.execPath, [join(import.meta.dirname, 'guard.mjs')], {
-    detached: true,
-    stdio: ['pipe', 'ignore', 'ignore'],
-  })
-  guard.unref()
-  // The starter may be on its way out while the guard is too: nothing is left to tell it then.
-  guard.stdin.on('error', () => {})
-  return guard
 }
