@@ -3,8 +3,8 @@ import { INTERNAL_PREFIX } from './due-keys.ts'
 import { StartIndex } from './start-index.ts'
 import { startOf, windowRow } from './window-keys.ts'
 
-/** The most expired rows that one commit deletes. */
-const MOST_EXPIRED = 10_000
+/** The most expired rows that one commit deletes: several tasks may do so in one turn of the event loop, within 50 ms. */
+const MOST_EXPIRED = 2000
 /** How many rows are named that have to stay. */
 const MOST_HELD = 500
 

@@ -23,8 +23,8 @@ export interface WindowRules<V> {
   readonly isClosing: boolean
 }
 
-/** The most expired rows that one commit deletes. */
-const MOST_EXPIRED = 10_000
+/** The most expired rows that one commit deletes: several tasks may do so in one turn of the event loop, within 50 ms. */
+const MOST_EXPIRED = 2000
 
 const NOTHING_EXPIRED = { rows: 0, before: -Infinity }
 

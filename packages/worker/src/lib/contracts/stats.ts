@@ -117,7 +117,7 @@ export interface RecoveryStats {
 export interface StateStats {
   /** Partitions that are open and recovered here. */
   readonly partitions: readonly number[]
-  /** Rows in the store, as of the last commit. */
+  /** Without those by which a state finds what is due. */
   readonly rows: number
   readonly recovery: RecoveryStats
   /** Warm copies kept here of partitions that run elsewhere; `lag` is in changelog offsets. */

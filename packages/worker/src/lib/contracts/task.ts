@@ -95,6 +95,8 @@ export interface OpenState {
   rowsReturned(): void
   /** Rough size of changed rows not yet taken. */
   readonly dirtyBytes: number
+  /** For statistics: the rows that users know of. Default: those in the store. */
+  readonly rows?: number
   /** The due events of the state, for a subscription with `due`; left out by a state that never has any. */
   readonly due?: DueQueue
   close(): void

@@ -188,7 +188,7 @@ function stateStats(name: string, member: GroupMember | undefined): StateStats {
   const open = (member?.tasks.running ?? []).flatMap((task) =>
     task.states
       .filter(({ definition }) => definition.name === name)
-      .map(({ store }) => ({ partition: task.partition, rows: store.rows })),
+      .map(({ open: state, store }) => ({ partition: task.partition, rows: state.rows ?? store.rows })),
   )
   return {
     partitions: open.map(({ partition }) => partition).toSorted((a, b) => a - b),
