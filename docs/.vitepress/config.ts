@@ -47,6 +47,7 @@ export default defineConfig({
           { text: 'Tasks, timers, cron jobs', link: '/guide/jobs' },
           { text: 'Web', link: '/guide/web' },
           { text: 'Asking from other programs', link: '/guide/http-client' },
+          { text: 'Inside Fastify, NestJS and others', link: '/guide/frameworks' },
           { text: 'Command line', link: '/guide/command-line' },
           { text: 'Testing and simulation', link: '/guide/testing' },
           { text: 'Drivers', link: '/guide/drivers' },
