@@ -1,8 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { bundled } from '@millrace/programs-for-tests'
 import { startApp, type AppProcess } from '@millrace/testing'
+import { build } from 'esbuild'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { describeInChromium } from './chromium.ts'
 
@@ -109,6 +111,33 @@ describeInChromium('the page at /', (open) => {
 
     // What was not found is an answer like others to the page, but the browser notes it.
     expect(wrong.filter((line) => !line.includes('404'))).toEqual([])
+    await end(site)
+  })
+
+  it('lets a page of its own use the client of other programs', async () => {
+    const site = await start('one')
+    await using opened = await open(site.url)
+    // As a page's bundler makes it: of what browsers have alone.
+    const built = await build({
+      entryPoints: [fileURLToPath(import.meta.resolve('@millrace/http-client'))],
+      bundle: true,
+      write: false,
+      platform: 'browser',
+      format: 'iife',
+      globalName: 'millrace',
+    })
+    const asked = `(async () => {
+      const table = millrace.createClient(location.href).table('visits_by_page')
+      const rows = []
+      for await (const row of table.prefix('/page-1', { pageSize: 5 })) rows.push(row)
+      for await (const watched of table.watch('/page-7')) return { rows, watched, got: await table.get('/page-7') }
+    })()`
+    const pages = ['/page-1', ...Array.from({ length: 10 }, (_, n) => `/page-1${n}`)]
+    expect(await opened.page.evaluate(`${built.outputFiles[0]?.text}\n${asked}`)).toEqual({
+      rows: pages.map((page) => [page, 100]),
+      watched: 100,
+      got: 100,
+    })
     await end(site)
   })
 

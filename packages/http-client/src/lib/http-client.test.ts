@@ -298,6 +298,11 @@ test('what cannot be is refused with its code', async () => {
     status: 400,
   })
   await expect(all(client.table('quoted').range({ from: 'a' }))).rejects.toMatchObject({ code: 'RANGE_UNORDERED' })
+  const other200 = clientOf({ fetch: async () => new Response('<html>') })
+  await expect(other200.table('counts').get('a')).rejects.toMatchObject({ code: 'HTTP_200', status: 200 })
+  const broken = new ReadableStream({ start: (controller) => controller.error(new TypeError('terminated')) })
+  const cut = answering(() => new Response(broken))
+  expect(await cut.client.table('counts').get('odd-01')).toBe(1)
   const elsewhere = clientOf({ fetch: async () => new Response('<html>', { status: 404 }) })
   await expect(elsewhere.table('counts').get('a')).rejects.toMatchObject({
     code: 'HTTP_404',

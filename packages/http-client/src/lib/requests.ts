@@ -78,7 +78,7 @@ export class Requests {
     signal.throwIfAborted()
     try {
       const response = await this.#send(path, { signal, ...this.#message(body, endsAt) })
-      if (response.ok) return { value: await response.json() }
+      if (response.ok) return { value: await readJson(response) }
       const error = await errorOf(response)
       if (response.status === 503 && error.retryAfterMs !== undefined) return { error }
       throw error
@@ -102,6 +102,23 @@ export class Requests {
       if (init.signal?.aborted === true) throw cause
       throw new HttpClientError(`${url} cannot be reached.`, { code: 'UNREACHABLE', cause })
     }
+  }
+}
+
+/** Rejects with `UNREACHABLE` if the connection breaks meanwhile, and with `HTTP_200` if it is something else. */
+async function readJson(response: Response): Promise<unknown> {
+  const { status, url } = response
+  let text: string
+  try {
+    text = await response.text()
+  } catch (cause) {
+    throw new HttpClientError(`The answer of ${url} has broken off.`, { code: 'UNREACHABLE', status, cause })
+  }
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    const message = `The answer of ${url} is not JSON: is the URL that of a Millrace app?`
+    throw new HttpClientError(message, { code: `HTTP_${status}`, status, cause })
   }
 }
 
