@@ -285,6 +285,8 @@ test('what cannot be is refused with its code', async () => {
   await using _t = await counted()
   const wrong = createClient<Shop>('http://shop/', { token: 'a-token-that-is-another', fetch: mounted })
   await expect(wrong.table('counts').get('a')).rejects.toMatchObject({ status: 401, code: 'HTTP_401' })
+  await expect(all(wrong.table('counts').watch('a'))).rejects.toMatchObject({ status: 401 })
+  await expect(all(client.table('quoted').watchRange({}))).rejects.toMatchObject({ code: 'RANGE_UNORDERED' })
   await expect(wrong.agent('prices').ask({ customer: 'a', amount: 1 })).rejects.toMatchObject({ status: 401 })
   // The types are those of another version of the app.
   const other = createClient<{

@@ -24,7 +24,7 @@ export async function* readServerEvents(
       const { done, value } = await reader.read()
       if (done) return
       alive()
-      text += decoder.decode(value, { stream: true }).replaceAll('\r\n', '\n')
+      text = (text + decoder.decode(value, { stream: true })).replaceAll('\r\n', '\n')
       const blocks = text.split('\n\n')
       text = blocks.pop() ?? ''
       for (const block of blocks) yield parseBlock(block)
