@@ -1,13 +1,16 @@
 import { HttpAgent } from './agent-client.ts'
-import type { AgentsOf, Declares, TablesOf } from './declarations.ts'
+import type { AgentsOf, Declares, TablesOf, WindowsOf } from './declarations.ts'
 import type { ClientOptions } from './options.ts'
 import { Requests } from './requests.ts'
 import { HttpTable } from './table-client.ts'
+import { HttpWindows } from './windows-client.ts'
 
 /** The tables and agents of an app, over HTTP. Made by `createClient`. */
 export interface Client<D> {
   /** A table, a global table or a set table, by the name that the app gave it. */
   table<const N extends keyof TablesOf<D>>(name: N): TablesOf<D>[N]
+  /** A table by windows, by the `name` that the app gave it. */
+  windows<const N extends keyof WindowsOf<D>>(name: N): WindowsOf<D>[N]
   /** An agent that answers, by the name that the app gave it. The app declares it with `http: true`. */
   agent<const N extends keyof AgentsOf<D>>(name: N): AgentsOf<D>[N]
 }
@@ -29,6 +32,7 @@ export function createClient<D>(url: Declares<D>, options: ClientOptions = {}): 
   return {
     // What it asks for is typed by the declarations; the worker checks it.
     table: (name) => new HttpTable(requests, String(name)) as never,
+    windows: (name) => new HttpWindows(requests, String(name)) as never,
     agent: (name) => new HttpAgent(requests, String(name)) as never,
   }
 }

@@ -1,6 +1,7 @@
 import type { AgentClient } from './agent-client.ts'
 import type { Json } from './json.ts'
 import type { SetClient, TableClient, TextTableClient } from './table-client.ts'
+import type { WindowsClient } from './windows-client.ts'
 
 // What tables and agents look like to a program that has their types alone: by their shapes, so that this package needs
 // none of the app's.
@@ -26,6 +27,14 @@ type ClientOfTable<T> = T extends {
     ? SetClient<K, E>
     : never
 
+type ClientOfWindows<T> = T extends {
+  get(key: infer K): unknown
+  givesClosed(window: never): boolean
+  entries(): AsyncIterable<readonly [key: unknown, window: { readonly value: infer V }]>
+}
+  ? WindowsClient<K, V>
+  : never
+
 type ClientOfAgent<T> = T extends {
   cast(value: infer V): Promise<void>
   ask(value: never, options?: infer O): Promise<infer R>
@@ -40,6 +49,11 @@ export type TablesOf<D> = {
   [E in keyof D as [ClientOfTable<D[E]>] extends [never] ? never : NameOf<D[E]>]: ClientOfTable<D[E]>
 }
 
+/** The tables by windows among declarations that were given a name, by name. */
+export type WindowsOf<D> = {
+  [E in keyof D as [ClientOfWindows<D[E]>] extends [never] ? never : NameOf<D[E]>]: ClientOfWindows<D[E]>
+}
+
 /** The agents among declarations that answer, by name. */
 export type AgentsOf<D> = {
   [E in keyof D as [ClientOfAgent<D[E]>] extends [never] ? never : NameOf<D[E]>]: ClientOfAgent<D[E]>
@@ -51,4 +65,6 @@ export interface NothingDeclared {
 }
 
 /** The URL that `createClient` takes, if the declarations have a table or an agent. */
-export type Declares<D> = [keyof TablesOf<D> | keyof AgentsOf<D>] extends [never] ? NothingDeclared : string | URL
+export type Declares<D> = [keyof TablesOf<D> | keyof WindowsOf<D> | keyof AgentsOf<D>] extends [never]
+  ? NothingDeclared
+  : string | URL

@@ -7,12 +7,15 @@ import { HttpClientError } from './http-client-error.ts'
 import type { Json, JsonInput, NotJson } from './json.ts'
 import type { ClientOptions } from './options.ts'
 import type { TableChange } from './table-client.ts'
+import type { ReadWindow } from './windows-client.ts'
 
 const Order = z.object({ customer: z.string(), amount: z.number(), note: z.string().optional() })
 
 const app = createApp({ id: 'shop', web: { token: 'a-token-of-20-letters', port: 0, host: '127.0.0.1' } })
 const orders = app.topic('orders', { key: 'string', value: json(Order) })
 const counts = app.table('counts', { key: 'string', value: 'number', default: () => 0 })
+const hours = counts.tumbling('1h', { name: 'hours', retention: '1d' })
+const unnamed = counts.hopping('2h', '1h')
 const last = app.table('last-orders', { key: 'string', value: json<{ amount: number }>() })
 const raws = app.table('raws', { key: 'string', value: 'bytes' })
 /** Keys that have no order, and that are no text. */
@@ -25,6 +28,8 @@ const buyers = app.setTable('buyers', { key: 'string', value: 'string' })
 app.agent('take-orders', orders, async (stream) => {
   for await (const { key, value } of stream.events()) {
     counts.update(key, (n) => n + 1)
+    hours.update(key, (n) => n + 1)
+    unnamed.update(key, (n) => n + 1)
     last.set(key, { amount: value.amount })
     raws.set(key, new Uint8Array([1, 2]))
     quoted.set(key, value.amount)
@@ -60,6 +65,8 @@ interface Shop {
   readonly app: typeof app
   readonly orders: typeof orders
   readonly counts: typeof counts
+  readonly hours: typeof hours
+  readonly unnamed: typeof unnamed
   readonly last: typeof last
   readonly raws: typeof raws
   readonly byAmount: typeof byAmount
@@ -267,6 +274,33 @@ test('a range is watched: its rows, and then what changes', async () => {
   expect(seen.at(-1)).toEqual({ type: 'value', key: 'odd-03', value: 2 })
 })
 
+test('windows of a key are read and watched', async () => {
+  await using t = await testApp(app)
+  const HOUR = 3_600_000
+  const START = Date.UTC(2026, 0, 1)
+  const order = { key: 'a', value: { customer: 'c', amount: 1 } }
+  for (const hour of [0, 0, 1, 3]) await t.send(orders, { ...order, timestamp: START + hour * HOUR + 5 })
+  await t.advance('1s')
+  const of = (hour: number, value: number) => ({ start: START + hour * HOUR, end: START + (hour + 1) * HOUR, value })
+  const windows = client.windows('hours')
+  expect(await windows.get('a')).toEqual([of(0, 2), of(1, 1), of(3, 1)])
+  expect(await windows.get('a', { from: START + HOUR, to: new Date(START + 2 * HOUR), read: 'committed' })).toEqual([
+    of(1, 1),
+  ])
+  expect(await windows.get('never')).toEqual([])
+  expect(await windows.at('a', START + 3.5 * HOUR)).toEqual(of(3, 1))
+  expect(await windows.at('a', START + 2.5 * HOUR)).toBeUndefined()
+  const seen: unknown[] = []
+  const watching = (async () => {
+    for await (const found of windows.watch('a', { from: START + 3 * HOUR })) if (seen.push(found) === 2) return
+  })()
+  await expect.poll(() => seen).toEqual([[of(3, 1)]])
+  await t.send(orders, { ...order, timestamp: START + 3 * HOUR })
+  await t.advance('1s')
+  await watching
+  expect(seen).toEqual([[of(3, 1)], [of(3, 2)]])
+})
+
 test('an agent is asked, and its errors come with their codes', async () => {
   await using t = await counted()
   const asked = client.agent('prices')
@@ -363,6 +397,14 @@ test('tables have the types of the app, by their names', () => {
   void amountsOf.range
   expectTypeOf(client.table('rates').get).returns.resolves.toEqualTypeOf<number | undefined>()
   expectTypeOf(client.table('buyers').get).returns.resolves.toEqualTypeOf<readonly string[]>()
+  const hoursOf = client.windows('hours')
+  expectTypeOf(hoursOf.get).parameter(0).toEqualTypeOf<string>()
+  expectTypeOf(hoursOf.get).returns.resolves.items.toEqualTypeOf<ReadWindow<number>>()
+  expectTypeOf(hoursOf.at).returns.resolves.toEqualTypeOf<ReadWindow<number> | undefined>()
+  // @ts-expect-error its name is computed
+  client.windows('counts-hopping-2h-1h')
+  // @ts-expect-error windows are no table
+  client.table('hours')
   // @ts-expect-error there is no such table
   client.table('byAmount')
   // @ts-expect-error an agent is no table

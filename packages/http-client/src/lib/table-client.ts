@@ -150,9 +150,18 @@ export class HttpTable implements TextTableClient<unknown, unknown, unknown> {
     this.#name = name
   }
 
-  async get(key: unknown, { read, maxLag, after, ...options }: ReadOptions = {}): Promise<unknown> {
+  get(key: unknown, options: ReadOptions = {}): Promise<unknown> {
+    return this.read(key, options)
+  }
+
+  /** `times`: of a table by windows, which of them. */
+  async read(
+    key: unknown,
+    { read, maxLag, after, ...options }: ReadOptions,
+    times: Readonly<Record<string, number | undefined>> = {},
+  ): Promise<unknown> {
     const event = after === undefined ? undefined : `${after.topic}/${after.partition}@${after.offset}`
-    const query = { jsonKey: JSON.stringify(key), read, maxLag, after: event }
+    const query = { jsonKey: JSON.stringify(key), read, maxLag, after: event, ...times }
     try {
       return await this.#requests.json({ ...options, path: this.#path('', query) })
     } catch (thrown) {
@@ -207,8 +216,17 @@ export class HttpTable implements TextTableClient<unknown, unknown, unknown> {
     for await (const [, value] of this.range(options)) yield value
   }
 
-  async *watch(key: unknown, { signal }: WatchOptions = {}): AsyncGenerator<unknown, void, undefined> {
-    const path = this.#path('watch/', { jsonKey: JSON.stringify(key) })
+  watch(key: unknown, options: WatchOptions = {}): AsyncGenerator<unknown, void, undefined> {
+    return this.follow(key, options)
+  }
+
+  /** `times`: as of `read`. */
+  async *follow(
+    key: unknown,
+    { signal }: WatchOptions,
+    times: Readonly<Record<string, number | undefined>> = {},
+  ): AsyncGenerator<unknown, void, undefined> {
+    const path = this.#path('watch/', { jsonKey: JSON.stringify(key), ...times })
     for await (const { event, data } of follow(this.#requests, { path, signal })) {
       if (event === 'value') yield asFields(JSON.parse(data))['value']
       if (event === 'delete') yield undefined

@@ -11,17 +11,8 @@ import {
 } from '@millrace/state'
 import { KeyedTable, type EncodedRow } from './keyed-table.ts'
 import type { KeyedDefinition } from './options.ts'
-import {
-  atMost,
-  type LimitedSpan,
-  prefixSpan,
-  type RangeOptions,
-  type RowPage,
-  spanOf,
-  textKeys,
-  type TextRange,
-  textSpan,
-} from './row-ranges.ts'
+import { atMost, pageSpan, prefixSpan, spanOf, textKeys, textSpan, withBytes } from './row-ranges.ts'
+import type { LimitedSpan, RangeOptions, RowPage, TextRange } from './row-ranges.ts'
 import { TableValues } from './table-values.ts'
 import { watchKey, type WatchOptions } from './watch/watch-key.ts'
 import { type TableChange, watchRows, withKeys } from './watch/watch-rows.ts'
@@ -221,12 +212,8 @@ export abstract class KeyedMap<K, V, G extends V | undefined> extends KeyedTable
   }
 
   /** A page of the rows of the partitions that are here, in byte order of the keys, for pages. Throws as `entries`. */
-  async *rowsByBytes({
-    after,
-    ...page
-  }: RowPage): AsyncGenerator<readonly [bytes: Buffer, key: K, value: V], undefined, undefined> {
-    const from = after === undefined ? undefined : Buffer.concat([after, Buffer.alloc(1)])
-    for await (const [key, value] of this.inOrder({ ...page, from })) yield [this.keyShape.encode(key), key, value]
+  rowsByBytes(page: RowPage): AsyncIterable<readonly [bytes: Buffer, key: K, value: V]> {
+    return withBytes(this.keyShape, this.inOrder(pageSpan(page)))
   }
 
   protected inOrder({
@@ -235,8 +222,7 @@ export abstract class KeyedMap<K, V, G extends V | undefined> extends KeyedTable
     ...span
   }: LimitedSpan): AsyncIterableIterator<readonly [key: K, value: V]> {
     const keys = this.keyShape
-    const event = readingEvent(this.storage)
-    const read = { event, span, committed }
+    const read = { event: readingEvent(this.storage), span, committed }
     return atMost(
       limit,
       readInOrder(this.rows.local(), read, (key, value) => [keys.decode(key), value] as const),

@@ -70,6 +70,18 @@ export interface RowPage {
   readonly committed: boolean
 }
 
+export function pageSpan({ after, ...page }: RowPage): LimitedSpan {
+  return { ...page, from: after === undefined ? undefined : Buffer.concat([after, Buffer.alloc(1)]) }
+}
+
+/** Rows with the bytes of their keys. */
+export async function* withBytes<K, V>(
+  keys: Pick<CodecKeys<K>, 'encode'>,
+  rows: AsyncIterable<readonly [key: K, value: V]>,
+): AsyncGenerator<readonly [bytes: Buffer, key: K, value: V]> {
+  for await (const [key, value] of rows) yield [keys.encode(key), key, value]
+}
+
 /** Throws `RANGE_UNORDERED` if keys are not text. */
 export function textSpan<K>(
   { codecName, where }: CodecKeys<K>,

@@ -1,4 +1,4 @@
-import type { Clock, CodecSpec, Duration } from '@millrace/core'
+import type { Clock, CodecSpec, Duration, Named } from '@millrace/core'
 import type { OpenState, OpenStateOptions, RoutedTable, StateCopy, StateDefinition, TableStats } from '@millrace/worker'
 import { changelogOf, codecShape, TaskLocator, type StateContext } from '@millrace/state'
 import { KeyedMap } from './keyed-map.ts'
@@ -54,7 +54,10 @@ export class Table<K, V, G extends V | undefined = V | undefined>
    * @example
    * const minutes = counts.tumbling('1m', { grace: '10s' })
    */
-  tumbling(size: Duration, options: WindowOptions<K, V> = {}): WindowedTable<K, V, G> {
+  tumbling<const N extends string = string>(
+    size: Duration,
+    options: WindowOptions<K, V, N> = {},
+  ): Named<WindowedTable<K, V, G>, N> {
     return this.#view({ kind: 'tumbling', size }, options)
   }
 
@@ -65,7 +68,11 @@ export class Table<K, V, G extends V | undefined = V | undefined>
    * @example
    * const lastHour = counts.hopping('1h', '5m')
    */
-  hopping(size: Duration, every: Duration, options: WindowOptions<K, V> = {}): WindowedTable<K, V, G> {
+  hopping<const N extends string = string>(
+    size: Duration,
+    every: Duration,
+    options: WindowOptions<K, V, N> = {},
+  ): Named<WindowedTable<K, V, G>, N> {
     return this.#view({ kind: 'hopping', size, every }, options)
   }
 
@@ -77,7 +84,10 @@ export class Table<K, V, G extends V | undefined = V | undefined>
    * @example
    * const lastMinute = counts.sliding('1m', { grace: '10s' })
    */
-  sliding(difference: Duration, options: WindowOptions<K, V> = {}): WindowedTable<K, V, G> {
+  sliding<const N extends string = string>(
+    difference: Duration,
+    options: WindowOptions<K, V, N> = {},
+  ): Named<WindowedTable<K, V, G>, N> {
     return this.#view({ kind: 'sliding', difference }, options)
   }
 
@@ -88,7 +98,10 @@ export class Table<K, V, G extends V | undefined = V | undefined>
    * @example
    * const visits = counts.session('30m', { merge: (a, b) => a + b })
    */
-  session(gap: Duration, { merge, ...options }: SessionOptions<K, V>): WindowedTable<K, V, G> {
+  session<const N extends string = string>(
+    gap: Duration,
+    { merge, ...options }: SessionOptions<K, V, N>,
+  ): Named<WindowedTable<K, V, G>, N> {
     return this.#view({ kind: 'session', gap, merge }, options)
   }
 
@@ -104,10 +117,11 @@ export class Table<K, V, G extends V | undefined = V | undefined>
     return { ...super.stats(), late: this.#views.reduce((sum, { late }) => sum + late, 0) }
   }
 
-  #view(kind: WindowKind<V>, options: WindowOptions<K, V>): WindowedTable<K, V, G> {
+  #view<N extends string>(kind: WindowKind<V>, options: WindowOptions<K, V, N>): Named<WindowedTable<K, V, G>, N> {
     const view = windowView<K, V, G>(this.#declared, kind, options)
     this.#views.push(view)
-    return view
+    // Its name is the one that was given, if any.
+    return view as Named<WindowedTable<K, V, G>, N>
   }
 
   openState(context: OpenStateOptions): OpenState {

@@ -34,8 +34,8 @@ export interface LateSink {
   readonly name: string
 }
 
-/** Options of all kinds of windows. */
-export interface WindowOptions<K, V> {
+/** Options of all kinds of windows. `N` is the name, if one is given. */
+export interface WindowOptions<K, V, N extends string = string> {
   /** How long after its end a window still takes events. Default `'0s'`. */
   readonly grace?: Duration
   /** How long after its end a window can be read; at least `grace`. Default `'1d'`. */
@@ -48,11 +48,11 @@ export interface WindowOptions<K, V> {
   /** Called with each key's value once its window is closed, as an agent `{table}-close` would read it from `closed`. */
   readonly onWindowClose?: (closed: ClosedWindow<K, V>) => unknown
   /** The name of the view, its changelog and its statistics. Default: table, kind and lengths, such as `counts-tumbling-1m`. */
-  readonly name?: string
+  readonly name?: N
 }
 
 /** Options of session windows. */
-export interface SessionOptions<K, V> extends WindowOptions<K, V> {
+export interface SessionOptions<K, V, N extends string = string> extends WindowOptions<K, V, N> {
   /** Merges the values of two sessions, the earlier one first, when an event between them makes them one session. */
   readonly merge: (earlier: V, later: V) => V
 }
