@@ -56,9 +56,16 @@ test('an agent that is not, and one that does not exist, are refused', async () 
     expect([answer.status, answer.headers.get('millrace-error')]).toEqual([status, code])
   }
   expect((await get('/agent/echo/ask/')).status).toBe(405)
-  for (const body of ['no JSON', {}, [], { value: 1, timeout: 'soon' }, { value: 1, timeout: 0 }])
+  for (const body of ['no JSON', 'null', '1', '"value"', {}, [], { value: 1, timeout: '5' }, { value: 1, timeout: 0 }])
     expect((await get('/agent/echo/ask/', post(body))).status).toBe(400)
   expect(asked).toEqual([])
+})
+
+test('a site without agents has none to ask', async () => {
+  const { deps, site } = smallSite()
+  Object.assign(deps.definitions, { agents: undefined })
+  const request = new Request('http://localhost/agent/echo/ask/', post({ value: 1 }))
+  expect((await site.fetch(request, '127.0.0.1')).status).toBe(404)
 })
 
 test('who may see the pages may ask, and no page of another site; web.admin is for people', async () => {

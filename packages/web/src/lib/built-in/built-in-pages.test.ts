@@ -242,6 +242,9 @@ test('/table/ lists, /table/{name}/ describes, /table/{name}/{key}/ looks up', a
   for (const [path, status] of [
     ['/table/words/bread/', 404],
     ['/table/rates/USD/', 404],
+    ['/table/rates/?jsonKey=%22USD%22', 404],
+    ['/table/rates/?prefix=a', 400],
+    ['/table/rates/?all=1', 400],
     ['/table/nothing/', 404],
     ['/table/nothing/milk/', 404],
     ['/table/__proto__/', 404],

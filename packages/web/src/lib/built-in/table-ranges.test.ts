@@ -72,39 +72,65 @@ test('a partition that nobody answers for is 503, or is named in a partial answe
   expect([gone.missing, keysOf(gone)]).toEqual([[2, 5], without(2, 5)])
 })
 
-test('all rows of a table whose keys have no order come from all workers, page by page', async () => {
-  const processes = await three()
-  const numbers = Array.from({ length: 20 }, (_, n) => n)
-  for (const n of numbers) ownerOf(processes, String(n)).own.numbers.put(n, n * n)
-  for (const { url } of processes) {
-    const found: Page['rows'][number][] = []
-    let cursor: string | undefined = undefined
-    do {
-      const query: string = cursor === undefined ? '' : `&cursor=${cursor}`
-      const page = (await (await fetch(`${url}/table/numbers/?all=1&limit=7${query}`)).json()) as Page
-      found.push(...page.rows)
-      cursor = page.cursor
-    } while (cursor !== undefined)
-    // In the order of their bytes.
+/** All pages of a table, one after the other. */
+async function allRows(url: string, table: string, limit: number): Promise<readonly Page['rows'][number][]> {
+  const found: Page['rows'][number][] = []
+  let cursor: string | undefined = undefined
+  do {
+    const query: string = cursor === undefined ? '' : `&cursor=${cursor}`
+    const page = (await (await fetch(`${url}/table/${table}/?all=1&limit=${limit}${query}`)).json()) as Page
+    found.push(...page.rows)
+    cursor = page.cursor
+  } while (cursor !== undefined)
+  return found
+}
+
+test.each([3, 7, 20])(
+  'all rows of a table whose keys have no order come from all workers, %i a page',
+  async (limit) => {
+    const processes = await three()
+    // By one digit more, the order of bytes is another one than that of numbers.
+    const numbers = Array.from({ length: 20 }, (_, n) => n)
+    for (const n of numbers) {
+      ownerOf(processes, String(n)).own.numbers.put(n, n * n)
+      ownerOf(processes, JSON.stringify({ n })).own.objects.put({ n }, n + 1)
+    }
     const sorted = numbers.toSorted((a, b) => (String(a) < String(b) ? -1 : 1))
-    expect(found).toEqual(sorted.map((n) => ({ key: n, value: n * n })))
-    expect(await (await fetch(`${url}/table/numbers/?jsonKey=7`)).json()).toBe(49)
-  }
+    const objects = numbers.toSorted((a, b) => (`${a}}` < `${b}}` ? -1 : 1))
+    for (const { url } of processes) {
+      expect(await allRows(url, 'numbers', limit)).toEqual(sorted.map((n) => ({ key: n, value: n * n })))
+      expect(await allRows(url, 'objects', limit)).toEqual(objects.map((n) => ({ key: { n }, value: n + 1 })))
+    }
+  },
+)
+
+test('the last page has no cursor, also if it is full', async () => {
+  const processes = await three()
+  const [{ url }] = processes
+  for (const n of [1, 2]) ownerOf(processes, String(n)).own.numbers.put(n, n)
+  expect(await (await fetch(`${url}/table/numbers/?all=1&limit=2`)).json()).not.toHaveProperty('cursor')
+  expect(await (await fetch(`${url}/table/numbers/?all=1&limit=1`)).json()).toHaveProperty('cursor')
 })
 
 test('a key is given as JSON by programs, and is text or JSON as the table has it', async () => {
   const processes = await three()
   const [{ url }] = processes
   ownerOf(processes, '7').own.words.put('7', 'text')
-  expect(await (await fetch(`${url}/table/words/?jsonKey=${encodeURIComponent('"7"')}`)).json()).toBe('text')
+  ownerOf(processes, '7').own.numbers.put(7, 'number')
+  ownerOf(processes, '"7"').own.objects.put('7', 'quoted')
+  const ask = async (table: string, key: string): Promise<unknown> =>
+    (await fetch(`${url}/table/${table}/?jsonKey=${encodeURIComponent(key)}`)).json()
+  expect(await ask('words', '"7"')).toBe('text')
+  expect(await ask('numbers', '7')).toBe('number')
+  expect(await ask('objects', '"7"')).toBe('quoted')
   const none = await fetch(`${url}/table/words/?jsonKey=%22none%22`)
   expect([none.status, none.headers.get('millrace-error')]).toEqual([404, 'NO_VALUE'])
-  expect((await fetch(`${url}/table/words/?jsonKey=none`)).status).toBe(400)
+  expect(await ask('words', 'none')).toEqual({ error: '?jsonKey=none is not JSON.' })
 })
 
 test('what makes no sense is 400', async () => {
   const [{ url }] = await filled()
-  for (const query of ['limit=0', 'limit=many', 'limit=1001', 'all=1&prefix=a', 'all=1&cursor=x'])
+  for (const query of ['limit=0', 'limit=many', 'limit=1001', 'all=1&prefix=a', 'all=1&cursor=x', 'all=1&cursor=abc'])
     expect((await fetch(`${url}/table/words/?${query}`)).status).toBe(400)
   expect((await fetch(`${url}/table/none/?prefix=a`)).status).toBe(404)
 })
