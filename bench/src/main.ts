@@ -11,6 +11,7 @@ import { count } from './scenarios/count.ts'
 import { countExactlyOnce, mapExactlyOnce } from './scenarios/exactly-once.ts'
 import { join } from './scenarios/join.ts'
 import { besideKafkaStreams } from './scenarios/kafka-streams.ts'
+import { latency } from './scenarios/latency.ts'
 import { map } from './scenarios/map.ts'
 import { restart } from './scenarios/restart.ts'
 import { restore } from './scenarios/restore.ts'
@@ -29,6 +30,7 @@ const own: Readonly<Record<string, Scenario>> = {
   join,
   closing,
   timers,
+  latency,
   concurrency,
   start,
 }

@@ -8,17 +8,19 @@ import java.time.Duration;
 import java.util.Properties;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
+import org.apache.kafka.streams.CloseOptions;
 import org.apache.kafka.streams.KafkaStreams;
 import org.apache.kafka.streams.StreamsBuilder;
 import org.apache.kafka.streams.StreamsConfig;
 import org.apache.kafka.streams.kstream.Grouped;
 import org.apache.kafka.streams.kstream.JoinWindows;
 import org.apache.kafka.streams.kstream.KStream;
+import org.apache.kafka.streams.kstream.Materialized;
 import org.apache.kafka.streams.kstream.TimeWindows;
 
 /**
  * The jobs of the measured programs (bench/src/children) in Kafka Streams: one thread, its defaults, RocksDB, and commits each
- * second as here. Takes the job as its argument, and everything else from the environment, as those do.
+ * second unless `COMMIT` says otherwise, as here. Takes the job as its argument, and everything else from the environment, as those do.
  */
 public final class Peer {
   private static final ObjectMapper JSON = new ObjectMapper();
@@ -31,7 +33,7 @@ public final class Peer {
     KStream<String, String> input = builder.stream(env("INPUT", ""));
     switch (args[0]) {
       case "map" -> input.mapValues(Peer::doubled).to(env("OUTPUT", ""));
-      case "count" -> byUser(input).count();
+      case "count" -> byUser(input).count(Materialized.as("counts"));
       case "windowed-count" ->
           byUser(input).windowedBy(TimeWindows.ofSizeWithNoGrace(Duration.ofMinutes(1))).count();
       case "join" ->
@@ -41,8 +43,18 @@ public final class Peer {
       default -> throw new IllegalArgumentException("No such job: " + args[0]);
     }
     KafkaStreams streams = new KafkaStreams(builder.build(), config());
-    Runtime.getRuntime().addShutdownHook(new Thread(() -> streams.close(Duration.ofSeconds(5))));
+    Runtime.getRuntime().addShutdownHook(new Thread(() -> streams.close(leaving())));
+    streams.setStateListener(
+        (now, before) -> {
+          if (now == KafkaStreams.State.RUNNING) System.out.println("{\"mark\":\"running\"}");
+        });
     streams.start();
+  }
+
+  /** Leaves the group, so that the next process need not wait for a session to end. */
+  private static CloseOptions leaving() {
+    return CloseOptions.timeout(Duration.ofSeconds(5))
+        .withGroupMembershipOperation(CloseOptions.GroupMembershipOperation.LEAVE_GROUP);
   }
 
   /** The key is the user already. The value is parsed, as everywhere. */
@@ -63,6 +75,7 @@ public final class Peer {
       double rate = (TOTAL * 0.8 * 1e9) / (System.nanoTime() - fromNanos);
       System.out.println("{\"mark\":\"done\",\"rate\":" + rate + "}");
     }
+    if (seen == TOTAL) System.out.println("{\"mark\":\"all\"}");
   }
 
   private static String doubled(String value) {
@@ -91,7 +104,9 @@ public final class Peer {
     config.put(StreamsConfig.BOOTSTRAP_SERVERS_CONFIG, env("BROKERS", ""));
     config.put(StreamsConfig.DEFAULT_KEY_SERDE_CLASS_CONFIG, Serdes.String().getClass());
     config.put(StreamsConfig.DEFAULT_VALUE_SERDE_CLASS_CONFIG, Serdes.String().getClass());
-    config.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, 1000);
+    if (env("GUARANTEE", "").equals("exactly-once"))
+      config.put(StreamsConfig.PROCESSING_GUARANTEE_CONFIG, StreamsConfig.EXACTLY_ONCE_V2);
+    config.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, Integer.parseInt(env("COMMIT", "1000")));
     config.put(StreamsConfig.STATE_DIR_CONFIG, Files.createTempDirectory("bench-kafka-streams").toString());
     config.put(ConsumerConfig.AUTO_OFFSET_RESET_CONFIG, "earliest");
     return config;

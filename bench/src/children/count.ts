@@ -22,7 +22,9 @@ app.agent('count', app.topic(INPUT, { value: json<{ user: string }>() }), async 
     }
     if (seen === total * 0.9)
       console.log(JSON.stringify({ mark: 'done', rate: (total * 0.8 * 1000) / (performance.now() - fromMs) }))
+    if (seen === total) console.log(JSON.stringify({ mark: 'all' }))
   }
 })
 await app.start()
+console.log(JSON.stringify({ mark: 'running' }))
 process.once('SIGTERM', () => void app.stop())

@@ -13,12 +13,13 @@ export interface BenchBroker {
   stop(): Promise<void>
 }
 
-/** The broker that KAFKA_BROKERS names, or one of our own, kept off the core of the worker. */
+/** The broker that KAFKA_BROKERS names, or one of our own; with this process, which sends and looks, kept off the core of the worker. */
 export async function benchBroker(): Promise<BenchBroker> {
   const given = process.env['KAFKA_BROKERS']
   const own = given === undefined || given === '' ? await startKafka() : undefined
   if (own !== undefined && workerCore !== undefined)
-    for (const pid of own.pids) execFileSync('taskset', ['-apc', '0', String(pid)], { stdio: 'ignore' })
+    for (const pid of [process.pid, ...own.pids])
+      execFileSync('taskset', ['-apc', '0', String(pid)], { stdio: 'ignore' })
   const brokers = own?.brokers ?? given ?? ''
   const kafka = new Kafka({ brokers: brokers.split(','), clientId: 'bench', logLevel: logLevel.NOTHING })
   const admin = kafka.admin()

@@ -16,18 +16,24 @@ export class ProcessorTime {
     this.#broker = broker.pids
   }
 
-  /** Called at 10 %. */
+  /** Called where the measured part begins: at 10 % of most jobs. */
   begin(): void {
     this.#from = { worker: secondsOf(this.#worker), broker: secondsOf(this.#broker) }
+  }
+
+  /** Since `begin`, in seconds. */
+  spent(): { readonly workerSeconds: number; readonly brokerSeconds: number } {
+    return {
+      workerSeconds: secondsOf(this.#worker) - this.#from.worker,
+      brokerSeconds: secondsOf(this.#broker) - this.#from.broker,
+    }
   }
 
   /** Called at 90 %: seconds for a million records of `records` in all. */
   perMillion(records: number): { readonly workerSeconds: number; readonly brokerSeconds: number } {
     const millions = (records * 0.8) / 1e6
-    return {
-      workerSeconds: (secondsOf(this.#worker) - this.#from.worker) / millions,
-      brokerSeconds: (secondsOf(this.#broker) - this.#from.broker) / millions,
-    }
+    const { workerSeconds, brokerSeconds } = this.spent()
+    return { workerSeconds: workerSeconds / millions, brokerSeconds: brokerSeconds / millions }
   }
 }
 

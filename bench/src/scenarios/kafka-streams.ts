@@ -4,11 +4,16 @@ import type { JobRun } from '../lib/processor-time.ts'
 import { type Figures, median } from '../lib/results.ts'
 import { countOnce } from './count.ts'
 import { joinOnce, loadBoth } from './join.ts'
+import { latencyOf } from './latency.ts'
 import { mapOnce } from './map.ts'
+import { loadKeys, restoredOnce } from './restored.ts'
 import { loadMinutes } from './windowed.ts'
 
 /** Makes the input of a job; gives what runs a program on it. */
 type Job = (bench: Bench) => Promise<(program: string) => Promise<JobRun>>
+
+/** Each 100 ms is the default of both there. */
+const EXACTLY_ONCE = { GUARANTEE: 'exactly-once', COMMIT: '100' }
 
 /** The jobs that Kafka Streams does too, one core for the worker and one for the broker: both in turn, on the same topics. */
 export const besideKafkaStreams: Readonly<Record<string, Scenario>> = {
@@ -28,6 +33,23 @@ export const besideKafkaStreams: Readonly<Record<string, Scenario>> = {
     const inputs = await loadBoth(bench)
     return (program) => joinOnce(bench, inputs, program)
   }),
+  keys: beside('count', 1_000_000, async (bench) => {
+    const input = await loadKeys(bench)
+    return (program) => countOnce(bench, input, program)
+  }),
+  'map-exactly-once': beside('map', 500_000, async (bench) => {
+    const input = await loadPlain(bench)
+    return (program) => mapOnce(bench, input, program, EXACTLY_ONCE)
+  }),
+  'count-exactly-once': beside('count', 1_000_000, async (bench) => {
+    const input = await loadPlain(bench)
+    return (program) => countOnce(bench, input, program, EXACTLY_ONCE)
+  }),
+  restore: beside('count', 1_000_000, async (bench) => {
+    const input = await loadKeys(bench)
+    return (program) => restoredOnce(bench, input, program)
+  }),
+  latency: latencyOf(['kafka-streams:map', 'map']),
 }
 
 function beside(program: string, records: number, job: Job): Scenario {
