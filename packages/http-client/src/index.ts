@@ -1,20 +1,20 @@
-export { type Client, createClient } from './lib/create-client.ts'
-export type { ClientOptions, CallOptions, Duration, Fetch } from './lib/options.ts'
-export type { Declares, NothingDeclared, TablesOf, WindowsOf, AgentsOf } from './lib/declarations.ts'
+export { type HttpClient, createClient } from './lib/create-client.ts'
+export type { HttpClientOptions, CallOptions, CallDuration, Fetch } from './lib/options.ts'
+export type { Declares, NothingDeclared, TableClientsOf, WindowClientsOf, AgentClientsOf } from './lib/declarations.ts'
 export { HttpClientError } from './lib/http-client-error.ts'
-export type { Json, JsonInput, NotJson } from './lib/json.ts'
+export type { JsonOf, SentAsJson, NotJson } from './lib/json.ts'
 export type {
   ListOptions,
   PageOptions,
-  RangeOptions,
-  ReadOptions,
+  ListRangeOptions,
+  ReadKeyOptions,
   RowsPage,
   SetClient,
-  TableChange,
+  WatchedChange,
   TableClient,
   TextTableClient,
-  WatchOptions,
-  WatchRangeOptions,
+  WatchCallOptions,
+  WatchRangeCallOptions,
 } from './lib/table-client.ts'
 export type { ReadWindow, WindowReadOptions, WindowsClient, WindowSpan } from './lib/windows-client.ts'
-export type { AgentClient, AskOptions } from './lib/agent-client.ts'
+export type { AgentClient, QuestionOptions } from './lib/agent-client.ts'

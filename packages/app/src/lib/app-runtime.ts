@@ -8,7 +8,6 @@ import {
   packageVersion,
   plainLogger,
   requireProductionSettings,
-  type ResolvedSettings,
   resolveSettings,
   type Sensor,
   silentSensor,
@@ -18,7 +17,7 @@ import {
   TopicCodecs,
 } from '@millrace/core'
 import type { Admin, StoreDriver, Transport } from '@millrace/core/driver'
-import type { AppDescription, DeadLetters, SiblingProcesses } from '@millrace/core/operations'
+import type { AppDescription, DeadLetters } from '@millrace/core/operations'
 import { dashboard } from '@millrace/dashboard'
 import { schedulerPart, type SchedulerPart } from '@millrace/scheduler'
 import { memoryStore } from '@millrace/state'
@@ -46,6 +45,7 @@ import { APP_EVENTS, type AppEvents } from './app-events.ts'
 import { codecsPart } from './codecs-part.ts'
 import { Definitions } from './definitions.ts'
 import { Drivers } from './drivers.ts'
+import { instanceOf, ownPort } from './one-of-processes.ts'
 
 /** What an app takes from outside besides its settings, if it does not run by itself. */
 export interface AppEnvironment {
@@ -292,20 +292,4 @@ export class AppRuntime implements ClientApp, LocalApp, SiteApp {
   #rest(): void {
     if (this.#running.length === 0) this.contexts.disable()
   }
-}
-
-/** The port of this process for other workers; `undefined` if it is not one of several. */
-function ownPort({ web }: ResolvedSettings, siblings: SiblingProcesses | undefined): number | undefined {
-  if (siblings === undefined) return undefined
-  return web.processPort === 0 ? 0 : web.processPort + siblings.index
-}
-
-/** Several processes have one setting, and a membership each. */
-function instanceOf(
-  { instanceId }: ResolvedSettings,
-  siblings: SiblingProcesses | undefined,
-): { readonly instanceId?: string } {
-  return instanceId === undefined || siblings === undefined || siblings.index === 0
-    ? {}
-    : { instanceId: `${instanceId}-p${siblings.index}` }
 }

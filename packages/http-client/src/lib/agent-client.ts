@@ -1,10 +1,10 @@
-import type { JsonInput } from './json.ts'
+import type { SentAsJson } from './json.ts'
 import type { CallOptions } from './options.ts'
 import type { Requests } from './requests.ts'
 
 /** Options of `ask`. */
-export interface AskOptions<K> extends CallOptions {
-  readonly key?: JsonInput<K> | undefined
+export interface QuestionOptions<K> extends CallOptions {
+  readonly key?: SentAsJson<K> | undefined
 }
 
 /** An agent of the app, for asking it. */
@@ -18,7 +18,7 @@ export interface AgentClient<K, V, R> {
    * @example
    * const price = await client.agent('prices').ask('milk')
    */
-  ask(value: JsonInput<V>, options?: AskOptions<K>): Promise<R>
+  ask(value: SentAsJson<V>, options?: QuestionOptions<K>): Promise<R>
 }
 
 /** Of a call's time, what is left for the worker to say that the agent has not answered. */
@@ -33,7 +33,7 @@ export class HttpAgent implements AgentClient<unknown, unknown, unknown> {
     this.#name = name
   }
 
-  ask(value: unknown, { key, ...options }: AskOptions<unknown> = {}): Promise<unknown> {
+  ask(value: unknown, { key, ...options }: QuestionOptions<unknown> = {}): Promise<unknown> {
     return this.#requests.json({
       ...options,
       path: `agent/${encodeURIComponent(this.#name)}/ask/`,

@@ -1,18 +1,18 @@
 import { HttpAgent } from './agent-client.ts'
-import type { AgentsOf, Declares, TablesOf, WindowsOf } from './declarations.ts'
-import type { ClientOptions } from './options.ts'
+import type { AgentClientsOf, Declares, TableClientsOf, WindowClientsOf } from './declarations.ts'
+import type { HttpClientOptions } from './options.ts'
 import { Requests } from './requests.ts'
 import { HttpTable } from './table-client.ts'
 import { HttpWindows } from './windows-client.ts'
 
 /** The tables and agents of an app, over HTTP. Made by `createClient`. */
-export interface Client<D> {
+export interface HttpClient<D> {
   /** A table, a global table or a set table, by the name that the app gave it. */
-  table<const N extends keyof TablesOf<D>>(name: N): TablesOf<D>[N]
+  table<const N extends keyof TableClientsOf<D>>(name: N): TableClientsOf<D>[N]
   /** A table by windows, by the `name` that the app gave it. */
-  windows<const N extends keyof WindowsOf<D>>(name: N): WindowsOf<D>[N]
+  windows<const N extends keyof WindowClientsOf<D>>(name: N): WindowClientsOf<D>[N]
   /** An agent that answers, by the name that the app gave it. The app declares it with `http: true`. */
-  agent<const N extends keyof AgentsOf<D>>(name: N): AgentsOf<D>[N]
+  agent<const N extends keyof AgentClientsOf<D>>(name: N): AgentClientsOf<D>[N]
 }
 
 /**
@@ -26,7 +26,7 @@ export interface Client<D> {
  * const client = createClient<typeof app>('http://orders:6066', { token })
  * const count = await client.table('counts').get('milk')
  */
-export function createClient<D>(url: Declares<D>, options: ClientOptions = {}): Client<D> {
+export function createClient<D>(url: Declares<D>, options: HttpClientOptions = {}): HttpClient<D> {
   // `Declares` is text or a URL, or an error of the compiler.
   const requests = new Requests(url as string | URL, options)
   return {

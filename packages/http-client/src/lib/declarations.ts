@@ -1,5 +1,5 @@
 import type { AgentClient } from './agent-client.ts'
-import type { Json } from './json.ts'
+import type { JsonOf } from './json.ts'
 import type { SetClient, TableClient, TextTableClient } from './table-client.ts'
 import type { WindowsClient } from './windows-client.ts'
 
@@ -41,21 +41,21 @@ type ClientOfAgent<T> = T extends {
 }
   ? [R] extends [never]
     ? never
-    : AgentClient<NonNullable<O> extends { readonly key?: infer K } ? K : never, V, Json<R>>
+    : AgentClient<NonNullable<O> extends { readonly key?: infer K } ? K : never, V, JsonOf<R>>
   : never
 
 /** The tables among declarations, by name. */
-export type TablesOf<D> = {
+export type TableClientsOf<D> = {
   [E in keyof D as [ClientOfTable<D[E]>] extends [never] ? never : NameOf<D[E]>]: ClientOfTable<D[E]>
 }
 
 /** The tables by windows among declarations that were given a name, by name. */
-export type WindowsOf<D> = {
+export type WindowClientsOf<D> = {
   [E in keyof D as [ClientOfWindows<D[E]>] extends [never] ? never : NameOf<D[E]>]: ClientOfWindows<D[E]>
 }
 
 /** The agents among declarations that answer, by name. */
-export type AgentsOf<D> = {
+export type AgentClientsOf<D> = {
   [E in keyof D as [ClientOfAgent<D[E]>] extends [never] ? never : NameOf<D[E]>]: ClientOfAgent<D[E]>
 }
 
@@ -65,6 +65,6 @@ export interface NothingDeclared {
 }
 
 /** The URL that `createClient` takes, if the declarations have a table or an agent. */
-export type Declares<D> = [keyof TablesOf<D> | keyof WindowsOf<D> | keyof AgentsOf<D>] extends [never]
+export type Declares<D> = [keyof TableClientsOf<D> | keyof WindowClientsOf<D> | keyof AgentClientsOf<D>] extends [never]
   ? NothingDeclared
   : string | URL

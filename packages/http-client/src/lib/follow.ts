@@ -1,13 +1,13 @@
 import { HttpClientError } from './http-client-error.ts'
 import { backoffMs, mayPass, type Requests } from './requests.ts'
-import { readServerEvents, type ServerEvent } from './server-events.ts'
+import { readServerEvents, type StreamedEvent } from './server-events.ts'
 import { anyOf, sleep, TimeLimit } from './time.ts'
 
 /** A worker says every five seconds that it is there. */
 const SILENT_MS = 30_000
 
 /** A watch. */
-export interface Followed {
+export interface FollowedPath {
   readonly path: string
   readonly signal: AbortSignal | undefined
 }
@@ -16,7 +16,7 @@ export interface Followed {
  * The events of a watch, over as many connections as it takes: each says what the client has already. Ends when `signal`
  * aborts, with its reason, or with an error that no other connection would change.
  */
-export async function* follow(requests: Requests, { path, signal }: Followed): AsyncGenerator<ServerEvent> {
+export async function* follow(requests: Requests, { path, signal }: FollowedPath): AsyncGenerator<StreamedEvent> {
   let lastId: string | undefined
   let waitMs = 0
   for (let failures = 0; ; failures++) {

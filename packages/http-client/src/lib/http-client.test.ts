@@ -4,9 +4,9 @@ import { expect, expectTypeOf, test } from 'vitest'
 import { z } from 'zod'
 import { createClient } from './create-client.ts'
 import { HttpClientError } from './http-client-error.ts'
-import type { Json, JsonInput, NotJson } from './json.ts'
-import type { ClientOptions } from './options.ts'
-import type { TableChange } from './table-client.ts'
+import type { JsonOf, SentAsJson, NotJson } from './json.ts'
+import type { HttpClientOptions } from './options.ts'
+import type { WatchedChange } from './table-client.ts'
 import type { ReadWindow } from './windows-client.ts'
 
 const Order = z.object({ customer: z.string(), amount: z.number(), note: z.string().optional() })
@@ -81,7 +81,7 @@ interface Shop {
 
 const TOKEN = 'a-token-of-20-letters'
 
-const clientOf = (options: ClientOptions = {}) =>
+const clientOf = (options: HttpClientOptions = {}) =>
   createClient<Shop>('http://shop/', { token: TOKEN, fetch: mounted, ...options })
 const client = clientOf()
 
@@ -257,7 +257,7 @@ test('a key is watched, over connections that break', async () => {
 
 test('a range is watched: its rows, and then what changes', async () => {
   await using t = await counted()
-  const seen: TableChange<number>[] = []
+  const seen: WatchedChange<number>[] = []
   const watching = (async () => {
     for await (const change of client.table('counts').watchRange({ prefix: 'odd-0' })) {
       seen.push(change)
@@ -436,18 +436,18 @@ test('an object of declarations does as well as a module, and an app alone does 
 
 test('types become those of JSON', () => {
   expectTypeOf<
-    Json<{ at: Date; big?: bigint; list: readonly [1, Set<Date>]; of: Map<string, Uint8Array> }>
+    JsonOf<{ at: Date; big?: bigint; list: readonly [1, Set<Date>]; of: Map<string, Uint8Array> }>
   >().toEqualTypeOf<{
     at: string
     big?: string
     list: readonly [1, readonly string[]]
     of: readonly (readonly [string, string])[]
   }>()
-  expectTypeOf<Json<unknown>>().toEqualTypeOf<unknown>()
-  expectTypeOf<JsonInput<{ a?: string | undefined; b: readonly number[] }>>().toEqualTypeOf<{
+  expectTypeOf<JsonOf<unknown>>().toEqualTypeOf<unknown>()
+  expectTypeOf<SentAsJson<{ a?: string | undefined; b: readonly number[] }>>().toEqualTypeOf<{
     a?: string | undefined
     b: readonly number[]
   }>()
-  expectTypeOf<JsonInput<Date>>().toEqualTypeOf<NotJson>()
-  expectTypeOf<JsonInput<Uint8Array>>().toEqualTypeOf<NotJson>()
+  expectTypeOf<SentAsJson<Date>>().toEqualTypeOf<NotJson>()
+  expectTypeOf<SentAsJson<Uint8Array>>().toEqualTypeOf<NotJson>()
 })

@@ -2,7 +2,7 @@
  * A value as it comes over HTTP: dates are text, bytes base64, big integers decimal text, sets arrays, maps arrays of
  * pairs.
  */
-export type Json<V> = unknown extends V
+export type JsonOf<V> = unknown extends V
   ? V
   : V extends string | number | boolean | null | undefined
     ? V
@@ -11,13 +11,13 @@ export type Json<V> = unknown extends V
       : V extends symbol | ((...args: never) => unknown)
         ? never
         : V extends { toJSON(...args: never): infer J }
-          ? Json<J>
+          ? JsonOf<J>
           : V extends ReadonlyMap<infer K, infer E>
-            ? readonly (readonly [Json<K>, Json<E>])[]
+            ? readonly (readonly [JsonOf<K>, JsonOf<E>])[]
             : V extends ReadonlySet<infer E>
-              ? readonly Json<E>[]
+              ? readonly JsonOf<E>[]
               : V extends object
-                ? { [P in keyof V]: Json<V[P]> }
+                ? { [P in keyof V]: JsonOf<V[P]> }
                 : never
 
 /** What the compiler says of a value that JSON would change on its way. */
@@ -26,4 +26,4 @@ export interface NotJson {
 }
 
 /** A value that is sent as JSON, and arrives as what it is. */
-export type JsonInput<V> = [V] extends [Json<V>] ? V : NotJson
+export type SentAsJson<V> = [V] extends [JsonOf<V>] ? V : NotJson

@@ -1,5 +1,5 @@
 import { errorOf, HttpClientError } from './http-client-error.ts'
-import { type CallOptions, type ClientOptions, type Fetch, parseDuration } from './options.ts'
+import { type CallOptions, type HttpClientOptions, type Fetch, parseDuration } from './options.ts'
 import { anyOf, now, sleep, TimeLimit } from './time.ts'
 
 /** Between two attempts at a worker that cannot be reached. */
@@ -8,7 +8,7 @@ const LONGEST_WAIT_MS = 2_000
 const DEFAULT_TIMEOUT_MS = 30_000
 
 /** A call as a request. */
-export interface Call extends CallOptions {
+export interface HttpCall extends CallOptions {
   /** Below the URL of the app, with the query. */
   readonly path: string
   /** Sent as JSON, with POST; `undefined` for GET. */
@@ -23,7 +23,7 @@ export class Requests {
   readonly #fetch: Fetch
 
   /** Throws a `TypeError` for a URL that is none, and a `RangeError`. */
-  constructor(url: string | URL, { token, headers = {}, timeout = DEFAULT_TIMEOUT_MS, fetch }: ClientOptions) {
+  constructor(url: string | URL, { token, headers = {}, timeout = DEFAULT_TIMEOUT_MS, fetch }: HttpClientOptions) {
     this.#base = new URL(url)
     if (!this.#base.pathname.endsWith('/')) this.#base.pathname += '/'
     this.#headers = { ...headers, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) }
@@ -37,7 +37,7 @@ export class Requests {
    *
    * @throws `HttpClientError`, or the signal's reason
    */
-  async json(call: Call): Promise<unknown> {
+  async json(call: HttpCall): Promise<unknown> {
     const { signal } = call
     const timeoutMs = call.timeout === undefined ? this.#timeoutMs : parseDuration(call.timeout, 'timeout')
     const limit = new TimeLimit(timeoutMs)
@@ -71,7 +71,7 @@ export class Requests {
 
   /** An error is returned if another attempt may succeed. */
   async #attempt(
-    { path, body }: Call,
+    { path, body }: HttpCall,
     signal: AbortSignal,
     endsAt: number,
   ): Promise<{ readonly value: unknown } | { readonly error: HttpClientError }> {
@@ -88,7 +88,7 @@ export class Requests {
     }
   }
 
-  #message(body: Call['body'], endsAt: number): RequestInit {
+  #message(body: HttpCall['body'], endsAt: number): RequestInit {
     if (body === undefined) return { headers: this.#headers }
     const headers = { ...this.#headers, 'content-type': 'application/json', 'millrace-action': 'ask' }
     return { method: 'POST', headers, body: JSON.stringify(body(Math.max(1, endsAt - now()))) }

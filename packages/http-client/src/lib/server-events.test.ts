@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { readServerEvents, type ServerEvent } from './server-events.ts'
+import { readServerEvents, type StreamedEvent } from './server-events.ts'
 
 /** A stream of these pieces. */
 function streamOf(pieces: readonly Uint8Array[]): ReadableStream<Uint8Array> {
@@ -12,11 +12,11 @@ function streamOf(pieces: readonly Uint8Array[]): ReadableStream<Uint8Array> {
   })
 }
 
-async function eventsIn(text: string, cuts: readonly number[] = []): Promise<readonly ServerEvent[]> {
+async function eventsIn(text: string, cuts: readonly number[] = []): Promise<readonly StreamedEvent[]> {
   const bytes = new TextEncoder().encode(text)
   const ends = [...new Set(cuts.map((cut) => cut % (bytes.length + 1))), bytes.length].toSorted((a, b) => a - b)
   const pieces = ends.map((end, at) => bytes.subarray(ends[at - 1] ?? 0, end))
-  const found: ServerEvent[] = []
+  const found: StreamedEvent[] = []
   for await (const event of readServerEvents(streamOf(pieces), () => {})) found.push(event)
   return found
 }
@@ -30,7 +30,7 @@ const TEXT = [
   'event: ready\ndata\nunknown: x',
 ].join('\n\n')
 
-const EVENTS: readonly ServerEvent[] = [
+const EVENTS: readonly StreamedEvent[] = [
   { event: undefined, data: '', id: undefined, retryMs: 1000 },
   { event: undefined, data: '', id: undefined, retryMs: undefined },
   { event: 'value', data: '{"key":"ü","value":1}', id: 'a1', retryMs: undefined },

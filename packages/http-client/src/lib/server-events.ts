@@ -1,5 +1,5 @@
 /** A server-sent event, or what a server says between events. */
-export interface ServerEvent {
+export interface StreamedEvent {
   /** `undefined` for a block that only says an id or how long to wait. */
   readonly event: string | undefined
   readonly data: string
@@ -15,7 +15,7 @@ const MOST_CHARS = 32 * 1024 * 1024
 export async function* readServerEvents(
   body: ReadableStream<Uint8Array>,
   alive: () => void,
-): AsyncGenerator<ServerEvent> {
+): AsyncGenerator<StreamedEvent> {
   const reader = body.getReader()
   const decoder = new TextDecoder()
   let text = ''
@@ -36,7 +36,7 @@ export async function* readServerEvents(
   }
 }
 
-function parseBlock(block: string): ServerEvent {
+function parseBlock(block: string): StreamedEvent {
   const fields = new Map<string, string>()
   for (const line of block.split('\n')) {
     const [, name = '', value = ''] = /^([^:]+)(?:: ?(.*))?$/s.exec(line) ?? []

@@ -1,11 +1,11 @@
 import { follow } from './follow.ts'
 import { HttpClientError } from './http-client-error.ts'
-import type { Json, JsonInput } from './json.ts'
+import type { JsonOf, SentAsJson } from './json.ts'
 import type { CallOptions } from './options.ts'
 import type { Requests } from './requests.ts'
 
 /** How to read a key. */
-export interface ReadOptions extends CallOptions {
+export interface ReadKeyOptions extends CallOptions {
   /**
    * As of the last finished event, which may not be committed yet (the default); as of the last commit; or what a warm copy has
    * of that, so that a key can be read while the worker that has it is away.
@@ -28,7 +28,7 @@ export interface ListOptions extends CallOptions {
 }
 
 /** Which rows to list. */
-export interface RangeOptions extends ListOptions {
+export interface ListRangeOptions extends ListOptions {
   /** The first key, included. */
   readonly from?: string | undefined
   /** The end, excluded. */
@@ -40,7 +40,7 @@ export interface RangeOptions extends ListOptions {
 }
 
 /** How to list rows by pages. */
-export interface PageOptions extends RangeOptions {
+export interface PageOptions extends ListRangeOptions {
   /** Rows whose keys begin with this text. */
   readonly prefix?: string | undefined
 }
@@ -53,13 +53,13 @@ export interface RowsPage<K, V> {
 }
 
 /** Options of a watch. */
-export interface WatchOptions {
+export interface WatchCallOptions {
   /** Ends the watch, which rejects with the signal's reason. Leaving the loop ends it, too. */
   readonly signal?: AbortSignal | undefined
 }
 
 /** Which rows to watch. */
-export interface WatchRangeOptions extends WatchOptions {
+export interface WatchRangeCallOptions extends WatchCallOptions {
   readonly prefix?: string | undefined
   readonly from?: string | undefined
   readonly to?: string | undefined
@@ -69,7 +69,7 @@ export interface WatchRangeOptions extends WatchOptions {
  * What a watch of many rows gives. `state`: all rows follow, and those that are not among them before `ready` are gone; it
  * comes first, and again whenever changes may have been missed.
  */
-export type TableChange<V> =
+export type WatchedChange<V> =
   | { readonly type: 'state' }
   | { readonly type: 'value'; readonly key: string; readonly value: V }
   | { readonly type: 'delete'; readonly key: string }
@@ -84,7 +84,7 @@ export interface TableClient<K, V, G> {
    * @example
    * await client.table('counts').get('milk')
    */
-  get(key: JsonInput<K>, options?: ReadOptions): Promise<Json<G>>
+  get(key: SentAsJson<K>, options?: ReadKeyOptions): Promise<JsonOf<G>>
   /**
    * All rows of all workers, a page at a time, in byte order of their keys. Rows may change meanwhile: each comes at most once.
    *
@@ -93,18 +93,18 @@ export interface TableClient<K, V, G> {
    * @example
    * for await (const [word, count] of client.table('counts').entries()) console.log(word, count)
    */
-  entries(options?: ListOptions): AsyncGenerator<readonly [key: Json<K>, value: Json<V>], void, undefined>
+  entries(options?: ListOptions): AsyncGenerator<readonly [key: JsonOf<K>, value: JsonOf<V>], void, undefined>
   /** The keys of `entries`. */
-  keys(options?: ListOptions): AsyncGenerator<Json<K>, void, undefined>
+  keys(options?: ListOptions): AsyncGenerator<JsonOf<K>, void, undefined>
   /** The values of `entries`. */
-  values(options?: ListOptions): AsyncGenerator<Json<V>, void, undefined>
+  values(options?: ListOptions): AsyncGenerator<JsonOf<V>, void, undefined>
   /**
    * The pages of `entries`, with the partitions that are missing.
    *
    * @example
    * for await (const { rows, missing } of client.table('counts').pages({ partial: true })) show(rows, missing)
    */
-  pages(options?: ListOptions): AsyncGenerator<RowsPage<Json<K>, Json<V>>, void, undefined>
+  pages(options?: ListOptions): AsyncGenerator<RowsPage<JsonOf<K>, JsonOf<V>>, void, undefined>
   /**
    * The committed value of a key, and its value after each commit that writes it; `undefined` where it has none. It goes on over
    * restarts of workers and broken connections. A slow reader gets the newest value, and misses those between.
@@ -113,29 +113,29 @@ export interface TableClient<K, V, G> {
    * @example
    * for await (const count of client.table('counts').watch('milk', { signal })) screen.show(count)
    */
-  watch(key: JsonInput<K>, options?: WatchOptions): AsyncGenerator<Json<V> | undefined, void, undefined>
+  watch(key: SentAsJson<K>, options?: WatchCallOptions): AsyncGenerator<JsonOf<V> | undefined, void, undefined>
 }
 
 /** A table whose keys are text: it has ranges. */
 export interface TextTableClient<K, V, G> extends TableClient<K, V, G> {
   /** The rows whose keys are in a range, in the order of the keys' UTF-8 bytes. Throws as `entries`. */
-  range(options?: RangeOptions): AsyncGenerator<readonly [key: Json<K>, value: Json<V>], void, undefined>
+  range(options?: ListRangeOptions): AsyncGenerator<readonly [key: JsonOf<K>, value: JsonOf<V>], void, undefined>
   /** The rows whose keys begin with this text. Throws as `entries`. */
   prefix(
     text: string,
-    options?: Omit<RangeOptions, 'from' | 'to'>,
-  ): AsyncGenerator<readonly [key: Json<K>, value: Json<V>], void, undefined>
-  pages(options?: PageOptions): AsyncGenerator<RowsPage<Json<K>, Json<V>>, void, undefined>
+    options?: Omit<ListRangeOptions, 'from' | 'to'>,
+  ): AsyncGenerator<readonly [key: JsonOf<K>, value: JsonOf<V>], void, undefined>
+  pages(options?: PageOptions): AsyncGenerator<RowsPage<JsonOf<K>, JsonOf<V>>, void, undefined>
   /** The committed rows of a range, and what commits change of them. Throws as `watch`. */
-  watchRange(options?: WatchRangeOptions): AsyncGenerator<TableChange<Json<V>>, void, undefined>
+  watchRange(options?: WatchRangeCallOptions): AsyncGenerator<WatchedChange<JsonOf<V>>, void, undefined>
 }
 
 /** A set table of the app. */
 export interface SetClient<K, E> {
   /** The elements of a key; none if it has no set. Throws as `get` of a table. */
-  get(key: JsonInput<K>, options?: ReadOptions): Promise<readonly Json<E>[]>
+  get(key: SentAsJson<K>, options?: ReadKeyOptions): Promise<readonly JsonOf<E>[]>
   /** The committed elements of a key, now and after each commit that changes them. As `watch` of a table. */
-  watch(key: JsonInput<K>, options?: WatchOptions): AsyncGenerator<readonly Json<E>[], void, undefined>
+  watch(key: SentAsJson<K>, options?: WatchCallOptions): AsyncGenerator<readonly JsonOf<E>[], void, undefined>
 }
 
 const PAGE_SIZE = 500
@@ -150,14 +150,14 @@ export class HttpTable implements TextTableClient<unknown, unknown, unknown> {
     this.#name = name
   }
 
-  get(key: unknown, options: ReadOptions = {}): Promise<unknown> {
+  get(key: unknown, options: ReadKeyOptions = {}): Promise<unknown> {
     return this.read(key, options)
   }
 
   /** `times`: of a table by windows, which of them. */
   async read(
     key: unknown,
-    { read, maxLag, after, ...options }: ReadOptions,
+    { read, maxLag, after, ...options }: ReadKeyOptions,
     times: Readonly<Record<string, number | undefined>> = {},
   ): Promise<unknown> {
     const event = after === undefined ? undefined : `${after.topic}/${after.partition}@${after.offset}`
@@ -199,7 +199,7 @@ export class HttpTable implements TextTableClient<unknown, unknown, unknown> {
 
   prefix(
     text: string,
-    options: Omit<RangeOptions, 'from' | 'to'> = {},
+    options: Omit<ListRangeOptions, 'from' | 'to'> = {},
   ): AsyncGenerator<readonly [unknown, unknown], void, undefined> {
     return this.range({ ...options, prefix: text })
   }
@@ -216,14 +216,14 @@ export class HttpTable implements TextTableClient<unknown, unknown, unknown> {
     for await (const [, value] of this.range(options)) yield value
   }
 
-  watch(key: unknown, options: WatchOptions = {}): AsyncGenerator<unknown, void, undefined> {
+  watch(key: unknown, options: WatchCallOptions = {}): AsyncGenerator<unknown, void, undefined> {
     return this.follow(key, options)
   }
 
   /** `times`: as of `read`. */
   async *follow(
     key: unknown,
-    { signal }: WatchOptions,
+    { signal }: WatchCallOptions,
     times: Readonly<Record<string, number | undefined>> = {},
   ): AsyncGenerator<unknown, void, undefined> {
     const path = this.#path('watch/', { jsonKey: JSON.stringify(key), ...times })
@@ -233,8 +233,8 @@ export class HttpTable implements TextTableClient<unknown, unknown, unknown> {
     }
   }
 
-  async *watchRange({ signal, ...range }: WatchRangeOptions = {}): AsyncGenerator<
-    TableChange<unknown>,
+  async *watchRange({ signal, ...range }: WatchRangeCallOptions = {}): AsyncGenerator<
+    WatchedChange<unknown>,
     void,
     undefined
   > {

@@ -1,6 +1,6 @@
-import type { Json, JsonInput } from './json.ts'
+import type { JsonOf, SentAsJson } from './json.ts'
 import type { Requests } from './requests.ts'
-import { HttpTable, type ReadOptions, type WatchOptions } from './table-client.ts'
+import { HttpTable, type ReadKeyOptions, type WatchCallOptions } from './table-client.ts'
 
 /** A window in which a key has a value; times in milliseconds since the epoch. */
 export interface ReadWindow<V> {
@@ -18,7 +18,7 @@ export interface WindowSpan {
 }
 
 /** How to read the windows of a key. */
-export type WindowReadOptions = Omit<ReadOptions, 'maxLag' | 'read'> &
+export type WindowReadOptions = Omit<ReadKeyOptions, 'maxLag' | 'read'> &
   WindowSpan & {
     /** As of the last finished event (the default), or of the last commit. */
     readonly read?: 'finished' | 'committed' | undefined
@@ -33,18 +33,18 @@ export interface WindowsClient<K, V> {
    * @example
    * const lastHour = await client.windows('minutes').get('milk', { from: Date.now() - 3_600_000 })
    */
-  get(key: JsonInput<K>, options?: WindowReadOptions): Promise<readonly ReadWindow<Json<V>>[]>
+  get(key: SentAsJson<K>, options?: WindowReadOptions): Promise<readonly ReadWindow<JsonOf<V>>[]>
   /** The window that holds a time, of hopping windows the one that began last; `undefined` if it has no value. Throws as `get`. */
   at(
-    key: JsonInput<K>,
+    key: SentAsJson<K>,
     time: number | Date,
     options?: Omit<WindowReadOptions, 'from' | 'to'>,
-  ): Promise<ReadWindow<Json<V>> | undefined>
+  ): Promise<ReadWindow<JsonOf<V>> | undefined>
   /** The committed windows of a key, now and after each commit that changes one. As `watch` of a table. */
   watch(
-    key: JsonInput<K>,
-    options?: WatchOptions & WindowSpan,
-  ): AsyncGenerator<readonly ReadWindow<Json<V>>[], void, undefined>
+    key: SentAsJson<K>,
+    options?: WatchCallOptions & WindowSpan,
+  ): AsyncGenerator<readonly ReadWindow<JsonOf<V>>[], void, undefined>
 }
 
 export class HttpWindows {
@@ -64,7 +64,7 @@ export class HttpWindows {
 
   async *watch(
     key: unknown,
-    { from, to, ...options }: WatchOptions & WindowSpan = {},
+    { from, to, ...options }: WatchCallOptions & WindowSpan = {},
   ): AsyncGenerator<unknown, void, undefined> {
     for await (const windows of this.#table.follow(key, options, { from: timeOf(from), to: timeOf(to) }))
       yield windows ?? []

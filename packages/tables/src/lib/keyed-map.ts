@@ -12,7 +12,7 @@ import {
 import { KeyedTable, type EncodedRow } from './keyed-table.ts'
 import type { KeyedDefinition } from './options.ts'
 import { atMost, pageSpan, prefixSpan, spanOf, textKeys, textSpan, withBytes } from './row-ranges.ts'
-import type { LimitedSpan, RangeOptions, RowPage, TextRange } from './row-ranges.ts'
+import type { LimitedSpan, RangeOptions, RowCursor, TextRange } from './row-ranges.ts'
 import { TableValues } from './table-values.ts'
 import { watchKey, type WatchOptions } from './watch/watch-key.ts'
 import { type TableChange, watchRows, withKeys } from './watch/watch-rows.ts'
@@ -212,7 +212,7 @@ export abstract class KeyedMap<K, V, G extends V | undefined> extends KeyedTable
   }
 
   /** A page of the rows of the partitions that are here, in byte order of the keys, for pages. Throws as `entries`. */
-  rowsByBytes(page: RowPage): AsyncIterable<readonly [bytes: Buffer, key: K, value: V]> {
+  rowsByBytes(page: RowCursor): AsyncIterable<readonly [bytes: Buffer, key: K, value: V]> {
     return withBytes(this.keyShape, this.inOrder(pageSpan(page)))
   }
 

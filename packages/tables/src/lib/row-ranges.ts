@@ -62,7 +62,7 @@ export interface TextRange {
 }
 
 /** A page of all rows, in byte order of their keys. */
-export interface RowPage {
+export interface RowCursor {
   /** The key of the last row of the page before; `undefined` for the first page. */
   readonly after: Buffer | undefined
   readonly limit: number
@@ -70,7 +70,7 @@ export interface RowPage {
   readonly committed: boolean
 }
 
-export function pageSpan({ after, ...page }: RowPage): LimitedSpan {
+export function pageSpan({ after, ...page }: RowCursor): LimitedSpan {
   return { ...page, from: after === undefined ? undefined : Buffer.concat([after, Buffer.alloc(1)]) }
 }
 

@@ -5,15 +5,15 @@ import type { SiteAgent } from '../site-app.ts'
 
 const TOKEN = 'a-token-of-20-letters'
 
-interface Question {
+interface AskedOfAgent {
   readonly value: unknown
   readonly key: unknown
   readonly timeout: number
 }
 
 /** A site with an agent that repeats what it is asked, or fails with the code that it is given. */
-function world(settings: SmallSiteOptions['settings'] = {}): SmallSite & { readonly asked: Question[] } {
-  const asked: Question[] = []
+function world(settings: SmallSiteOptions['settings'] = {}): SmallSite & { readonly asked: AskedOfAgent[] } {
+  const asked: AskedOfAgent[] = []
   const agent = (name: string, http: boolean): SiteAgent => ({
     name,
     http,

@@ -65,13 +65,13 @@ function openAgent(agents: ReadonlyMap<string, SiteAgent> | undefined, name: str
   })
 }
 
-interface Question {
+interface AgentQuestion {
   readonly key: unknown
   readonly value: unknown
   readonly timeoutMs?: number
 }
 
-function readQuestion(body: unknown): Question {
+function readQuestion(body: unknown): AgentQuestion {
   if (typeof body !== 'object' || body === null || !('value' in body))
     throw new PageError(400, 'Say what to ask: { "value": …, "key": … }, where the key may be left out.')
   const key = 'key' in body ? body.key : undefined

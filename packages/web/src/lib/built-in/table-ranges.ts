@@ -25,7 +25,7 @@ interface RangeRow {
 }
 
 /** What a request asks for: a range, whose keys are text, or all rows of any table. */
-type Asked = { readonly limit: number; readonly reverse: boolean } & (
+type AskedRows = { readonly limit: number; readonly reverse: boolean } & (
   | { readonly range: TextRange }
   | { readonly all: RowPage }
 )
@@ -76,7 +76,7 @@ export async function globalRangePage({ workers }: Tools, c: PageContext, table:
 
 function answer(
   c: PageContext,
-  { limit, reverse, ...asked }: Asked,
+  { limit, reverse, ...asked }: AskedRows,
   {
     rows: found,
     missing,
@@ -106,7 +106,7 @@ function bytesOf({ key, bytes }: RangeRow): Buffer {
 }
 
 /** Throws a `PageError` 400, `READ_INVALID`. */
-function rangeOf(c: PageContext): Asked {
+function rangeOf(c: PageContext): AskedRows {
   const { query } = c
   const text = query.get('limit')
   const limit = text === null ? DEFAULT_LIMIT : Number(text)
@@ -138,7 +138,7 @@ function bytesOfCursor({ query }: PageContext, cursor: string | undefined): Buff
   throw new PageError(400, `?cursor=${cursor} is none that an answer to ?all=1 had.`)
 }
 
-async function rowsOf(table: SiteTable, asked: Asked): Promise<readonly RangeRow[]> {
+async function rowsOf(table: SiteTable, asked: AskedRows): Promise<readonly RangeRow[]> {
   const rows: RangeRow[] = []
   if ('all' in asked) {
     if (table.rowsByBytes === undefined)
@@ -153,7 +153,7 @@ async function rowsOf(table: SiteTable, asked: Asked): Promise<readonly RangeRow
 }
 
 /** What the workers of this process have. */
-async function partHere({ workers }: Tools, table: PartitionedTable, asked: Asked): Promise<Part> {
+async function partHere({ workers }: Tools, table: PartitionedTable, asked: AskedRows): Promise<Part> {
   const parts = await Promise.all(
     workers.all().map((worker) =>
       workers.within(worker, async () => ({
