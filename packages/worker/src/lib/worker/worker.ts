@@ -2,7 +2,6 @@ import {
   type Deferred,
   deferred,
   isMillraceError,
-  Listeners,
   MillraceError,
   type TimeStats,
   toError,
@@ -36,22 +35,12 @@ import { TopicDirectory } from '../topics/topic-directory.ts'
 import { brokenBatchesDeclaration } from './broken-batches.ts'
 import { CountingSensor } from './counting-sensor.ts'
 import { progressOf } from './event-progress.ts'
-import { LiveContext } from './live-context.ts'
 import { GroupMember } from './group-member.ts'
+import { LiveContext } from './live-context.ts'
+import { RebalanceListeners } from './rebalance-listeners.ts'
 import { type Ending, Shutdown } from './shutdown.ts'
 import { assignmentOf, quietOf, statsOf, type WorkerView } from './stats.ts'
 import type { WorkerOptions } from './worker-options.ts'
-
-/**
- * Makes a worker; nothing happens before `start`.
- *
- * @example
- * const worker = createWorker({ appId: 'shop', workerId: 'a1', transport, store, clock, log, sensor, parts, settings,
- * freeze: false }) await worker.start() await worker.stop()
- */
-export function createWorker(options: WorkerOptions): WorkerContract {
-  return new Worker(options)
-}
 
 /**
  * The life of a worker: declare, connect, join, run, drain, leave. `GroupMember` does the work in between. Users of
@@ -74,10 +63,7 @@ export class Worker implements WorkerContract {
   readonly subscriptions: Subscription[] = []
   readonly #options: WorkerOptions
   readonly #sensor: CountingSensor
-  readonly #listeners = new Listeners<WorkerEvents>(
-    ['partitionsAssigned', 'partitionsLost', 'rebalanceComplete'],
-    (_event, error) => this.#sensor.errorRaised({ source: 'rebalance listener', error }),
-  )
+  readonly #rebalances: RebalanceListeners
   readonly #loopWatch: LoopWatch
   readonly #abort = new AbortController()
   readonly #opened: Deferred<void> = deferred<void>()
@@ -95,6 +81,7 @@ export class Worker implements WorkerContract {
     const { clock, settings, log, transport, store } = options
     this.#options = options
     this.#sensor = new CountingSensor(options.sensor, clock, options.redact)
+    this.#rebalances = new RebalanceListeners(this.#sensor)
     this.environment = { ...options, sensor: this.#sensor }
     this.webAddress = options.webAddress
     // The id from the store is safe, because the store admits only one process, so no two running workers share it.
@@ -173,7 +160,7 @@ export class Worker implements WorkerContract {
   }
 
   on<E extends keyof WorkerEvents>(event: E, fn: (...change: WorkerEvents[E]) => void): () => void {
-    return this.#listeners.on(event, fn)
+    return this.#rebalances.on(event, fn)
   }
 
   /**
@@ -182,9 +169,7 @@ export class Worker implements WorkerContract {
    */
   rebalanced(change: RebalanceChange): void {
     this.lease.joined()
-    if (change.lost.length > 0) this.#listeners.notify('partitionsLost', change.lost)
-    if (change.gained.length > 0) this.#listeners.notify('partitionsAssigned', change.gained)
-    this.#listeners.notify('rebalanceComplete', change)
+    this.#rebalances.rebalanced(change)
   }
 
   /** Called when no task is being opened any more. */
