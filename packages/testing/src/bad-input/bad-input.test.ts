@@ -21,7 +21,7 @@ describe('bad input', () => {
     const declared = (method: 'agent' | 'topic' | 'timer' | 'crontab' | 'task' | 'command', ...args: unknown[]) => {
       return () => Reflect.apply(app[method], app, args)
     }
-    expect(declared('agent', 'a', { value: 'json' }, reads, { retry: 3 })).toThrow(/Agent "a" has no option retry/)
+    expect(declared('agent', 'a', { value: 'json' }, reads, { retries: 3 })).toThrow(/Agent "a" has no option retries/)
     expect(declared('topic', 'posts', { partition: 3 })).toThrow(/"posts" has no option partition. .*partitions\?/)
     expect(declared('crontab', '@daily', { tz: 'UTC' }, daily)).toThrow(/"daily" has no option tz. .*timezone\?/)
     expect(declared('timer', '1s', { onleader: true }, daily)).toThrow(/"daily" has no option onleader. .*onLeader\?/)

@@ -68,7 +68,7 @@ const appErrors = {
   },
   SCHEMA_REGISTRY_UNSET: {
     title: 'No schema registry is set',
-    fix: 'Set schemaRegistry (MILLRACE_SCHEMA_REGISTRY) to its URL, such as http://localhost:8081.',
+    fix: 'Set schemaRegistry (MILLRACE_SCHEMA_REGISTRY) to its URL, such as http://registry:8081.',
   },
   SCHEMA_REGISTRY_URL_INVALID: {
     title: 'The URL of the schema registry cannot be used',

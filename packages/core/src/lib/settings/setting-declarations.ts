@@ -16,7 +16,7 @@ const appDeclarations = {
   schemaRegistry: {
     type: 'registry',
     secret: true,
-    help: 'URL of the schema registry for codecs of @millrace/schema-registry, with user and password where it asks for them: http://localhost:8081, https://user:password@host/path.',
+    help: 'URL of the schema registry for codecs of @millrace/schema-registry, with user and password where it asks for them: http://registry:8081, https://user:password@host/path.',
   },
   processingGuarantee: {
     type: 'choice',

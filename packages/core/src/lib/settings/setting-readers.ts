@@ -70,7 +70,7 @@ export const settingReaders: { readonly [Type in keyof SettingTypes]: SettingRea
     read: driverOf(parseStoreUrl),
   },
   registry: {
-    accepts: () => 'the URL of a schema registry, such as http://localhost:8081',
+    accepts: () => 'the URL of a schema registry, such as http://registry:8081',
     read: (value) => (typeof value === 'string' ? parseRegistryUrl(value).text : undefined),
   },
   webDriver: {
