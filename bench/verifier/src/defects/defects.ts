@@ -102,8 +102,8 @@ export const DEFECTS: readonly Defect[] = [
     needs: { kills: 3 },
     change: {
       file: 'packages/state/src/lib/time/due-partition.ts',
-      line: 'const changed = [...undo, ...added, ...rows, ...deleted]',
-      instead: 'const changed = [...undo, ...rows, ...deleted]',
+      line: 'const changed = [...undo, ...added, ...rows, ...expired, ...deleted]',
+      instead: 'const changed = [...undo, ...rows, ...expired, ...deleted]',
     },
   },
   {
