@@ -60,6 +60,14 @@ async function metricsOf(): Promise<string> {
   app.agent('remind', reminders, async (fired) => {
     for await (const _ of fired) continue
   })
+  app.agent(
+    'charge',
+    topic,
+    async (stream) => {
+      for await (const value of stream) throw new Error(`No answer to ${value}.`)
+    },
+    { retry: { delays: ['1h'] } },
+  )
   app.page(
     '/row/:key/',
     app.tableRoute(rows, { param: 'key' }, (c, key) => c.json(rows.get(key))),
