@@ -51,6 +51,7 @@ export type {
   SkipPlan,
   TopicRole,
 } from './operations/app-topics.ts'
+export type { AgentRetries, Retries, RetryListing, WaitingEventSummary } from './operations/retries.ts'
 export type {
   AgentDeadLetters,
   DeadLetter,

@@ -18,6 +18,7 @@ export type {
   SourceValueInput,
 } from './lib/agents/agent-options.ts'
 export { agentsPart, type AgentsPart, type AgentsPartOptions, deadLettersOf } from './lib/agents/agents-part.ts'
+export { createRetries, type RetriesOptions as RetriesDeps } from './lib/retries/app-retries.ts'
 export type { RetryDelays } from './lib/errors/retry-plan.ts'
 export { type AgentOf, createAgent } from './lib/agents/create-agent.ts'
 export {

@@ -62,7 +62,7 @@ export {
   parseSend,
   sendText,
 } from './lib/records/commit-metadata.ts'
-export { timeTexts } from './lib/records/committed-times.ts'
+export { committedStates, timeTexts } from './lib/records/committed-times.ts'
 export { progressTopic, type ReadingPages, withPages } from './lib/records/progress-pages.ts'
 export type { OffsetRange, Progress } from './lib/records/positions.ts'
 export { leaderDeclaration, leaderTopic } from './lib/topics/declared-topology.ts'

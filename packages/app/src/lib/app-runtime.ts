@@ -17,13 +17,14 @@ import {
   TopicCodecs,
 } from '@millrace/core'
 import type { Admin, StoreDriver, Transport } from '@millrace/core/driver'
-import type { AppDescription, DeadLetters } from '@millrace/core/operations'
+import type { AppDescription, DeadLetters, Retries } from '@millrace/core/operations'
 import { dashboard } from '@millrace/dashboard'
 import { schedulerPart, type SchedulerPart } from '@millrace/scheduler'
 import { memoryStore } from '@millrace/state'
 import {
   agentsPart,
   createDeadLetters,
+  createRetries,
   currentTrace,
   DEFAULT_ERROR_POLICY,
   JoinStates,
@@ -187,6 +188,16 @@ export class AppRuntime implements ClientApp, LocalApp, SiteApp {
     list: async (options) => (await this.#letters({ toRead: true })).list(options),
     show: async (agent, which, options) => (await this.#letters({ toRead: true })).show(agent, which, options),
     replay: async (agent, which, options) => (await this.#letters()).replay(agent, which, options),
+  }
+
+  /** Uses the client's connection. */
+  readonly retries: Retries = {
+    list: async (listing) => {
+      const { transport, admin } = await this.client.connect({ toRead: true })
+      const { settings, clock } = this.surroundings
+      const agents = [...this.definitions.agents.values()]
+      return createRetries({ appId: settings.id, agents, transport, admin, clock }).list(listing)
+    },
   }
 
   async #letters(how?: { readonly toRead: boolean }): Promise<DeadLetters> {

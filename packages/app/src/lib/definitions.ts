@@ -38,6 +38,7 @@ export class Definitions extends DefinedNames {
           inbox,
           ownsInbox: inbox !== undefined && !this.topics.has(inbox.name),
           concurrency: shape.concurrency,
+          retryDelaysMs: shape.retry?.delaysMs,
           help: shape.help ?? '',
         }
       }),

@@ -98,6 +98,7 @@ const WORDS: Readonly<Record<string, () => readonly (readonly string[])[]>> = {
     ['reset', '--dry-run'],
     ['reset', '--yes'],
   ],
+  retries: () => [['retries'], ['retries', h('count-words')], ['retries', h('none')]],
   skip: () => [
     ['skip', 'posts/0@10', '--dry-run'],
     ['skip', 'posts/0@10', '--yes'],

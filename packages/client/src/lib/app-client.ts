@@ -8,6 +8,7 @@ import type {
   CommandLineClient,
   CommandLineMessage,
   DeadLetters,
+  Retries,
   MissingTopic,
   RecordsRequest,
   RowsRequest,
@@ -83,6 +84,10 @@ export class AppClient implements CommandLineClient {
 
   get deadLetters(): DeadLetters {
     return this.#app.deadLetters
+  }
+
+  get retries(): Retries {
+    return this.#app.retries
   }
 
   async send(target: string, message: CommandLineMessage): Promise<RecordMetadata> {

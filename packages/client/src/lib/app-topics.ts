@@ -14,6 +14,7 @@ import {
   ANY_SUBSCRIPTION,
   brokenBatchesTopic,
   committedSends,
+  committedStates,
   decodeCommitMetadata,
   leaderTopic,
   parseSend,
@@ -31,13 +32,15 @@ export interface TopicsThere {
   readonly existing: readonly string[]
   /** What the app's group has committed. */
   readonly reads: GroupReads
+  /** States that its commits name. Those of operators and retries are unknown until their agents run. Default: none. */
+  readonly states?: Iterable<string>
 }
 
 /** The existing topics that the app uses or has created, each with its role in the app. */
 export function partsOfTopics(
   appId: string,
   declared: DeclaredApp,
-  { existing, reads }: TopicsThere,
+  { existing, reads, states = [] }: TopicsThere,
 ): ReadonlyMap<string, TopicPart> {
   const agents = declared.agents().map(({ name }) => name)
   const there = new Set(existing)
@@ -50,6 +53,7 @@ export function partsOfTopics(
   made('progress', progressTopic(appId))
   made('leader', leaderTopic(appId))
   made('dead letters', brokenBatchesTopic(appId))
+  for (const state of states) made('changelog', `${appId}-${state}-changelog`, state)
   for (const { kind, table } of declared.tables())
     if (kind === 'global')
       parts.set(table.source.name, { role: 'global', owner: table.name, internal: table.source.internal })
@@ -116,6 +120,7 @@ export async function appTopics(connection: Connection): Promise<readonly AppTop
   const parts = partsOfTopics(appId, declared, {
     existing: existing.map(({ name }) => name),
     reads: groupReads(committed),
+    states: committed.flatMap(({ metadata }) => [...committedStates(metadata)]),
   })
   const settings = await settingsOf(admin, [...parts.keys()])
   const senders = sendersOf(

@@ -1,6 +1,6 @@
 import type { Clock, Codec, Logger, Redact, ResolvedSettings, TopicCodecs } from '@millrace/core'
 import type { Admin, StoreDriver, Transport } from '@millrace/core/driver'
-import type { DeadLetters, RowsRequest, RunningEnvironment, WindowsRequest } from '@millrace/core/operations'
+import type { DeadLetters, Retries, RowsRequest, RunningEnvironment, WindowsRequest } from '@millrace/core/operations'
 import type {
   Client,
   ContextStorage,
@@ -42,6 +42,8 @@ export interface DeclaredAgent {
   readonly ownsInbox: boolean
   /** Default: as the settings say. */
   readonly concurrency: number | undefined
+  /** The waits of its events outside of their partitions. */
+  readonly retryDelaysMs?: readonly number[] | undefined
   readonly help: string
 }
 
@@ -90,6 +92,7 @@ export interface ClientApp {
   /** Codecs that need something from outside the process. */
   readonly codecs: TopicCodecs
   readonly deadLetters: DeadLetters
+  readonly retries: Retries
   /** Not connected yet. */
   openTransport(): Promise<Transport>
   /** An empty stand-in for readers when no log exists yet; `undefined` if there is a log. Not connected yet. */

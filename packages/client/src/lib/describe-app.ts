@@ -12,13 +12,16 @@ export function describeApp(
     broker: driverName(settings.broker),
     store: driverName(settings.store),
     processingGuarantee: settings.processingGuarantee,
-    agents: declared.agents().map(({ name, topics, sinks, concurrency = settings.agent.concurrency, help }) => ({
-      name,
-      topics,
-      sinks,
-      concurrency,
-      help,
-    })),
+    agents: declared
+      .agents()
+      .map(({ name, topics, sinks, concurrency = settings.agent.concurrency, retryDelaysMs, help }) => ({
+        name,
+        topics,
+        sinks,
+        concurrency,
+        ...(retryDelaysMs === undefined ? {} : { retryDelaysMs }),
+        help,
+      })),
     tables: declared.tables().map(describeTable),
     topics: declared.topics().map(({ name, declaration, keyExpected, key, value }) => ({
       name,

@@ -22,6 +22,8 @@ export interface AgentDescription {
   /** Topics that it is declared to send to. */
   readonly sinks?: readonly string[]
   readonly concurrency: number
+  /** The waits, in milliseconds, after which its failed events come back to it; left out if it retries in place. */
+  readonly retryDelaysMs?: readonly number[]
   readonly help: string
 }
 

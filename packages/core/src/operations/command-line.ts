@@ -1,6 +1,7 @@
 import type { AgentLag, AppTopic, MissingTopic, ResetPlan, ResetRequest, SkipPlan } from './app-topics.ts'
 import type { AppDescription } from './app-description.ts'
 import type { DeadLetters, ShownBytes } from './dead-letters.ts'
+import type { Retries } from './retries.ts'
 import type { LocalData } from './local-data.ts'
 import type { SiblingProcesses } from './sibling-processes.ts'
 import type { Logger } from '../contracts/logger.ts'
@@ -184,6 +185,8 @@ export interface CommandLineClient {
   skip(plan: SkipPlan): Promise<void>
   /** Events that agents have given up. */
   readonly deadLetters: DeadLetters
+  /** Events that wait for their next attempt. */
+  readonly retries: Retries
   /** Runs `work` so that topics send and agents are asked through this client. */
   run(work: () => Promise<void>): Promise<void>
   /** Waits for sends under way, at most 5 s. */

@@ -14,6 +14,7 @@ import { manyNames } from './scenarios/many-names.fixture.ts'
 import { nextRelease } from './scenarios/next-release.fixture.ts'
 import { readingFirst } from './scenarios/reading-first.fixture.ts'
 import { refusedSends } from './scenarios/refused-sends.fixture.ts'
+import { hasWaitingEvents, retries } from './scenarios/retries.fixture.ts'
 import {
   type Entry,
   KEYS,
@@ -43,6 +44,7 @@ const SCENARIOS: Readonly<Record<ScenarioName, Scenario>> = Object.freeze({
   manyNames,
   readingFirst,
   refusedSends,
+  retries,
   spilling,
   timers,
   windows,
@@ -61,6 +63,7 @@ export type ScenarioName =
   | 'manyNames'
   | 'readingFirst'
   | 'refusedSends'
+  | 'retries'
   | 'spilling'
   | 'timers'
   | 'windows'
@@ -182,7 +185,7 @@ export function ledgerCase(
       return numberedRecords(current().entries, { records: RECORDS, keys: KEYS.length, value })()
     },
     watch: expiryWatch,
-    isPending: (log, nowMs) => hasTimers(log, nowMs) || hasOpenWindows(log),
+    isPending: (log, nowMs) => hasTimers(log, nowMs) || hasWaitingEvents(log, nowMs) || hasOpenWindows(log),
     check: (run) => {
       const { entries, checks } = current()
       const input = run.input.map((record): SentEntry => {

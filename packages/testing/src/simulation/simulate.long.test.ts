@@ -176,6 +176,12 @@ test.each(GUARANTEES)('timers fire, and a crash loses none, %s', async (guarante
   if (guarantee === 'at-least-once') expect(torn).toBeGreaterThan(0)
 })
 
+test.each(GUARANTEES)('events that wait come back, in the order of their keys, %s', async (guarantee) => {
+  const { first: from, last: to } = seedsFrom(process.env['RETRY_SEEDS'] ?? '2')
+  const scenario = { scenarios: ['retries'], always: true } as const
+  expect((await firstFailure(guarantee, { from, to, ...scenario }, { faults: { kills: 8 } }))?.message).toBeUndefined()
+})
+
 describe('exactly once', () => {
   const run = (
     scenario: ScenarioName,

@@ -308,3 +308,10 @@ test.each([
   declare(app, app.topic('orders', { key: 'string', value: 'string' }))
   await expect(testApp(app)).rejects.toThrow('RETRY_INVALID: Agent "charge" has retry, but ')
 })
+
+test('topics with different numbers of partitions are refused at start, because their events wait in one state', async () => {
+  const app = createApp({ id: 'shop' })
+  const topics = [1, 2].map((partitions) => app.topic(`orders-${partitions}`, { partitions }))
+  app.agent('charge', topics, (stream) => stream.to(), { retry })
+  await expect(testApp(app)).rejects.toThrow(/NOT_COPARTITIONED.*charge-retries/)
+})

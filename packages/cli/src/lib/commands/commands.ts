@@ -12,6 +12,7 @@ import { jobsCommand } from './jobs-command.ts'
 import { listingCommands, modelsCommand } from './listing-commands.ts'
 import { lagCommand, tailCommand } from './reading-commands.ts'
 import { resetCommand } from './reset-command.ts'
+import { retriesCommand } from './retries-command.ts'
 import { sendCommand } from './send-command.ts'
 import { skipCommand } from './skip-command.ts'
 import { tableCommand } from './table-command.ts'
@@ -35,6 +36,7 @@ export const builtInCommands: readonly Command[] = [
   lagCommand,
   watermarksCommand,
   dlqCommand,
+  retriesCommand,
   resetCommand,
   skipCommand,
   embeddedCommand,

@@ -1,3 +1,4 @@
+import { formatDuration } from '@millrace/core'
 import type { AppDescription, AppTopic } from '@millrace/core/operations'
 import { option } from '../arguments/grammar.ts'
 import { command, withClient, type Command } from './command-context.ts'
@@ -33,6 +34,8 @@ interface KnownTopology {
     readonly name: string
     readonly reads: readonly string[]
     readonly sends: readonly string[]
+    /** Waits after which its failed events come back to it; empty if it retries in place. */
+    readonly retriesAfter: readonly string[]
   }[]
   /** `source` is the topic that a global table copies. */
   readonly tables: readonly { readonly name: string; readonly kind: string; readonly source: string | null }[]
@@ -41,9 +44,10 @@ interface KnownTopology {
 function topologyOf({ agents, tables, topics }: AppDescription, sent: readonly AppTopic[]): KnownTopology {
   const seenOf = (agent: string): readonly string[] =>
     sent.flatMap(({ name, sentBy }) => (sentBy.includes(agent) ? [name] : []))
-  const found = agents.map(({ name, topics: reads, sinks = [] }) => ({
+  const found = agents.map(({ name, topics: reads, sinks = [], retryDelaysMs = [] }) => ({
     ...{ name, reads },
     sends: [...new Set([...sinks, ...seenOf(name)])],
+    retriesAfter: retryDelaysMs.map((ms) => formatDuration(ms)),
   }))
   const named = topics.map(({ name }) => name)
   // People may write to the topic of a global table; a changelog belongs to its table alone.
@@ -57,13 +61,14 @@ function topologyOf({ agents, tables, topics }: AppDescription, sent: readonly A
 
 /** One line for each agent, then tables, then topics without a known agent. */
 function textOf({ agents, tables, topics }: KnownTopology, isSeen: boolean): readonly string[] {
-  const flows = agents.map(({ name, reads, sends }) =>
-    [
+  const flows = agents.map(({ name, reads, sends, retriesAfter }) => {
+    const path = [
       reads.length === 0 ? '(a channel)' : reads.join(', '),
       `[${name}]`,
       ...(sends.length === 0 ? [] : [sends.join(', ')]),
-    ].join(' -> '),
-  )
+    ].join(' -> ')
+    return retriesAfter.length === 0 ? path : `${path}  retries after ${retriesAfter.join(', ')}`
+  })
   const state = tables.map(
     ({ name, kind, source }) =>
       `${source === null ? '' : `${source} -> `}(${name})  ${kind === 'table' ? 'table' : `${kind} table`}`,
@@ -89,14 +94,19 @@ function mermaidOf({ agents, tables, topics }: KnownTopology): readonly string[]
     ...topics.map((name) => `  ${topic(name)}[/"${label(name)}"/]`),
     ...agentNames.map((name) => `  ${id('agent', agentNames, name)}["${label(name)}"]`),
     ...tableNames.map((name) => `  ${id('table', tableNames, name)}[("${label(name)}")]`),
-    ...agents.flatMap(({ name, reads, sends }) => [
+    ...agents.flatMap(({ name, reads, sends, retriesAfter }) => [
       ...reads.map((from) => `  ${topic(from)} --> ${id('agent', agentNames, name)}`),
       ...sends.map((to) => `  ${id('agent', agentNames, name)} --> ${topic(to)}`),
+      ...(retriesAfter.length === 0 ? [] : [retryLoop(id('agent', agentNames, name), retriesAfter)]),
     ]),
     ...tables.flatMap(({ name, source }) =>
       source === null ? [] : [`  ${topic(source)} --> ${id('table', tableNames, name)}`],
     ),
   ]
+}
+
+function retryLoop(agent: string, after: readonly string[]): string {
+  return `  ${agent} -. "retries after ${after.join(', ')}" .-> ${agent}`
 }
 
 function label(name: string): string {

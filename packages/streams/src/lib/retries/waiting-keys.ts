@@ -19,6 +19,11 @@ export function firstRowOf(key: Buffer): Buffer {
   return Buffer.concat([FIRST, OF_KEY, key])
 }
 
+/** Whether a row of the changelog is that of an event that is due at a time, rather than one behind it, or bookkeeping. */
+export function isFirstRow(row: Buffer): boolean {
+  return row[0] === FIRST[0]
+}
+
 /** The row of the nth event behind the first one of a key, whose row is `first`. */
 export function rowBehind(first: Buffer, nth: number): Buffer {
   const group = first.subarray(FIRST.length)
@@ -31,6 +36,5 @@ export function rowBehind(first: Buffer, nth: number): Buffer {
 
 /** For messages: the key, or the place of an event that waits alone. */
 export function showRow(row: Buffer): string {
-  const isFirst = row[0] === FIRST[0]
-  return showKey(isFirst ? row.subarray(2) : row.subarray(6, row.length - 8))
+  return showKey(isFirstRow(row) ? row.subarray(2) : row.subarray(6, row.length - 8))
 }

@@ -180,7 +180,8 @@ export class AgentSources {
 
   /** Where the events of a subscription wait between attempts. */
   #retries(id: string, topics: readonly AnyTopic[]): RetryState | undefined {
-    const { agent, retry } = this.#options.context
+    const { topology, context } = this.#options
+    const { agent, retry } = context
     if (retry === undefined) return undefined
     const codecs = new Set(topics.map(({ declaration }) => declaration.keyCodec))
     const spec = {
@@ -192,6 +193,8 @@ export class AgentSources {
     }
     const state = this.state((states) => states.retries(spec))
     this.#waiting.add(state)
+    // Its events wait in their own tasks.
+    topology.reads(id, state)
     return state
   }
 

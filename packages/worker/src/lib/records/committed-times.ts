@@ -59,6 +59,11 @@ export function isTimeText(entry: string): boolean {
   return entry.startsWith('<')
 }
 
+/** The names of the states with event time, in a commit's metadata. */
+export function committedStates(metadata: string): Iterable<string> {
+  return committedTimes(metadata).states.keys()
+}
+
 /** Times that were written with an offset. Unreadable ones are left out: event time starts over there. */
 export function committedTimes(metadata: string): CommittedTimes {
   const finished = new Map<string, number>()
