@@ -49,6 +49,7 @@ export type {
   TopicDeclaration,
   Topology,
   WaitForTask,
+  HoldReason,
   StateCopy,
   WorkerContext,
   WorkerPart,

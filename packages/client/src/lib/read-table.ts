@@ -199,6 +199,7 @@ function observerOf({ client }: Connection, copy: TableCopy): WorkerContext {
     openStates: (part) => (part === copy.part ? copy.open : NO_COPY.open),
     copyOf: () => undefined,
     partitionsOf: (part) => (part === copy.part ? copy.partitions : undefined),
+    hold: () => {},
     fail: (error) => {
       throw new MillraceError('WORKER_FAILED', errorText(error), { cause: error })
     },

@@ -46,7 +46,7 @@ it('reports the time per event even if it is very short', () => {
 it('lists problems first that do not resolve themselves', () => {
   const handling = { p50Ms: undefined, p99Ms: undefined, samples: 0, longestInFlightMs: 45_000 }
   const at = { topic: 'posts', partition: 3, task: '4-3', position: 9, committed: 1, endOffset: 20, lag: 11 }
-  const source = { ...at, stalledMs: 200_000, bufferedBytes: 0, skewed: 0, lags: {}, paused: undefined }
+  const source = { ...at, stalledMs: 200_000, bufferedBytes: 0, skewed: 0, heldAgents: [], lags: {}, paused: undefined }
   const wrong = stats({
     agents: counter({ handling, deadLettered: 2 }),
     sources: [source, { ...source, partition: 4, stalledMs: 20_000 }],

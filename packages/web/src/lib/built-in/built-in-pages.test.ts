@@ -42,7 +42,7 @@ function world(options: SmallSiteOptions = {}): World {
 }
 
 function sourceAt(at: Pick<SourceStats, 'position' | 'committed'>): SourceStats {
-  const rest = { task: '4-2', bufferedBytes: 0, skewed: 0, stalledMs: 0, lags: {}, lag: 0, paused: undefined }
+  const rest = { task: '4-2', bufferedBytes: 0, skewed: 0, stalledMs: 0, heldAgents: [], lags: {}, lag: 0, paused: undefined }
   return { topic: 'posts', partition: 2, endOffset: 10, ...rest, ...at }
 }
 

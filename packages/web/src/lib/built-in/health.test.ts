@@ -86,7 +86,7 @@ const stuck: SourceStats = {
     bufferedBytes: 0,
     skewed: 0,
   },
-  ...{ stalledMs: 0, lags: {}, lag: 0, paused: undefined },
+  ...{ heldAgents: [], stalledMs: 0, lags: {}, lag: 0, paused: undefined },
 }
 const waitingFor = (reason: string): readonly WaitingStats[] => [
   { topic: 'posts', partition: 2, task: '4-2', agent: 'a', reasons: [reason], why: `${reason}: that is why` },

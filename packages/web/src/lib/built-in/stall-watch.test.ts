@@ -9,6 +9,8 @@ const source = (changes: Partial<Source> = {}): Source => ({
   position: 5,
   committed: 5,
   endOffset: 9,
+  heldAgents: [],
+  lags: {},
   ...changes,
 })
 const STALLED = [{ topic: 'posts', partition: 0 }]
@@ -39,4 +41,17 @@ test('a partition that left and came back starts afresh', () => {
   watch.check([source()], { nowMs: 0, afterMs: 100 })
   watch.check([], { nowMs: 50, afterMs: 100 })
   expect(watch.check([source()], { nowMs: 150, afterMs: 100 })).toEqual([])
+})
+
+test('a partition in which only agents that are held back have something left is not stalled', () => {
+  const watch = new StallWatch()
+  const held = { position: 9, heldAgents: ['paused'], lags: { paused: 4, other: 0 } }
+  const behind = { ...held, position: 7, lags: { paused: 4, other: 2 } }
+  for (const [one, stalled] of [
+    [held, []],
+    [behind, STALLED],
+  ] as const) {
+    watch.check([source(one)], { nowMs: 0, afterMs: 100 })
+    expect(watch.check([source(one)], { nowMs: 101, afterMs: 100 })).toEqual(stalled)
+  }
 })

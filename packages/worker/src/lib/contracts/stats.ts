@@ -127,8 +127,10 @@ export interface StateStats {
 /** A source partition on this worker. */
 export interface SourceStats extends TopicPartition {
   readonly task: string
-  /** Next offset to hand out, of the slowest agent. */
+  /** Next offset to hand out, of the slowest agent that is not held back. */
   readonly position: number
+  /** The agents among its readers that are paused, or whose circuit is open. */
+  readonly heldAgents: readonly string[]
   /** Committed offset; `undefined` before the first commit. */
   readonly committed: number | undefined
   /** End of the log as last seen; `undefined` before the first batch. */
@@ -139,7 +141,10 @@ export interface SourceStats extends TopicPartition {
    * keeps event time here.
    */
   readonly skewed: number
-  /** How long no commit has moved it although there was something to commit; 0 if everything fetched is committed. */
+  /**
+   * How long no commit has moved it although there was something to commit; 0 if everything fetched is committed, or if
+   * only agents that are held back have something left.
+   */
   readonly stalledMs: number
   /** Records behind the end of the log, by agent. */
   readonly lags: Readonly<Record<string, number>>
@@ -154,8 +159,8 @@ export interface WaitingStats extends TopicPartition {
   readonly task: string
   readonly agent: string
   /**
-   * The weightiest first: `closed`, `opening`, `stop`, `rebalance`, `lease`, `delayed`, `collector`, `rows`, `spilled`,
-   * `uncommitted`, `deferred`, `key` or `busy`.
+   * The weightiest first: `closed`, `opening`, `stop`, `rebalance`, `lease`, `paused`, `circuit`, `delayed`, `collector`,
+   * `rows`, `spilled`, `uncommitted`, `deferred`, `key` or `busy`.
    */
   readonly reasons: readonly string[]
   /** The same in words. */

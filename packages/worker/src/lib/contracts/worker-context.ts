@@ -31,6 +31,9 @@ export interface StateCopy {
   readonly lag: number
 }
 
+/** Why no events are handed out to an agent, of `NOT_NOW`. */
+export type HoldReason = 'paused' | 'circuit'
+
 /** A worker, as descriptors and parts see it. Implemented by `worker`. */
 export interface WorkerContext extends ClientContext {
   readonly sensor: Sensor
@@ -51,6 +54,11 @@ export interface WorkerContext extends ClientContext {
   copyOf(state: StateDefinition, partition: number): StateCopy | undefined
   /** Partition count of a state; `undefined` before the worker has started. */
   partitionsOf(state: StateDefinition): number | undefined
+  /**
+   * Holds back all events of an agent on this worker, or no longer: `paused`, or its `circuit` is open. What it has in
+   * flight goes on. Other agents that read the same partitions go on, and the commit keeps the agent's own position.
+   */
+  hold(agent: string, reason: HoldReason, on: boolean): void
   /** Ends the worker with this error; nothing in flight is committed. */
   fail(error: Error): void
 }

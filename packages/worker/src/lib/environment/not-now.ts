@@ -39,6 +39,10 @@ export const NOT_NOW = {
   order: 32768,
   /** The codec of its topic waits for something from outside, such as the schema of a record. */
   codec: 65536,
+  /** The agent is paused, on all workers. */
+  paused: 131072,
+  /** The agent's circuit is open, on this worker. */
+  circuit: 262144,
 } as const
 
 export type Reason = keyof typeof NOT_NOW
@@ -47,14 +51,19 @@ export type ReasonBit = (typeof NOT_NOW)[Reason]
 /** Nothing to hand out, or a reason that ends with the turn of the event loop: neither delays anything. */
 export const PASSING: number = NOT_NOW.empty | NOT_NOW.turn
 
+/** Reasons of an agent: they hold back all its events, and other agents that read the same partitions go on. */
+export const AGENT_HELD: number = NOT_NOW.paused | NOT_NOW.circuit
+
 /** Events in flight must finish, so none of them may wait for another event. */
 export const DRAINING: number = NOT_NOW.rebalance | NOT_NOW.stop
 
 /**
- * Reasons that hold back events which were already taken from the partitions of a task; the others block new records
- * only. Without this, events that were sorted to instances would fill memory with sends while their task waits.
+ * Reasons of a task or an origin that hold back events which were already taken from the partitions of the task; the
+ * others block new records only. Without this, events that were sorted to instances would fill memory with sends while
+ * their task waits.
  */
-export const HOLDS_TAKEN: number = NOT_NOW.opening | NOT_NOW.closed | NOT_NOW.delayed | NOT_NOW.collector
+export const HOLDS_TAKEN: number =
+  NOT_NOW.opening | NOT_NOW.closed | NOT_NOW.delayed | NOT_NOW.collector | AGENT_HELD
 
 const WORDS: Readonly<Record<Reason, string>> = {
   opening: 'its task is being opened: earlier owners are fenced, and tables are recovered',
@@ -74,6 +83,8 @@ const WORDS: Readonly<Record<Reason, string>> = {
   key: 'some events wait for their next attempt, or for an earlier one of their key',
   order: 'an event of another topic has an earlier time and has not finished, or may still come (alignWait)',
   codec: 'the codec of its topic waits for something from outside, such as the schema of a record',
+  paused: 'the agent is paused (millrace resume)',
+  circuit: 'the circuit of the agent is open: it has failed too often in a row (circuit)',
 }
 
 const REASONS: readonly Reason[] = [
@@ -82,6 +93,8 @@ const REASONS: readonly Reason[] = [
   'stop',
   'rebalance',
   'lease',
+  'paused',
+  'circuit',
   'delayed',
   'collector',
   'rows',

@@ -127,7 +127,7 @@ function insert(events: EventInFlight[], event: EventInFlight): void {
   events.splice(at, 0, event)
 }
 
-/** Whether the event's task is here and open. */
+/** Whether the event's task is here and open, and its agent takes events. */
 function isOpen({ origin }: EventInFlight): boolean {
-  return (origin.task.blocked & HOLDS_TAKEN) === 0
+  return ((origin.task.blocked | origin.blocked) & HOLDS_TAKEN) === 0
 }

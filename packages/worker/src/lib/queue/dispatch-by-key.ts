@@ -24,9 +24,9 @@ class SortedPartition {
     this.#queues = Array.from({ length: instances }, () => [])
   }
 
-  /** Whether the partition's task is here and open. */
+  /** Whether the partition's task is here and open, and its agent takes events. */
   get isOpen(): boolean {
-    return (this.origin.task.blocked & HOLDS_TAKEN) === 0
+    return ((this.origin.task.blocked | this.origin.blocked) & HOLDS_TAKEN) === 0
   }
 
   has(instance: number): boolean {

@@ -1,7 +1,7 @@
 import type { Clock } from '@millrace/core'
 import type { SubscriptionSpec } from '../contracts/worker-context.ts'
 import type { EventReader, HandOut } from '../environment/hand-out.ts'
-import { NOT_NOW } from '../environment/not-now.ts'
+import { NOT_NOW, type ReasonBit } from '../environment/not-now.ts'
 import type { PartitionCursor } from '../task/cursor.ts'
 import type { DueEvents } from '../task/due-events.ts'
 import type { EventInFlight } from '../task/event-in-flight.ts'
@@ -19,6 +19,7 @@ export class Subscription implements OriginReader, EventReader {
   readonly #dispatcher: DispatchInOrder | DispatchByKey
   #cursors: readonly PartitionCursor[] = []
   #due: readonly DueEvents[] = []
+  #held = 0
 
   /**
    * `maxSorted` bounds the events that are sorted to instances by key and not yet handed out, if there are several
@@ -52,9 +53,23 @@ export class Subscription implements OriginReader, EventReader {
     if (cursors.length === 0 && due.length === 0) return
     this.#cursors = [...this.#cursors, ...cursors]
     this.#due = [...this.#due, ...due]
+    // The agent may have been held back since they were made.
+    for (const origin of [...cursors, ...due]) origin.hold(this.#held)
     this.#dispatcher.setOrigins([...this.#cursors, ...this.#due])
     for (const queue of this.queues) queue.settle()
     this.wake()
+  }
+
+  get held(): number {
+    return this.#held
+  }
+
+  /** The agent is held back for this reason, or no longer. Events that only wait for their batch to fill are put back. */
+  hold(reason: ReasonBit, on: boolean): void {
+    this.#held = on ? this.#held | reason : this.#held & ~reason
+    for (const origin of [...this.#cursors, ...this.#due]) origin.hold(this.#held)
+    if (on) this.drain()
+    else this.wake()
   }
 
   /** Drops the origins of lost tasks. */

@@ -21,6 +21,7 @@ interface Setting {
   readonly task: Task
   readonly cursor: PartitionCursor
   readonly queue: RecordQueue
+  readonly subscription: Subscription
 }
 
 /** A task with one partition, read by one instance. Its events are handed out, unless it `isOpening`. */
@@ -47,7 +48,7 @@ function setting(records: number, settings: Partial<WorkerSettings>, isOpening: 
     })
   const [queue] = subscription.queues
   if (queue === undefined) throw new Error('There is no queue.')
-  return { worker, task, cursor, queue }
+  return { worker, task, cursor, queue, subscription }
 }
 
 interface Case {
@@ -86,6 +87,8 @@ const CASES: Readonly<Record<Exclude<Reason, 'busy' | 'key' | 'order' | 'codec'>
   },
   deferred: { happen: ({ queue }) => queue.take()?.retry(1000) },
   empty: { records: 0, happen: () => {} },
+  paused: { happen: ({ subscription }) => subscription.hold(NOT_NOW.paused, true) },
+  circuit: { happen: ({ subscription }) => subscription.hold(NOT_NOW.circuit, true) },
   closed: { happen: ({ task }) => void task.close('another worker has it now') },
 }
 

@@ -60,6 +60,11 @@ export class EventTimes implements OriginTimes {
       if (number - this.#settled > this.#mask) this.#grow(number)
     }
     this.#stamped[number & this.#mask] = this.#highest
+    this.busy()
+  }
+
+  /** The partition has an event to hand out, so it holds back watermarks. */
+  busy(): void {
     if (!this.idle) return
     this.idle = false
     this.onBusy()

@@ -23,7 +23,10 @@ function flowing() {
     },
   )
   const source = new SourcePartition({ topic: 't', partition: 0 }, 0, flow)
-  const reader: SourceReader & { blocked: number } = { batchIndex: 0, blocked: 0, arrived: () => {} }
+  const reader: SourceReader & { blocked: number } = {
+    ...{ batchIndex: 0, blocked: 0, isDetached: false },
+    ...{ restarted: () => {}, arrived: () => {} },
+  }
   source.attach(reader)
   flow.add(source)
   const block = (blocked: number): void => {
@@ -87,7 +90,7 @@ function buffering(count: number, maxBufferedBytes = MOST_BUFFERED) {
   )
   const sources = Array.from({ length: count }, (_, partition) => {
     const source = new SourcePartition({ topic: 't', partition }, 0, flow)
-    const reader = { batchIndex: 0, blocked: 0, arrived: () => {} }
+    const reader = { batchIndex: 0, blocked: 0, isDetached: false, restarted: () => {}, arrived: () => {} }
     source.attach(reader)
     flow.add(source)
     /** Delivers a batch that takes so many bytes in memory. */

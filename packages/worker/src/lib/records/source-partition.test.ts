@@ -16,6 +16,8 @@ function aReader(): TestReader {
   return {
     batchIndex: 0,
     blocked: 0,
+    isDetached: false,
+    restarted: () => {},
     arrivals: 0,
     arrived() {
       this.arrivals++

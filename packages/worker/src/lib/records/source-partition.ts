@@ -13,6 +13,10 @@ export interface SourceReader {
   readonly batchIndex: number
   /** Reasons of `NOT_NOW` why it takes no record. */
   readonly blocked: number
+  /** It has let go of the records here while its agent is held back, and stands nowhere. */
+  readonly isDetached: boolean
+  /** The records that it was reading are dropped, and are read again. */
+  restarted(): void
   /** Called when a batch has arrived. */
   arrived(): void
 }
@@ -68,11 +72,16 @@ export class SourcePartition implements TopicPartition {
     return this.#endOffset
   }
 
-  /** The reasons of all its readers together. */
+  /** The reasons together of all readers that stand here. */
   get readersBlocked(): number {
     let blocked = 0
-    for (const reader of this.#readers) blocked |= reader.blocked
+    for (const reader of this.#readers) if (!reader.isDetached) blocked |= reader.blocked
     return blocked
+  }
+
+  /** The first offset that can be read here without fetching it again. */
+  get heldFrom(): number {
+    return this.#batches[0]?.position ?? this.#position
   }
 
   /** Adds a reader, which begins at the first batch that is held. */
@@ -112,10 +121,24 @@ export class SourcePartition implements TopicPartition {
     return this.#batches[index - this.#first]
   }
 
+  /** Absolute index of the batch with this offset, or of the next one. */
+  indexAt(offset: number): number {
+    const at = this.#batches.findIndex(({ nextOffset }) => nextOffset > offset)
+    return this.#first + (at < 0 ? this.#batches.length : at)
+  }
+
+  /** Reading goes on at this offset, which the caller has the driver fetch next: what is held is dropped. */
+  restart(offset: number): void {
+    this.#position = offset
+    this.clear()
+    for (const reader of this.#readers) if (!reader.isDetached) reader.restarted()
+  }
+
   /** Called when a reader has passed a batch. */
   release(): void {
     let slowest = Infinity
-    for (const reader of this.#readers) if (reader.batchIndex < slowest) slowest = reader.batchIndex
+    for (const reader of this.#readers)
+      if (!reader.isDetached && reader.batchIndex < slowest) slowest = reader.batchIndex
     let bytes = 0
     let count = 0
     for (; this.#first + count < slowest && count < this.#batches.length; count++) {
@@ -130,7 +153,7 @@ export class SourcePartition implements TopicPartition {
     this.#flow.bufferChanged(this, -bytes)
   }
 
-  /** Called when the partition is lost. */
+  /** Drops what is held, for example because the partition is lost. */
   clear(): void {
     this.#first += this.#batches.length
     this.#batches = []

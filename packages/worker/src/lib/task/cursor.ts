@@ -1,5 +1,5 @@
 import type { Clock, RawRecord, RecordBatch } from '@millrace/core'
-import { NOT_NOW } from '../environment/not-now.ts'
+import { AGENT_HELD, NOT_NOW } from '../environment/not-now.ts'
 import { EventTimes, RecordClock, type RecordClockOptions } from '../records/event-times.ts'
 import type { FlowControl } from '../records/flow-control.ts'
 import { AckTracker, type Progress, ResumePoint } from '../records/positions.ts'
@@ -45,7 +45,7 @@ export class PartitionCursor implements EventOrigin, SourceReader {
   readonly tracker: AckTracker<EventInFlight>
   readonly times: EventTimes | undefined
   /** Reasons of `NOT_NOW` why no record is taken here. Reasons of the task and of the worker apply as well. */
-  blocked: number = NOT_NOW.empty
+  blocked: number
   readonly #flow: FlowControl
   readonly #clock: RecordClock | undefined
   readonly #missing: CursorOptions['missing']
@@ -54,6 +54,7 @@ export class PartitionCursor implements EventOrigin, SourceReader {
   #index = 0
   #batch: RecordBatch | undefined = undefined
   #batchIndex = 0
+  #isDetached = false
   /** `tracker.passed` as of the last commit. */
   #committed = 0
 
@@ -63,6 +64,7 @@ export class PartitionCursor implements EventOrigin, SourceReader {
     this.source = source
     this.subscription = subscription
     this.counters = subscription.counters
+    this.blocked = NOT_NOW.empty | subscription.held
     this.keyCodec = keyCodec
     this.limits = limits
     this.refusals = refusals
@@ -94,8 +96,18 @@ export class PartitionCursor implements EventOrigin, SourceReader {
     return this.#batchIndex
   }
 
+  get isDetached(): boolean {
+    return this.#isDetached
+  }
+
+  /** Whether its agent is held back. */
+  get isHeld(): boolean {
+    return (this.blocked & AGENT_HELD) !== 0
+  }
+
   /** Whether fetched records remain to be taken. */
   get hasMore(): boolean {
+    if (this.#isDetached) return false
     if (this.#index < this.#records.length) return true
     return this.source.batch(this.#batch === undefined ? this.#batchIndex : this.#batchIndex + 1) !== undefined
   }
@@ -113,7 +125,36 @@ export class PartitionCursor implements EventOrigin, SourceReader {
 
   arrived(): void {
     if (this.times !== undefined && (this.blocked & NOT_NOW.empty) !== 0 && !this.hasInFlight) this.times.moved()
-    this.blocked &= ~NOT_NOW.empty
+    // Nobody knows when it will be handed out; until then it is no idle partition that lets watermarks pass.
+    if (this.isHeld) this.times?.busy()
+    if (!this.#isDetached) this.blocked &= ~NOT_NOW.empty
+  }
+
+  hold(reasons: number): void {
+    this.blocked = (this.blocked & ~AGENT_HELD) | reasons
+  }
+
+  /** Lets go of the records here, so that they need not be kept until the agent goes on. */
+  detach(): void {
+    this.#isDetached = true
+    this.#leaveBatch()
+    this.blocked |= NOT_NOW.empty
+    this.source.release()
+  }
+
+  /** Stands again where it has stopped reading; the source has the records from there on, or will fetch them. */
+  attach(): void {
+    this.#isDetached = false
+    this.restarted()
+  }
+
+  restarted(): void {
+    const { readTo } = this.tracker
+    this.#leaveBatch()
+    this.#resume = new ResumePoint({ position: readTo, finished: this.#resume?.beyond(readTo) ?? [] })
+    this.#batchIndex = this.source.indexAt(readTo)
+    if (this.source.batch(this.#batchIndex) === undefined) this.blocked |= NOT_NOW.empty
+    else this.blocked &= ~NOT_NOW.empty
   }
 
   /** While true, no new record is taken, because an earlier event has to be handed out again first. */
@@ -224,15 +265,20 @@ export class PartitionCursor implements EventOrigin, SourceReader {
     this.task.touch()
   }
 
+  #leaveBatch(): void {
+    this.#batch = undefined
+    this.#records = NO_RECORDS
+    this.#index = 0
+  }
+
   #nextBatch(): boolean {
+    if (this.#isDetached) return false
     if (this.#batch !== undefined) {
       if (this.#batch.nextOffset > this.tracker.readTo) {
         this.tracker.advance(this.#batch.nextOffset)
         this.task.touch()
       }
-      this.#batch = undefined
-      this.#records = NO_RECORDS
-      this.#index = 0
+      this.#leaveBatch()
       this.#batchIndex++
       this.source.release()
     }

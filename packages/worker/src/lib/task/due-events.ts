@@ -1,6 +1,6 @@
 import type { Clock, RawRecord } from '@millrace/core'
 import type { DueQueue, StateDefinition } from '../contracts/task.ts'
-import { NOT_NOW } from '../environment/not-now.ts'
+import { AGENT_HELD, NOT_NOW } from '../environment/not-now.ts'
 import type { OriginTimes } from '../records/event-times.ts'
 import { AckTracker } from '../records/positions.ts'
 import type { EventOrigin, OriginLimits, OriginReader, Refusals } from './event-origin.ts'
@@ -34,7 +34,7 @@ export class DueEvents implements EventOrigin {
   readonly refusals: Refusals | undefined
   readonly tracker: AckTracker<EventInFlight> = new AckTracker(0)
   readonly times: DueTimes | undefined
-  blocked = 0
+  blocked: number
   readonly #due: DueQueue
   /** `tracker.passed` as of the last commit. */
   #committed = 0
@@ -42,6 +42,7 @@ export class DueEvents implements EventOrigin {
   constructor({ task, definition, due, subscription, limits, refusals, clock }: DueEventsOptions) {
     this.task = task
     this.subscription = subscription
+    this.blocked = subscription.held
     this.counters = subscription.counters
     this.limits = limits
     this.topic = definition.name
@@ -65,6 +66,10 @@ export class DueEvents implements EventOrigin {
   defer(on: boolean): void {
     if (on) this.blocked |= NOT_NOW.deferred
     else this.blocked &= ~NOT_NOW.deferred
+  }
+
+  hold(reasons: number): void {
+    this.blocked = (this.blocked & ~AGENT_HELD) | reasons
   }
 
   refresh(): number {

@@ -11,6 +11,8 @@ import type { Task } from './task.ts'
 export interface OriginReader {
   readonly spec: SubscriptionSpec
   readonly counters: SubscriptionCounters
+  /** Reasons of the agent, in `AGENT_HELD`, why nothing is handed out to it; new origins begin with them. */
+  readonly held: number
   /** Why events of this origin wait although `blocked` is 0: `busy` and `key` of `NOT_NOW`. */
   waiting(origin: EventOrigin): number
 }
@@ -65,6 +67,8 @@ export interface EventOrigin {
   readonly waitsForEvents: boolean
   /** While true, no new record is taken, because an earlier event has to be handed out again first. */
   defer(on: boolean): void
+  /** The agent is held back for these reasons, of `AGENT_HELD`, and no others. */
+  hold(reasons: number): void
   /** Updates and returns `blocked`; called before each chunk of events. */
   refresh(): number
   /** The next record to hand out; `undefined` if none is available. */

@@ -8,6 +8,7 @@ import { UpstreamTimes } from '../records/upstream-times.ts'
 import { recordSize } from '../sending/outgoing.ts'
 import type { Facts } from './broker-facts.ts'
 import { PartitionCursor } from './cursor.ts'
+import { startReaders } from './held-readers.ts'
 import { OrderedCursor } from './ordered-cursor.ts'
 import { DueEvents } from './due-events.ts'
 import type { OriginReader } from './event-origin.ts'
@@ -66,6 +67,9 @@ export async function openTask(task: Task, tasks: Tasks, heardSinceMs: number): 
       sources.flatMap(({ cursors }) => cursors.filter((cursor) => cursor.subscription === subscription)),
       due.filter((events) => events.subscription === subscription),
     )
+  // An agent may have been held back, or have gone on, while the task was opened.
+  if (sources.some(({ cursors }) => cursors.some(({ isHeld, isDetached }) => isHeld || isDetached)))
+    tasks.readersChanged()
 }
 
 interface Opening {
@@ -186,6 +190,7 @@ function sourceOf(
       if (place === undefined) return new PartitionCursor(options, progress)
       return new OrderedCursor({ ...options, order: task.orderOf(place.group), rank: place.rank }, progress)
     })
+  startReaders({ source, cursors })
   return { source, cursors }
 }
 

@@ -45,7 +45,8 @@ export class OrderedCursor extends PartitionCursor implements OrderedMember {
 
   get emptySince(): number {
     if ((this.blocked & NOT_NOW.codec) !== 0) return -1
-    return this.source.position >= this.#end ? this.#endSince : -1
+    const readTo = this.isDetached ? this.tracker.readTo : this.source.position
+    return readTo >= this.#end ? this.#endSince : -1
   }
 
   /** The arrivals in the group when the broker was last asked for the partition's end. */
@@ -75,6 +76,17 @@ export class OrderedCursor extends PartitionCursor implements OrderedMember {
     this.#isInFlight = true
     this.#order.given()
     return head
+  }
+
+  override detach(): void {
+    super.detach()
+    this.#head = undefined
+  }
+
+  /** The next record was not handed out: it is read again. */
+  override restarted(): void {
+    this.#head = undefined
+    super.restarted()
   }
 
   override finished(number: number): void {

@@ -29,8 +29,9 @@ export class FetchLoop {
     const found = this.#tasks.sourceOf(batch)
     if (found === undefined) return
     await this.#brokenBatches.pass(batch, found)
-    // The task may have been lost meanwhile, and reopened at another position of the partition.
-    if (this.#tasks.sourceOf(batch)?.source === found.source) this.#take(batch)
+    // The task may have been lost meanwhile, and reopened, or a reader that was held back has gone back to its position.
+    const now = this.#tasks.sourceOf(batch)?.source
+    if (now === found.source && now.position === batch.position) this.#take(batch)
   }
 
   /** Continues reading if a position is no longer in the topic. Throws the error that ends the worker. */

@@ -12,7 +12,8 @@ import {
 import type { Isolation, Reader, TopicSpec } from '@millrace/core/driver'
 import type { SendRequest } from '../contracts/event.ts'
 import type { OpenState, StateDefinition } from '../contracts/task.ts'
-import type { StateCopy, WorkerContext } from '../contracts/worker-context.ts'
+import type { HoldReason, StateCopy, WorkerContext } from '../contracts/worker-context.ts'
+import { NOT_NOW } from '../environment/not-now.ts'
 import { taskId } from '../environment/task-id.ts'
 import { mustFit, Outgoing } from '../sending/outgoing.ts'
 import type { GroupMember } from './group-member.ts'
@@ -105,6 +106,12 @@ export class LiveContext implements WorkerContext {
 
   partitionsOf(state: StateDefinition): number | undefined {
     return this.#member?.topics.partitionsOf(state)
+  }
+
+  hold(agent: string, reason: HoldReason, on: boolean): void {
+    for (const subscription of this.#worker.subscriptions)
+      if (subscription.spec.agent === agent) subscription.hold(NOT_NOW[reason], on)
+    this.#member?.tasks.readersChanged()
   }
 
   fail(error: Error): void {

@@ -209,12 +209,18 @@ function sourceStats(member: GroupMember | undefined): readonly SourceStats[] {
   return member.tasks.running
     .flatMap((task) =>
       task.sources.map(({ source, cursors }) => {
+        const reading = cursors.filter(({ isHeld }) => !isHeld)
+        const heldAgents = cursors.flatMap(({ isHeld, subscription }) => (isHeld ? [subscription.spec.agent] : []))
+        const isDone =
+          source.position === (source.committed ?? source.position) ||
+          (heldAgents.length > 0 && reading.every((cursor) => lagOf(cursor) === 0))
         const lags = cursors.map((cursor) => [cursor.subscription.spec.agent, lagOf(cursor)] as const)
         return {
           topic: source.topic,
           partition: source.partition,
           task: task.id,
-          position: Math.min(...cursors.map(({ tracker }) => tracker.readTo)),
+          position: Math.min(...(reading.length > 0 ? reading : cursors).map(({ tracker }) => tracker.readTo)),
+          heldAgents: [...new Set(heldAgents)],
           committed: source.committed,
           endOffset: source.endOffset,
           bufferedBytes: source.bytes,
@@ -222,10 +228,7 @@ function sourceStats(member: GroupMember | undefined): readonly SourceStats[] {
           lags: Object.fromEntries(lags),
           lag: Math.max(0, ...lags.map(([, lag]) => lag)),
           paused: member.tasks.flow.pauseReason(source),
-          stalledMs:
-            source.position === (source.committed ?? source.position)
-              ? 0
-              : Math.max(clock.monotonic() - source.movedAtMs, 0),
+          stalledMs: isDone ? 0 : Math.max(clock.monotonic() - source.movedAtMs, 0),
         }
       }),
     )
