@@ -99,6 +99,8 @@ function mergeAgents(agents) {
     retried: sum('retried'),
     deadLettered: sum('deadLettered'),
     lag: sum('lag'),
+    // For all workers; one that has just started may not know it yet.
+    paused: agents.map(({ paused }) => paused).find((paused) => paused !== undefined),
     p50Ms: samples === 0 ? undefined : timed.reduce((total, each) => total + each.p50Ms * each.samples, 0) / samples,
     p99Ms: samples === 0 ? undefined : Math.max(...timed.map(({ p99Ms }) => p99Ms)),
     samples,

@@ -25,12 +25,12 @@ const canAct = () => page.index?.admin ?? { on: false, reason: 'The worker has n
 
 const figures = new Figures()
 const flow = new Flow((id) => select(id === page.selected ? undefined : id))
-const agents = agentSheet()
+const agents = agentSheet({ canAct, act: (agent, verb) => actOn('agent', agent, verb) })
 const tables = tableSheet()
 const time = timeSheet()
 const letters = new Letters(canAct)
 const topics = new Topics(canAct)
-const jobs = jobSheet({ canAct, where: () => page.of, act: actOnJob })
+const jobs = jobSheet({ canAct, where: () => page.of, act: (job, verb) => actOn('jobs', job, verb) })
 let source
 
 setUpLookup()
@@ -264,13 +264,14 @@ function showFilter() {
   )
 }
 
-async function actOnJob(job, verb) {
-  const note = byId('jobs-note')
-  setText(note, `${job}: …`)
+/** `kind`: `agent` or `jobs`, as in the path. */
+async function actOn(kind, name, verb) {
+  const note = byId(`${kind}-note`)
+  setText(note, `${name}: …`)
   try {
-    const { result, error } = await post(`/jobs/${encodeURIComponent(job)}/${verb}/`)
-    setText(note, `${job}: ${result}${error === undefined ? '' : ` (${error})`}, ${when(Date.now())}`)
+    const { result, error } = await post(`/${kind}/${encodeURIComponent(name)}/${verb}/`)
+    setText(note, `${name}: ${result}${error === undefined ? '' : ` (${error})`}, ${when(Date.now())}`)
   } catch (error) {
-    setText(note, `${job}: ${error.message}`)
+    setText(note, `${name}: ${error.message}`)
   }
 }

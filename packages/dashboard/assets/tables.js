@@ -68,11 +68,18 @@ const time = (name, of, title) => ({
   update: (cell, agent) => setText(cell, duration(of(agent)), times(of(agent), agent.samples)),
 })
 
-export function agentSheet() {
+export function agentSheet({ act, canAct }) {
   return new Sheet(
     'agents',
     [
       { name: 'Agent', update: (cell, { name, help }) => setText(cell, name, help) },
+      {
+        name: 'State',
+        update: (cell, { paused }) => {
+          setText(cell, paused === undefined ? '' : 'paused', paused === undefined ? '' : pauseWords(paused))
+          setAttribute(cell, 'data-level', paused === undefined ? undefined : 'warn')
+        },
+      },
       perSecond('Events', ({ perSecond: events }) => events),
       number('Received', ({ received }) => received, 'Events handed out, since the worker started'),
       {
@@ -108,9 +115,45 @@ export function agentSheet() {
         make: (cell) => cell.append(el('div', { class: 'bars' })),
         update: showBars,
       },
+      {
+        name: 'Actions',
+        kind: 'actions',
+        make: (cell) => cell.append(rowButton('Pause', 'pause', act)),
+        update: (cell, { paused }) => showPause(cell.firstElementChild, paused !== undefined, canAct()),
+      },
     ],
     () => ['No agent yet. Declare one with app.agent(…).'],
   )
+}
+
+function pauseWords({ since, by, why }) {
+  const who = by === undefined ? '' : ` by ${by}`
+  return `On every worker since ${since}${who}, until it is resumed${why === undefined ? '' : `: ${why}`}`
+}
+
+/** A button of a row: `act` gets the row's key and the verb. */
+function rowButton(words, verb, act) {
+  return el(
+    'button',
+    {
+      type: 'button',
+      'data-verb': verb,
+      onclick: (event) => act(event.currentTarget.closest('tr').dataset.key, event.currentTarget.dataset.verb),
+    },
+    words,
+  )
+}
+
+function showPause(button, paused, admin) {
+  allow(button, admin)
+  setText(button, paused ? 'Resume' : 'Pause')
+  button.dataset.verb = paused ? 'resume' : 'pause'
+}
+
+/** For those who may act; says why it cannot be pressed. */
+function allow(button, admin) {
+  button.disabled = !admin.on
+  setAttribute(button, 'title', admin.on ? '' : admin.reason)
 }
 
 function times(ms, samples) {
@@ -188,16 +231,6 @@ function showRecovery(cell, { recovery: { state, restoredRows, remainingRows, ro
 }
 
 export function jobSheet({ act, canAct, where }) {
-  const button = (words, verb) =>
-    el(
-      'button',
-      {
-        type: 'button',
-        'data-verb': verb,
-        onclick: (event) => act(event.currentTarget.closest('tr').dataset.key, event.currentTarget.dataset.verb),
-      },
-      words,
-    )
   return new Sheet(
     'jobs',
     [
@@ -287,16 +320,11 @@ export function jobSheet({ act, canAct, where }) {
       {
         name: 'Actions',
         kind: 'actions',
-        make: (cell) => cell.append(button('Run now', 'run'), button('Pause', 'pause')),
+        make: (cell) => cell.append(rowButton('Run now', 'run', act), rowButton('Pause', 'pause', act)),
         update: (cell, { paused }) => {
           const [run, pause] = cell.children
-          const admin = canAct()
-          for (const each of [run, pause]) {
-            each.disabled = !admin.on
-            setAttribute(each, 'title', admin.on ? '' : admin.reason)
-          }
-          setText(pause, paused === true ? 'Resume' : 'Pause')
-          pause.dataset.verb = paused === true ? 'resume' : 'pause'
+          allow(run, canAct())
+          showPause(pause, paused === true, canAct())
         },
       },
     ],

@@ -12,6 +12,7 @@ export type { AssignmentView, Candidate, Leadership, RoutedTable, TaskOwner, Tas
 export type {
   AgentHistograms,
   AgentStats,
+  PausedStats,
   DelayStats,
   ErrorStats,
   FlowStats,

@@ -232,10 +232,10 @@ export class AppRuntime implements ClientApp, LocalApp, SiteApp {
     const { settings, clock, log, redact, sensor, freeze, siblings } = this.surroundings
     const { id: appId, agent } = settings
     const { agents: declaredAgents, globalTables, jobs } = this.definitions
-    const scheduler = schedulerPart({ appId, contexts: this.contexts }, [...jobs.values()])
     const { retries, backoffMs, maxBackoffMs, concurrency } = agent
     const errorPolicy = { ...DEFAULT_ERROR_POLICY, retries, backoffMs, maxBackoffMs }
     const agents = agentsPart(this.streams, [...declaredAgents.values()], { errorPolicy, concurrency })
+    const scheduler = schedulerPart({ appId, contexts: this.contexts, agents }, [...jobs.values()])
     const transport = drivers?.transport ?? (await this.drivers.transport())
     const store = drivers?.store ?? (await this.drivers.store())
     const driver = settings.web.enabled && drivers === undefined ? await this.drivers.web() : undefined

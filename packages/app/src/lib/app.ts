@@ -18,7 +18,7 @@ import {
   type HasCommandLine,
 } from '@millrace/core/operations'
 import type { WorkerStats } from '@millrace/worker'
-import { AppScheduler, declareJobs, describeJobPlan, type JobDeclarations } from '@millrace/scheduler'
+import { AppAgents, AppScheduler, declareJobs, describeJobPlan, type JobDeclarations } from '@millrace/scheduler'
 import { createRepartitionTopic, declareStreams, type Stream, type StreamDeclarations } from '@millrace/streams'
 import { declareTables, type TableDeclarations } from '@millrace/tables'
 import type { PageDeclarations } from '@millrace/web'
@@ -43,6 +43,13 @@ export interface App
   readonly id: string
   /** Next and last runs of tasks, timers and cron jobs; `trigger`, `pause`, `resume`. */
   readonly scheduler: AppScheduler
+  /**
+   * Agents: `pause`, `resume`, on all workers, as `millrace pause` and the page do.
+   *
+   * @example
+   * await app.agents.pause('charge', { why: 'The payment service is down' })
+   */
+  readonly agents: AppAgents
   /**
    * Dead letters of the agents: `list`, `show`, `replay`, as `millrace dlq` does. They need no worker: without one they
    * connect by themselves, until `app.stop()`.
@@ -194,6 +201,7 @@ function appOver(runtime: AppRuntime): App {
     tableRoute: site.tableRoute,
     id: surroundings.settings.id,
     scheduler: new AppScheduler(() => runtime.running.map(({ scheduler }) => scheduler)),
+    agents: new AppAgents(() => runtime.running.map(({ scheduler }) => scheduler)),
     deadLetters,
     get web() {
       return {

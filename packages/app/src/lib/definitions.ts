@@ -2,7 +2,7 @@ import type { DeclaredApp } from '@millrace/client'
 import { DefinedNames } from '@millrace/core'
 import type { CommandDefinition } from '@millrace/core/operations'
 import type { WorkerPart } from '@millrace/worker'
-import { schedulerTopics, type Job } from '@millrace/scheduler'
+import { schedulerDeclaration, type Job } from '@millrace/scheduler'
 import { deadLettersOf, Topic, type AnyAgent, type AnyTopic } from '@millrace/streams'
 import {
   globalTablesPart,
@@ -51,7 +51,8 @@ export class Definitions extends DefinedNames {
     needs: (appId) => ({
       topics: [
         ...[...this.agents.values()].flatMap((agent) => deadLettersOf(appId, agent)),
-        ...schedulerTopics(appId, [...this.jobs.values()]),
+        // Keeps what has run, and which jobs and agents are paused.
+        ...(this.jobs.size + this.agents.size > 0 ? [schedulerDeclaration(appId)] : []),
       ],
       leads: [...this.jobs.values()].some(({ onLeader }) => onLeader),
     }),

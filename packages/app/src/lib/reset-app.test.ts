@@ -149,6 +149,7 @@ test('lag includes topics read by a handler’s steps, and a reset spares the to
     orders: 'rewind',
     passed: 'skip',
     [ourTopic]: 'delete',
+    'shop-__scheduler': 'keep',
     'shop-eu-dlq': 'keep',
     'shop-relay-dlq': 'keep',
   })

@@ -81,6 +81,14 @@ const WORDS: Readonly<Record<string, () => readonly (readonly string[])[]>> = {
     ['jobs', 'run', h('tick'), '--worker', worker.url],
     ['jobs', 'run', HOSTILE],
   ],
+  pause: () => [
+    ['pause', h('count-words'), '--why', HOSTILE, '--worker', worker.url],
+    ['pause', HOSTILE],
+  ],
+  resume: () => [
+    ['resume', h('count-words'), '--worker', worker.url],
+    ['resume', HOSTILE],
+  ],
   lag: () => [['lag'], ['lag', h('none')]],
   watermarks: () => [
     ['watermarks', '--worker', worker.url],

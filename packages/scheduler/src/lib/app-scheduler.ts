@@ -1,5 +1,6 @@
 import { isMillraceError, MillraceError } from '@millrace/core'
 import type { JobView, RunOutcome } from '@millrace/core/operations'
+import type { PauseNote } from './pauses/pause.ts'
 import type { SchedulerPart } from './scheduler-part.ts'
 
 /** The jobs of an app on the workers of this process. */
@@ -38,12 +39,12 @@ export class AppScheduler {
 
   /**
    * Skips the job's slots from now on, on every worker of the app and across restarts; a run in progress continues.
-   * Resolves once the pause is stored.
+   * Resolves once the pause is stored. `note`: who pauses it, and why.
    *
    * @throws `NO_WORKER`, `JOB_MISSING`, `CLOSED`
    */
-  async pause(name: string): Promise<void> {
-    await this.#first(name, 'paused').pause(name)
+  async pause(name: string, note?: PauseNote): Promise<void> {
+    await this.#first(name, 'paused').pause(name, note)
   }
 
   /** Ends a pause; slots skipped in it are not caught up. Throws as `pause` does. */

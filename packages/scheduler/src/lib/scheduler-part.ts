@@ -11,7 +11,7 @@ import type {
 } from '@millrace/worker'
 import { describeJob, type Job } from './jobs/job.ts'
 import { LeaderJobs } from './leader/leader-jobs.ts'
-import type { Pause } from './pauses/pause.ts'
+import type { Pausable, Pause, PauseNote } from './pauses/pause.ts'
 import { PauseLog } from './pauses/pause-log.ts'
 import { JobRunner, type Beginning } from './runs/job-runner.ts'
 import { CronTimetable } from './timetables/cron-timetable.ts'
@@ -22,8 +22,24 @@ import { momentOf, type Moment } from './timetables/timetable.ts'
 export interface SchedulerContext {
   readonly appId: string
   readonly contexts: ContextStorage
+  /** Agents of the same worker, whose pauses are kept with those of jobs. */
+  readonly agents?: PausableAgents
   /** Source of `jitter`: from 0 to below 1. Default `Math.random`. */
   readonly random?: () => number
+}
+
+/** The agents of an app on one worker; `AgentsPart` of `@millrace/streams` is one. */
+export interface PausableAgents {
+  /** Names, all of them declared before the worker starts. */
+  readonly names: readonly string[]
+  /** The agent is paused, on all workers, or no longer (`undefined`). Called before its first event, and at every change. */
+  setPause(agent: string, pause: AgentPause | undefined): void
+}
+
+/** Since when an agent is paused. */
+export interface AgentPause extends PauseNote {
+  /** Wall time. */
+  readonly sinceMs: number
 }
 
 /** The jobs of an app on one worker. */
@@ -43,9 +59,18 @@ export interface SchedulerPart extends WorkerPart {
    *
    * @throws `JOB_MISSING`; `CLOSED` if the worker stops or has not started
    */
-  pause(name: string): Promise<void>
+  pause(name: string, note?: PauseNote): Promise<void>
   /** Ends a pause; slots skipped in it are not caught up. Throws as `pause` does. */
   resume(name: string): Promise<void>
+  /**
+   * Hands out no more events to an agent, on every worker of the app and across restarts; events in flight are finished.
+   * Resolves as `pause` does. To pause it again replaces the note.
+   *
+   * @throws `AGENT_MISSING`; `CLOSED` if the worker stops or has not started
+   */
+  pauseAgent(agent: string, note?: PauseNote): Promise<void>
+  /** Lets the agent go on where it has stopped. Throws as `pauseAgent` does. */
+  resumeAgent(agent: string): Promise<void>
 }
 
 /**
@@ -83,7 +108,7 @@ class Scheduler implements SchedulerPart, Candidate {
     const { appId, contexts, random = Math.random } = this.#deps
     const runners = this.#jobs.map((job) => new JobRunner({ worker, contexts, random }, job))
     const topic = schedulerTopic(appId)
-    const pauses = new PauseLog({ worker, topic, random, onChange: (job, pause) => this.#onPause(job, pause) })
+    const pauses = new PauseLog({ worker, topic, random, onChange: (what, pause) => this.#onPause(what, pause) })
     const leader = new LeaderJobs({
       worker,
       topic,
@@ -95,13 +120,13 @@ class Scheduler implements SchedulerPart, Candidate {
     })
     this.#parts = { worker, runners, leader, alarm: new Alarm(worker.clock, () => this.#poll()), pauses }
     worker.signal.addEventListener('abort', () => this.#letGo(worker.signal.reason), { once: true })
-    for (const declaration of schedulerTopics(appId, this.#jobs)) topology.topic(declaration)
+    if (this.#keepsPauses) topology.topic(schedulerDeclaration(appId))
     if (this.#jobs.some(({ onLeader }) => onLeader)) topology.lead(this)
   }
 
-  /** No paused job may run before its pause is known. */
+  /** Nothing that is paused may run before its pause is known. */
   async start(): Promise<void> {
-    if (this.#jobs.length > 0) await this.#mustRun().pauses.open()
+    if (this.#keepsPauses) await this.#mustRun().pauses.open()
   }
 
   ready(): void {
@@ -118,8 +143,8 @@ class Scheduler implements SchedulerPart, Candidate {
     if (this.#parts === undefined) return
     const { worker, runners, pauses } = this.#parts
     this.#letGo(stopping())
-    await pauses.close()
-    await Promise.race([Promise.all(runners.map((runner) => runner.settled())), whenAborted(worker.signal)])
+    const settled = pauses.close().then(() => Promise.all(runners.map((runner) => runner.settled())))
+    await Promise.race([settled, whenAborted(worker.signal)])
   }
 
   elected(leadership: Leadership): void {
@@ -142,24 +167,54 @@ class Scheduler implements SchedulerPart, Candidate {
     return this.#runner(name).trigger()
   }
 
-  pause(name: string): Promise<void> {
-    return this.#setPause(name, true)
+  async pause(name: string, note?: PauseNote): Promise<void> {
+    await this.#setPause(this.#pausableJob(name), true, note)
   }
 
-  resume(name: string): Promise<void> {
-    return this.#setPause(name, false)
+  async resume(name: string): Promise<void> {
+    await this.#setPause(this.#pausableJob(name), false)
   }
 
-  async #setPause(name: string, isPaused: boolean): Promise<void> {
-    const { job } = this.#runner(name)
+  async pauseAgent(agent: string, note?: PauseNote): Promise<void> {
+    await this.#setPause(this.#pausableAgent(agent), true, note)
+  }
+
+  async resumeAgent(agent: string): Promise<void> {
+    await this.#setPause(this.#pausableAgent(agent), false)
+  }
+
+  async #setPause(what: Pausable, isPaused: boolean, note?: PauseNote): Promise<void> {
     if (this.#isStopping) throw stopping()
-    await this.#mustRun().pauses.set(job.name, isPaused)
+    await this.#mustRun().pauses.set(what, isPaused, note)
   }
 
-  #onPause(name: string, pause: Pause): void {
-    const runner = this.#mustRun().runners.find(({ job }) => job.name === name)
-    // The job may belong to a version that is gone.
-    if (runner !== undefined) runner.pause = pause
+  /** It may belong to a version that is gone. */
+  #onPause({ kind, name }: Pausable, pause: Pause): void {
+    const { agents } = this.#deps
+    if (kind === 'job') {
+      const runner = this.#mustRun().runners.find(({ job }) => job.name === name)
+      if (runner !== undefined) runner.pause = pause
+      return
+    }
+    if (agents?.names.includes(name) !== true) return
+    const { sinceMs, untilMs, by, why } = pause
+    agents.setPause(name, untilMs === undefined ? { sinceMs, by, why } : undefined)
+  }
+
+  /** Whether this worker has anything that can be paused. */
+  get #keepsPauses(): boolean {
+    return this.#jobs.length > 0 || (this.#deps.agents?.names.length ?? 0) > 0
+  }
+
+  #pausableJob(name: string): Pausable {
+    return { kind: 'job', name: this.#runner(name).job.name }
+  }
+
+  #pausableAgent(name: string): Pausable {
+    this.#mustRun()
+    const names = this.#deps.agents?.names ?? []
+    if (names.includes(name)) return { kind: 'agent', name }
+    throw new MillraceError('AGENT_MISSING', `There is no agent "${name}".${didYouMean(name, names)}`)
   }
 
   /** Begins nothing more, and aborts current runs. */
@@ -217,12 +272,11 @@ function beginHere(job: Job, now: Moment): Beginning {
   }
 }
 
-/** The topic that jobs need on the broker; none without jobs. */
-export function schedulerTopics(appId: string, jobs: readonly Job[]): readonly TopicDeclaration[] {
-  if (jobs.length === 0) return []
+/** The topic that jobs and agents need on the broker: what has run, and what is paused. */
+export function schedulerDeclaration(appId: string): TopicDeclaration {
   const name = schedulerTopic(appId)
   const config = { 'cleanup.policy': 'compact' }
-  return [{ name, partitions: 1, config, create: true, internal: true, keyCodec: undefined }]
+  return { name, partitions: 1, config, create: true, internal: true, keyCodec: undefined }
 }
 
 function stopping(): MillraceError {

@@ -134,6 +134,12 @@ export interface SiteAgent {
   ask(value: never, options: { readonly key: never; readonly timeout: number }): Promise<unknown>
 }
 
+/** What the person who pauses a job or an agent says, for others. */
+export interface PauseNote {
+  readonly by?: string | undefined
+  readonly why?: string | undefined
+}
+
 /** A worker in this process, as the site sees it. */
 export interface SiteWorker {
   readonly context: WorkerContext
@@ -153,9 +159,13 @@ export interface SiteWorker {
   /** Runs a job now; resolves when the run is over. Throws `JOB_MISSING`, `NOT_LEADER`, `CLOSED`. */
   trigger(job: string): Promise<RunOutcome>
   /** Skips slots from now on, on every worker of the app. Throws `JOB_MISSING`, `CLOSED`. */
-  pause(job: string): Promise<void>
+  pause(job: string, note?: PauseNote): Promise<void>
   /** Throws as `pause` does. */
   resume(job: string): Promise<void>
+  /** Hands out no more events to an agent, on every worker of the app. Throws `AGENT_MISSING`, `CLOSED`. */
+  pauseAgent(agent: string, note?: PauseNote): Promise<void>
+  /** Throws as `pauseAgent` does. */
+  resumeAgent(agent: string): Promise<void>
   /** Host and port at which other workers reach its site; `undefined` if it serves none. */
   address(): string | undefined
 }

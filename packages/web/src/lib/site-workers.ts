@@ -5,6 +5,7 @@ import type {
   AgentStats,
   AssignmentView,
   HandlingTime,
+  PausedStats,
   ProcessingContext,
   Worker,
   WaitingEvents,
@@ -38,8 +39,9 @@ export interface SiteWorkerParts extends Pick<SiteWorker, 'startedAt' | 'address
     waiting(): Readonly<Record<string, WaitingEvents>>
     handling(): Readonly<Record<string, HandlingTime>>
     histograms(): Readonly<Record<string, AgentHistograms>>
+    pauses(): Readonly<Record<string, PausedStats>>
   }
-  readonly jobs: Pick<SiteWorker, 'jobs' | 'trigger' | 'pause' | 'resume'>
+  readonly jobs: Pick<SiteWorker, 'jobs' | 'trigger' | 'pause' | 'resume' | 'pauseAgent' | 'resumeAgent'>
   /** Counts dead letters over the worker's own connections; omitted if there are none to count. */
   readonly letters?: () => Pick<DeadLetters, 'list'>
 }
@@ -61,8 +63,10 @@ export function siteWorker(parts: SiteWorkerParts): SiteWorker {
       const stats = worker().stats()
       const handling = agents.handling()
       const waiting = agents.waiting()
+      const pauses = agents.pauses()
       const own = Object.entries(agents.counts()).map(([name, counts]) => {
         const time = handling[name]
+        const paused = pauses[name]
         const counted = stats.agents[name] ?? { ...counts, lag: 0 }
         const { deadLettered, late = 0 } = counts
         const waits = waiting[name]
@@ -74,6 +78,7 @@ export function siteWorker(parts: SiteWorkerParts): SiteWorker {
             ...(late === 0 ? {} : { late }),
             ...(waits === undefined ? {} : { waiting: waits }),
             ...(time === undefined ? {} : { handling: time }),
+            ...(paused === undefined ? {} : { paused }),
           },
         ] as const
       })
@@ -90,8 +95,10 @@ export function siteWorker(parts: SiteWorkerParts): SiteWorker {
     },
     jobs: () => jobs.jobs(),
     trigger: (job) => jobs.trigger(job),
-    pause: (job) => jobs.pause(job),
+    pause: (job, note) => jobs.pause(job, note),
     resume: (job) => jobs.resume(job),
+    pauseAgent: (agent, note) => jobs.pauseAgent(agent, note),
+    resumeAgent: (agent) => jobs.resumeAgent(agent),
     address: () => parts.address(),
   }
 }

@@ -10,6 +10,7 @@ import { dlqCommand } from './dlq-command.ts'
 import { cleanVersionsCommand, doctorCommand } from './doctor-command.ts'
 import { jobsCommand } from './jobs-command.ts'
 import { listingCommands, modelsCommand } from './listing-commands.ts'
+import { pauseCommands } from './pause-commands.ts'
 import { lagCommand, tailCommand } from './reading-commands.ts'
 import { resetCommand } from './reset-command.ts'
 import { retriesCommand } from './retries-command.ts'
@@ -33,6 +34,7 @@ export const builtInCommands: readonly Command[] = [
   tableCommand,
   modelsCommand,
   jobsCommand,
+  ...pauseCommands,
   lagCommand,
   watermarksCommand,
   dlqCommand,

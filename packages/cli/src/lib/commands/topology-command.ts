@@ -1,9 +1,12 @@
 import { formatDuration } from '@millrace/core'
 import type { AppDescription, AppTopic } from '@millrace/core/operations'
 import { option } from '../arguments/grammar.ts'
+import { cellText } from '../output/foreign-text.ts'
 import { command, withClient, type Command } from './command-context.ts'
+import { type HeldAgent, heldAgents } from './running-agents.ts'
+import { readFromWorker } from './worker-site.ts'
 
-/** `topology`: the declared data flow. Asks a broker only for flows that workers have seen. */
+/** `topology`: the declared data flow. Asks a broker only for flows that workers have seen, and a worker if one is named. */
 export const topologyCommand: Command = command({
   name: 'topology',
   describe: 'Show which agents read and write which topics, and the tables',
@@ -14,12 +17,18 @@ export const topologyCommand: Command = command({
       default: false,
       describe: "Also what agents were seen to send to in their code; asks the app's broker",
     }),
+    option('worker', {
+      type: 'string',
+      describe: 'Also which agents are paused, as this worker says: its site, http://host:port',
+    }),
   ],
   examples: ['topology', 'topology --seen', 'topology --mermaid > topology.mmd'],
-  run: async ({ app, cli, values, json, terminal }) => {
+  run: async (context) => {
+    const { app, cli, values, json, terminal } = context
+    const held = values['worker'] === undefined ? [] : heldAgents((await readFromWorker(context, '/stats')).body)
     const isSeen = values['seen'] === true
     const sent = isSeen ? await withClient(app, (client) => client.appTopics()) : []
-    const topology = topologyOf(app.describe(), sent)
+    const topology = topologyOf(app.describe(), sent, held)
     if (json) cli.json(topology)
     else if (values['mermaid'] === true) terminal.stdout.write(`${mermaidOf(topology).join('\n')}\n`)
     else terminal.stdout.write(`${textOf(topology, isSeen).join('\n')}\n`)
@@ -36,18 +45,25 @@ interface KnownTopology {
     readonly sends: readonly string[]
     /** Waits after which its failed events come back to it; empty if it retries in place. */
     readonly retriesAfter: readonly string[]
+    /** Why it gets no events; `null` if it does, or if no worker was asked. */
+    readonly held: string | null
   }[]
   /** `source` is the topic that a global table copies. */
   readonly tables: readonly { readonly name: string; readonly kind: string; readonly source: string | null }[]
 }
 
-function topologyOf({ agents, tables, topics }: AppDescription, sent: readonly AppTopic[]): KnownTopology {
+function topologyOf(
+  { agents, tables, topics }: AppDescription,
+  sent: readonly AppTopic[],
+  held: readonly HeldAgent[],
+): KnownTopology {
   const seenOf = (agent: string): readonly string[] =>
     sent.flatMap(({ name, sentBy }) => (sentBy.includes(agent) ? [name] : []))
   const found = agents.map(({ name, topics: reads, sinks = [], retryDelaysMs = [] }) => ({
     ...{ name, reads },
     sends: [...new Set([...sinks, ...seenOf(name)])],
     retriesAfter: retryDelaysMs.map((ms) => formatDuration(ms)),
+    held: held.find((one) => one.name === name)?.why ?? null,
   }))
   const named = topics.map(({ name }) => name)
   // People may write to the topic of a global table; a changelog belongs to its table alone.
@@ -61,10 +77,10 @@ function topologyOf({ agents, tables, topics }: AppDescription, sent: readonly A
 
 /** One line for each agent, then tables, then topics without a known agent. */
 function textOf({ agents, tables, topics }: KnownTopology, isSeen: boolean): readonly string[] {
-  const flows = agents.map(({ name, reads, sends, retriesAfter }) => {
+  const flows = agents.map(({ name, reads, sends, retriesAfter, held }) => {
     const path = [
       reads.length === 0 ? '(a channel)' : reads.join(', '),
-      `[${name}]`,
+      `[${name}]${held === null ? '' : ` (${cellText(held)})`}`,
       ...(sends.length === 0 ? [] : [sends.join(', ')]),
     ].join(' -> ')
     return retriesAfter.length === 0 ? path : `${path}  retries after ${retriesAfter.join(', ')}`
@@ -92,7 +108,10 @@ function mermaidOf({ agents, tables, topics }: KnownTopology): readonly string[]
   return [
     'flowchart LR',
     ...topics.map((name) => `  ${topic(name)}[/"${label(name)}"/]`),
-    ...agentNames.map((name) => `  ${id('agent', agentNames, name)}["${label(name)}"]`),
+    ...agents.map(
+      ({ name, held }) =>
+        `  ${id('agent', agentNames, name)}["${label(held === null ? name : `${name} (${cellText(held)})`)}"]`,
+    ),
     ...tableNames.map((name) => `  ${id('table', tableNames, name)}[("${label(name)}")]`),
     ...agents.flatMap(({ name, reads, sends, retriesAfter }) => [
       ...reads.map((from) => `  ${topic(from)} --> ${id('agent', agentNames, name)}`),

@@ -1,6 +1,6 @@
 import { backoffMs, deferred, type Deferred, isMillraceError, MillraceError, raceAbort, toError } from '@millrace/core'
 import type { Leadership, WorkerContext } from '@millrace/worker'
-import { pausedJob } from '../pauses/pause.ts'
+import { pausedBy } from '../pauses/pause.ts'
 import type { FinishedRun, RunRegistry } from '../runs/run.ts'
 import { REBASE_MS } from '../timetables/cron-timetable.ts'
 import { decodeJobRecord, encodeJobRecord, type JobRecord } from './job-record.ts'
@@ -187,7 +187,7 @@ export class Term implements RunRegistry {
     this.#records.clear()
     for (const [job, bytes] of log.rows) {
       // Rows about pauses are stored among those of the jobs.
-      if (pausedJob(job) !== undefined) continue
+      if (pausedBy(job) !== undefined) continue
       const read = decodeJobRecord(bytes, job)
       if (read === undefined) {
         worker.log.warn(

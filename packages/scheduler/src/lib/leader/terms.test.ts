@@ -228,7 +228,7 @@ test('a leader suspended between its claim and the run continues if the group st
 test('rows about pauses do not count as runs', async () => {
   const world = new World()
   const value = encodePause({ sinceMs: 1, untilMs: 2, earlier: [] })
-  const key = Buffer.from(pauseKey('minutely'))
+  const key = Buffer.from(pauseKey({ kind: 'job', name: 'minutely' }))
   await world.broker.append({ topic: 'app-__scheduler', partition: 0, key, value, headers: [], timestamp: 0 })
   const one = world.worker('one')
   await one.run([createCrontab('* * * * *', { name: 'minutely', onLeader: true }, () => {})])

@@ -10,7 +10,17 @@ import {
   withTimeout,
 } from '@millrace/core'
 import type { WorkerContext } from '@millrace/worker'
-import { decodePause, encodePause, nextPause, pausedJob, pauseKey, type Pause } from './pause.ts'
+import {
+  decodePause,
+  describePausable,
+  encodePause,
+  nextPause,
+  type Pausable,
+  type Pause,
+  pausedBy,
+  pauseKey,
+  type PauseNote,
+} from './pause.ts'
 
 const PARTITION = 0
 const BACKOFF = { firstMs: 100, mostMs: 10_000 }
@@ -22,12 +32,12 @@ export interface PauseLogOptions {
   /** The compacted topic. */
   readonly topic: string
   readonly random: () => number
-  /** A job is paused or resumed. Called for every row, in the order of writing. */
-  readonly onChange: (job: string, pause: Pause) => void
+  /** A job or an agent is paused or resumed. Called for every row, in the order of writing. */
+  readonly onChange: (what: Pausable, pause: Pause) => void
 }
 
 /**
- * The paused jobs of the app, the same for every worker: any worker may write, and all read, beginning before they run
+ * The paused jobs and agents of the app, the same for every worker: any worker may write, and all read, beginning before they run
  * anything. The last write wins, across restarts and changes of leader.
  */
 export class PauseLog {
@@ -52,29 +62,25 @@ export class PauseLog {
     await raceAbort(this.#opened.promise, signal)
   }
 
-  /** The known pause of a job. */
-  get(job: string): Pause | undefined {
-    return this.#pauses.get(job)
-  }
-
   /** Resolves once it is written and read back here. */
-  async set(job: string, isPaused: boolean): Promise<void> {
+  async set(what: Pausable, isPaused: boolean, note: PauseNote = {}): Promise<void> {
     const { worker, topic } = this.#deps
     const timestamp = worker.clock.now()
-    const pause = nextPause(this.#pauses.get(job), isPaused, timestamp)
+    const key = pauseKey(what)
+    const pause = nextPause(this.#pauses.get(key), isPaused, timestamp, note)
     const { offset } = await worker.send({
       topic,
       partition: PARTITION,
-      key: Buffer.from(pauseKey(job)),
+      key: Buffer.from(key),
       value: encodePause(pause),
       headers: NO_HEADERS,
       timestamp,
     })
     await withTimeout(this.#reach(offset + 1), OWN_WRITE_MS, worker.clock, () => {
-      const what = isPaused ? 'paused' : 'to go on'
+      const how = isPaused ? 'paused' : 'to go on'
       return new MillraceError(
         'TIMEOUT',
-        `Job "${job}" is ${what}, as ${topic} says, but this worker has not read it for ${OWN_WRITE_MS} ms.`,
+        `The ${describePausable(what)} is ${how}, as ${topic} says, but this worker has not read it for ${OWN_WRITE_MS} ms.`,
       )
     })
   }
@@ -98,7 +104,7 @@ export class PauseLog {
         if (isMillraceError(thrown, 'FORMAT_NEWER')) return worker.fail(thrown)
         worker.log.warn(
           { topic, error: toError(thrown).message },
-          `Which jobs are paused could not be read from ${topic}; this is tried again.`,
+          `Which jobs and agents are paused could not be read from ${topic}; this is tried again.`,
         )
         await worker.clock.sleep(backoffMs(++failures, BACKOFF, this.#deps.random()), signal).catch(whenAborted)
       }
@@ -134,12 +140,13 @@ export class PauseLog {
     }
   }
 
-  #take(key: Buffer | null, value: Buffer | null): void {
-    const job = key === null ? undefined : pausedJob(key.toString())
-    const pause = value === null || job === undefined ? undefined : decodePause(value, job)
-    if (job === undefined || pause === undefined) return
-    this.#pauses.set(job, pause)
-    this.#deps.onChange(job, pause)
+  #take(bytes: Buffer | null, value: Buffer | null): void {
+    const key = bytes?.toString() ?? ''
+    const what = pausedBy(key)
+    const pause = value === null || what === undefined ? undefined : decodePause(value, what)
+    if (what === undefined || pause === undefined) return
+    this.#pauses.set(key, pause)
+    this.#deps.onChange(what, pause)
   }
 
   #reached(position: number): void {

@@ -4,8 +4,9 @@ import { expect, test } from 'vitest'
 import { SmallBroker } from '../fixtures/small-broker.fixture.ts'
 import { SmallWorker, turns } from '../fixtures/small-worker.fixture.ts'
 import { createCrontab, createTask, createTimer } from '../jobs/create-jobs.ts'
-import { covers, decodePause, encodePause, MAX_EARLIER, nextPause, pausedJob, pauseKey, type Pause } from './pause.ts'
+import { covers, decodePause, encodePause, MAX_EARLIER, nextPause, type Pausable, type Pause, pausedBy, pauseKey } from './pause.ts'
 
+const TICK: Pausable = { kind: 'job', name: 'tick' }
 const NOON = Date.parse('2026-06-01T12:00:00Z')
 
 /** Workers of one app, and the runs of each. */
@@ -155,7 +156,7 @@ test('the number of remembered pauses is bounded', async () => {
     await worker.resume('tick')
     await world.clock.advance('1s')
   }
-  const last = decodePause(world.broker.records.at(-1)?.value ?? Buffer.from(''), 'tick')
+  const last = decodePause(world.broker.records.at(-1)?.value ?? Buffer.from(''), TICK)
   expect(last?.earlier).toHaveLength(MAX_EARLIER)
   expect(last?.earlier.at(-1)).toEqual({
     sinceMs: NOON + (MAX_EARLIER + 8) * 2000,
@@ -202,7 +203,7 @@ test('a failed reader is replaced, and misses nothing', async () => {
   await world.clock.advance('1s')
   expect(scheduler.jobs()[0]?.paused).toBe(false)
   expect(worker.logged.filter(({ level }) => level === 'warn')).toMatchObject([
-    { message: expect.stringContaining('Which jobs are paused could not be read from app-__scheduler') },
+    { message: expect.stringContaining('Which jobs and agents are paused could not be read from app-__scheduler') },
   ])
 })
 
@@ -233,9 +234,11 @@ test('pauses in the log: the slots they cover, and invalid rows', () => {
   expect([999, 1000, 2000, 2001].map((slot) => covers(pause, slot))).toEqual([false, true, true, false])
   expect([99, 100, 200, 201].map((slot) => covers(pause, slot))).toEqual([false, true, true, false])
   expect(covers({ sinceMs: 1000, untilMs: undefined, earlier: [] }, 1)).toBe(true)
-  expect(decodePause(encodePause(pause), 'a')).toEqual(pause)
-  expect(['{', '{"v":1}'].map((text) => decodePause(Buffer.from(text), 'a'))).toEqual([undefined, undefined])
-  expect([pausedJob(pauseKey('daily')), pausedJob('daily')]).toEqual(['daily', undefined])
+  expect(decodePause(encodePause(pause), TICK)).toEqual(pause)
+  expect(['{', '{"v":1}'].map((text) => decodePause(Buffer.from(text), TICK))).toEqual([undefined, undefined])
+  const charge: Pausable = { kind: 'agent', name: 'charge' }
+  expect([TICK, charge].map((what) => pausedBy(pauseKey(what)))).toEqual([TICK, charge])
+  expect([pauseKey(TICK), pauseKey(charge), pausedBy('tick')]).toEqual(['pause:tick', 'pause:agent:charge', undefined])
 })
 
 test('pausing a paused job or resuming a running one changes nothing', () => {
@@ -252,17 +255,53 @@ test('pausing a paused job or resuming a running one changes nothing', () => {
   })
 })
 
+test('a pause says who has paused and why, until the next one', () => {
+  const first = nextPause(undefined, true, 1, { by: 'ann', why: 'x'.repeat(1000) })
+  expect(first).toMatchObject({ by: 'ann', why: 'x'.repeat(500) })
+  expect(decodePause(encodePause(first), TICK)).toEqual(first)
+  expect(nextPause(first, true, 2, { why: 'still' })).toMatchObject({ sinceMs: 1, by: 'ann', why: 'still' })
+  expect(nextPause(nextPause(first, false, 3), true, 4)).toEqual({
+    sinceMs: 4,
+    untilMs: undefined,
+    earlier: [{ sinceMs: 1, untilMs: 3 }],
+  })
+})
+
+test('agents are paused on all workers, before their first event and across restarts', async () => {
+  const world = new World()
+  const pausing = (names: readonly string[]) => {
+    const seen: unknown[] = []
+    return { names, seen, setPause: (agent: string, pause: unknown) => void seen.push([agent, pause]) }
+  }
+  const [one, two, three] = [pausing(['charge']), pausing(['charge']), pausing(['charge', 'other'])]
+  const scheduler = await world.worker('one').run([], { agents: one })
+  await world.worker('two').run([], { agents: two })
+  await scheduler.pauseAgent('charge', { by: 'ann', why: 'moving' })
+  await turns()
+  const paused = ['charge', { sinceMs: NOON, by: 'ann', why: 'moving' }]
+  expect([one.seen, two.seen]).toEqual([[paused], [paused]])
+  let before: readonly unknown[] = []
+  const beforeReady = async (): Promise<void> => void (before = [...three.seen])
+  const third = await world.worker('three').run([], { agents: three, beforeReady })
+  expect(before).toEqual([paused])
+  await third.resumeAgent('charge')
+  await turns()
+  for (const { seen } of [one, two, three]) expect(seen.at(-1)).toEqual(['charge', undefined])
+  await expect(scheduler.pauseAgent('chrage')).rejects.toThrow('There is no agent "chrage". Did you mean "charge"?')
+  await expect(scheduler.resumeAgent('other')).rejects.toMatchObject({ code: 'AGENT_MISSING' })
+})
+
 const PAUSE = '{"v":1,"sinceMs":1780315200000,"later":1}'
 
 test('reads pauses written by earlier versions', () => {
-  expect(decodePause(Buffer.from(PAUSE), 'daily')).toEqual({ sinceMs: NOON, untilMs: undefined, earlier: [] })
-  expect(decodePause(Buffer.from('{"v":1,"sinceMs":1,"untilMs":2}'), 'daily')).toEqual({
+  expect(decodePause(Buffer.from(PAUSE), TICK)).toEqual({ sinceMs: NOON, untilMs: undefined, earlier: [] })
+  expect(decodePause(Buffer.from('{"v":1,"sinceMs":1,"untilMs":2}'), TICK)).toEqual({
     sinceMs: 1,
     untilMs: 2,
     earlier: [],
   })
   const after = '{"v":1,"sinceMs":5,"earlier":[{"sinceMs":1,"untilMs":2}]}'
-  expect(decodePause(Buffer.from(after), 'daily')).toEqual({
+  expect(decodePause(Buffer.from(after), TICK)).toEqual({
     sinceMs: 5,
     untilMs: undefined,
     earlier: [{ sinceMs: 1, untilMs: 2 }],
@@ -276,7 +315,7 @@ test('a pause written by a later version fails the worker, and is not ignored', 
   await world.broker.append({
     topic: 'app-__scheduler',
     partition: 0,
-    key: Buffer.from(pauseKey('tick')),
+    key: Buffer.from(pauseKey(TICK)),
     value: Buffer.from('{"v":2}'),
     headers: [],
     timestamp: 0,

@@ -2,6 +2,7 @@ import { MillraceError, repliesTopic, whenAborted } from '@millrace/core'
 import type {
   AgentHistograms,
   HandlingTime,
+  PausedStats,
   TopicDeclaration,
   Topology,
   WaitingEvents,
@@ -11,6 +12,7 @@ import type {
 import { deadLetterDeclaration } from '../dead-letters/send-dead-letters.ts'
 import { ErrorHandling, type WorkerEnding } from '../errors/error-handling.ts'
 import { canDeadLetter, DEFAULT_ERROR_POLICY, type ErrorPolicy } from '../errors/error-policy.ts'
+import { AgentHold, type AgentPause } from '../events/agent-hold.ts'
 import { HandlingTimes } from '../events/handling-times.ts'
 import { type AgentCounts, AgentCounters, type AgentContext } from '../events/agent-context.ts'
 import { RateLimit } from '../events/rate-limit.ts'
@@ -30,6 +32,11 @@ export interface AgentsPartOptions {
 }
 
 export interface AgentsPart extends WorkerPart {
+  readonly names: readonly string[]
+  /** The agent is paused on all workers, or no longer. Kept by the scheduler's part, which calls it. */
+  setPause(agent: string, pause: AgentPause | undefined): void
+  /** The agents that are paused. */
+  pauses(): Readonly<Record<string, PausedStats>>
   /** By agent name. */
   counts(): Readonly<Record<string, AgentCounts>>
   /** Handling times of recent events, by agent name. */
@@ -61,6 +68,7 @@ class Agents implements AgentsPart {
   readonly #options: AgentsPartOptions
   #worker: WorkerContext | undefined
   #running: readonly RunningAgent[] = []
+  #isReady = false
 
   constructor(app: StreamsContext, agents: readonly AnyAgent[], options: AgentsPartOptions) {
     this.#app = app
@@ -82,13 +90,37 @@ class Agents implements AgentsPart {
 
   async start(): Promise<void> {}
 
-  ready(): void {}
+  ready(): void {
+    this.#isReady = true
+    for (const { context } of this.#running) if (context.hold.pause !== undefined) logPause(context)
+  }
 
   async stop(): Promise<void> {
     const worker = this.#worker
     if (worker === undefined) return
     await Promise.race([Promise.all(this.#running.map((agent) => agent.stop())), whenAborted(worker.signal)])
     await this.#app.replies.close(worker, worker.signal.reason)
+  }
+
+  get names(): readonly string[] {
+    return this.#agents.map(({ name }) => name)
+  }
+
+  setPause(agent: string, pause: AgentPause | undefined): void {
+    const context = this.#running.find((running) => running.context.agent === agent)?.context
+    if (context === undefined) return
+    const isNews = (context.hold.pause === undefined) !== (pause === undefined)
+    context.hold.setPause(pause)
+    // Earlier rows of the log are read before the worker is ready.
+    if (this.#isReady && isNews) logPause(context)
+  }
+
+  pauses(): Readonly<Record<string, PausedStats>> {
+    const paused = this.#running.flatMap(({ context: { agent, hold } }) => {
+      const stats = hold.pausedStats
+      return stats === undefined ? [] : [[agent, stats] as const]
+    })
+    return Object.fromEntries(paused)
   }
 
   counts(): Readonly<Record<string, AgentCounts>> {
@@ -150,6 +182,7 @@ class RunningAgent {
       storage: app.contexts,
       counters: new AgentCounters(),
       times: new HandlingTimes(),
+      hold: new AgentHold(agent.name, worker),
       timeoutMs: shape.timeoutMs,
       rate: shape.perSecond === undefined ? undefined : new RateLimit(shape.perSecond, worker.clock),
       tombstones: shape.tombstones,
@@ -189,6 +222,12 @@ class RunningAgent {
     for (const instance of this.#instances) instance.stop()
     await this.#ended
   }
+}
+
+function logPause({ agent, hold, worker }: AgentContext): void {
+  const { since, ...note } = hold.pausedStats ?? {}
+  const what = since === undefined ? 'goes on' : `is paused since ${since}: its events wait until it is resumed`
+  worker.log.info({ agent, ...note }, `Agent "${agent}" ${what}.`)
 }
 
 /** The topic for an agent's dead letters; none if its `onError` keeps none. */

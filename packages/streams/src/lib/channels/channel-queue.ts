@@ -104,6 +104,7 @@ class InstanceQueue implements EventSource, MessageQueue {
     this.index = index
     this.context = context
     this.#all = all
+    context.hold.watch(() => this.#watchers.wake())
   }
 
   get load(): number {
@@ -111,7 +112,9 @@ class InstanceQueue implements EventSource, MessageQueue {
   }
 
   get closed(): boolean {
-    return this.context.worker.signal.aborted || (this.#closing && this.load === 0)
+    // Messages for a paused agent would hold up a stop for ever; like those of a crash they end with the worker.
+    const left = this.context.hold.isHeld ? this.#inFlight : this.load
+    return this.context.worker.signal.aborted || (this.#closing && left === 0)
   }
 
   put(message: ChannelMessage): void {
@@ -120,7 +123,7 @@ class InstanceQueue implements EventSource, MessageQueue {
   }
 
   take(): StreamEvent | undefined {
-    if (this.#pause !== undefined || this.context.worker.signal.aborted) return undefined
+    if (this.#pause !== undefined || this.context.hold.isHeld || this.context.worker.signal.aborted) return undefined
     const queued = this.#returned.pop() ?? this.#takeFresh()
     if (queued === undefined) return undefined
     this.#inFlight++
@@ -130,7 +133,8 @@ class InstanceQueue implements EventSource, MessageQueue {
 
   watch(wakeup: Wakeup): void {
     this.#watchers.add(wakeup)
-    if (this.closed || (this.load > this.#inFlight && this.#pause === undefined)) this.#watchers.wake()
+    const mayTake = this.load > this.#inFlight && this.#pause === undefined && !this.context.hold.isHeld
+    if (this.closed || mayTake) this.#watchers.wake()
   }
 
   drop(): void {

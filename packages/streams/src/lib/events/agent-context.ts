@@ -1,5 +1,6 @@
 import type { Codec, Tracing } from '@millrace/core'
 import type { ContextStorage, WorkerContext } from '@millrace/worker'
+import type { AgentHold } from './agent-hold.ts'
 import type { HandlingTimes } from './handling-times.ts'
 import type { RateLimit } from './rate-limit.ts'
 
@@ -17,6 +18,8 @@ export interface AgentContext {
   readonly storage: ContextStorage
   readonly counters: AgentCounters
   readonly times: HandlingTimes
+  /** Whether it gets events on this worker. */
+  readonly hold: AgentHold
   /** For each attempt at an event; `undefined`: any time. */
   readonly timeoutMs: number | undefined
   /** Of all its instances together; `undefined`: as fast as they go. */

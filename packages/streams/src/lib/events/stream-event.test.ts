@@ -5,6 +5,7 @@ import { expect, it } from 'vitest'
 import { takingWorker } from '../fixtures/taking-worker.fixture.ts'
 import { AgentCounters, type AgentContext } from './agent-context.ts'
 import { BetweenEvents, currentEvent } from './between-events.ts'
+import { AgentHold } from './agent-hold.ts'
 import { HandlingTimes } from './handling-times.ts'
 import type { ReplyRequest, StreamOrigin } from './in-flight.ts'
 import { StreamEvent } from './stream-event.ts'
@@ -26,6 +27,7 @@ async function source({ isChannel = false, asking }: { readonly isChannel?: bool
     storage: new AsyncLocalStorage<ProcessingContext>(),
     counters,
     times: new HandlingTimes(),
+    hold: new AgentHold('agent', worker),
     timeoutMs: undefined,
     rate: undefined,
     tombstones: false,

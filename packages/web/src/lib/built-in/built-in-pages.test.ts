@@ -283,6 +283,27 @@ test('/router/ shows owners, /router/{name}/{key}/ shows the owner of one key', 
   expect((await get('/router/numbers/many/')).status).toBe(400)
 })
 
+test('/agent/{name}/pause/ and /resume/ act on the whole app, and say who asks', async () => {
+  const { get, worker } = world()
+  const post = (path: string): Promise<Response> => get(path, { method: 'POST', headers: { 'millrace-action': 'test' } })
+  const answers = [
+    await post('/agent/count/pause/?by=ann&why=moving%20it'),
+    await post('/agent/count/pause/'),
+    await post('/agent/count/resume/'),
+  ]
+  expect(await Promise.all(answers.map((answer) => answer.json()))).toEqual([
+    { result: 'paused' },
+    { result: 'paused' },
+    { result: 'resumed' },
+  ])
+  expect(worker.asked).toEqual([
+    'pause agent count: ann, moving it',
+    expect.stringMatching(/^pause agent count: this machine at \S+, undefined$/),
+    'resume agent count',
+  ])
+  expect((await post('/agent/other/pause/')).status).toBe(404)
+})
+
 test('/assignment/, /graph/ and /jobs/ show their data', async () => {
   const { words, worker, json } = world()
   words.writers['counter'] = 2

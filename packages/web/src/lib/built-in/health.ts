@@ -1,5 +1,5 @@
 import { partitionKey } from '@millrace/core'
-import type { DelayStats, WorkerStats } from '@millrace/worker'
+import type { DelayStats, PausedStats, WorkerStats } from '@millrace/worker'
 import type { BuiltInTools, BuiltInPages } from './site-tools.ts'
 
 /** Whether a worker can take work, and if not, why. */
@@ -8,6 +8,8 @@ export interface Readiness {
   readonly status: string
   /** Reasons in words; empty when ready. */
   readonly reasons: readonly string[]
+  /** Agents that are paused, which does not make a worker unready; left out if none is. */
+  readonly paused?: Readonly<Record<string, PausedStats>>
 }
 
 /** Reasons for waiting that a restart would not remove. */
@@ -74,7 +76,15 @@ export function readiness({ workers, stalls, site }: Pick<BuiltInTools, 'workers
     ),
     ...delays.filter(({ overdue }) => overdue).map(describeDelay),
   ]
-  return { ready: reasons.length === 0, status, reasons }
+  const paused = pausedAgents(stats)
+  return { ready: reasons.length === 0, status, reasons, ...(paused === undefined ? {} : { paused }) }
+}
+
+function pausedAgents({ agents }: WorkerStats): Readonly<Record<string, PausedStats>> | undefined {
+  const paused = Object.entries(agents).flatMap(([name, agent]) =>
+    agent.paused === undefined ? [] : [[name, agent.paused] as const],
+  )
+  return paused.length === 0 ? undefined : Object.fromEntries(paused)
 }
 
 /** A running worker keeps processing its other tasks while it opens those that a rebalance assigned. */

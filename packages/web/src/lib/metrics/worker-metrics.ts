@@ -104,6 +104,7 @@ const OF_AGENTS: readonly Figure<SiteStats['agents'][string]>[] = [
   ],
   ['gauge', 'agent_events_active', 'Events in flight.', ({ active }) => active],
   ['gauge', 'agent_lag', 'Records behind the end of the partitions here.', ({ lag }) => lag],
+  ['gauge', 'agent_paused', '1 while the agent is paused, on all workers.', ({ paused }) => (paused ? 1 : 0)],
   ['counter', 'agent_events_late_total', 'Events that came too late for a join.', ({ late = 0 }) => late],
 ]
 

@@ -4,6 +4,7 @@ import { SIGN_IN, signInPage } from '../access/sign-in.ts'
 import { agentPages } from '../built-in/agent-pages.ts'
 import { healthPages } from '../built-in/health.ts'
 import { jobPages } from '../built-in/job-pages.ts'
+import { pausePages } from '../built-in/pause-pages.ts'
 import { routerPages } from '../built-in/router-pages.ts'
 import type { BuiltInPages, SiteAddition, SiteTools } from '../built-in/site-tools.ts'
 import { StallWatch } from '../built-in/stall-watch.ts'
@@ -100,7 +101,7 @@ export class Site implements PageDeclarations {
       standstills: new StallWatch(),
     }
     this.#source = () => metricsSource(builtIn)
-    for (const pages of [statsPages, healthPages, tablePages, watchPages, routerPages, agentPages, jobPages])
+    for (const pages of [statsPages, healthPages, tablePages, watchPages, routerPages, agentPages, pausePages, jobPages])
       this.#add(pages(builtIn))
     if (this.#addition !== undefined) this.#add(this.#addition.pages)
     const help =

@@ -30,6 +30,16 @@ export interface AgentStats {
   readonly lag: number
   /** Present if the agent's own part reports it. */
   readonly handling?: HandlingTime
+  /** Present while the agent is paused, on all workers of the app. */
+  readonly paused?: PausedStats
+}
+
+/** A pause of an agent. */
+export interface PausedStats {
+  readonly since: string
+  /** Who has paused it, as they said, or as the site knows them. */
+  readonly by?: string
+  readonly why?: string
 }
 
 /** Events that have left their partitions, to wait for their next attempt or for an earlier event of their key. */
