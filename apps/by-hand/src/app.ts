@@ -32,11 +32,18 @@ export interface Drivers {
 }
 
 /** What a worker without a scheduler says of its jobs. */
-const NO_JOBS: Pick<SiteWorker, 'jobs' | 'trigger' | 'pause' | 'resume'> = {
+const NO_JOBS: Pick<SiteWorker, 'jobs' | 'trigger' | 'pause' | 'resume' | 'pauseAgent' | 'resumeAgent'> = {
   jobs: () => [],
   trigger: (job) => Promise.reject(noJob(job)),
   pause: (job) => Promise.reject(noJob(job)),
   resume: (job) => Promise.reject(noJob(job)),
+  pauseAgent: (agent) => Promise.reject(noPauses(agent)),
+  resumeAgent: (agent) => Promise.reject(noPauses(agent)),
+}
+
+/** The scheduler's part keeps them. */
+function noPauses(agent: string): Error {
+  return new MillraceError('AGENT_MISSING', `This app has no scheduler, so agent "${agent}" cannot be paused.`)
 }
 
 function noJob(job: string): Error {

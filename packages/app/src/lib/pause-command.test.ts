@@ -41,7 +41,9 @@ describe('pause and resume ask a running worker', () => {
     const stats: unknown = await (await fetch(`${app.web.url}stats`)).json()
     expect(stats).toMatchObject({
       agents: {
-        charge: { paused: { since: expect.stringMatching(/^\d{4}-/), by: expect.any(String), why: 'The bank is down' } },
+        charge: {
+          paused: { since: expect.stringMatching(/^\d{4}-/), by: expect.any(String), why: 'The bank is down' },
+        },
         mail: { processed: 20 },
       },
     })
@@ -50,7 +52,10 @@ describe('pause and resume ask a running worker', () => {
     expect(topology.stdout).toContain('orders -> [mail]\n')
     expect(await (await fetch(`${app.web.url}metrics`)).text()).toContain('millrace_agent_paused{agent="charge"} 1')
     const health = await fetch(`${app.web.url}health/ready`)
-    expect([health.status, await health.json()]).toMatchObject([200, { paused: { charge: { why: 'The bank is down' } } }])
+    expect([health.status, await health.json()]).toMatchObject([
+      200,
+      { paused: { charge: { why: 'The bank is down' } } },
+    ])
 
     expect(await runCommand(app, 'resume', 'charge', ...at())).toMatchObject({ code: 0 })
     await until('it has caught up', () => charged.length === 20)

@@ -1,4 +1,4 @@
-import { type Clock, didYouMean, MillraceError, type Scheduled, schedulerTopic, whenAborted } from '@millrace/core'
+import { didYouMean, MillraceError, schedulerTopic, whenAborted } from '@millrace/core'
 import type { JobView, RunOutcome } from '@millrace/core/operations'
 import type {
   Candidate,
@@ -9,6 +9,7 @@ import type {
   WorkerContext,
   WorkerPart,
 } from '@millrace/worker'
+import { Alarm } from './timetables/alarm.ts'
 import { describeJob, type Job } from './jobs/job.ts'
 import { LeaderJobs } from './leader/leader-jobs.ts'
 import type { Pausable, Pause, PauseNote } from './pauses/pause.ts'
@@ -281,36 +282,4 @@ export function schedulerDeclaration(appId: string): TopicDeclaration {
 
 function stopping(): MillraceError {
   return new MillraceError('CLOSED', 'The worker stops.')
-}
-
-/** A wall clock may be set and a machine may be suspended, so no timer runs for longer than this. */
-const LONGEST_MS = 30_000
-
-/** One timer for all jobs. It rings when the next job is due, and at least every 30 s. */
-class Alarm {
-  readonly #clock: Pick<Clock, 'schedule'>
-  readonly #ring: () => void
-  #timer: Scheduled | undefined
-  #closed = false
-
-  constructor(clock: Pick<Clock, 'schedule'>, ring: () => void) {
-    this.#clock = clock
-    this.#ring = ring
-  }
-
-  /** `undefined`: no slot follows. */
-  arm(inMs: number | undefined): void {
-    this.#timer?.cancel()
-    this.#timer = undefined
-    if (inMs === undefined || this.#closed) return
-    this.#timer = this.#clock.schedule(Math.min(Math.max(inMs, 1), LONGEST_MS), () => {
-      this.#timer = undefined
-      this.#ring()
-    })
-  }
-
-  close(): void {
-    this.#closed = true
-    this.arm(undefined)
-  }
 }

@@ -24,7 +24,7 @@ export const pauseCommands: readonly Command[] = [
     run: (context) => {
       const why = context.values['why']
       const note = { by: person(), ...(why === undefined ? {} : { why: String(why) }) }
-      return act(context, `pause/?${new URLSearchParams(note)}`)
+      return act(context, `pause/?${new URLSearchParams(note).toString()}`)
     },
   }),
   command({

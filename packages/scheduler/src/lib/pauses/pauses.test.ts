@@ -4,7 +4,17 @@ import { expect, test } from 'vitest'
 import { SmallBroker } from '../fixtures/small-broker.fixture.ts'
 import { SmallWorker, turns } from '../fixtures/small-worker.fixture.ts'
 import { createCrontab, createTask, createTimer } from '../jobs/create-jobs.ts'
-import { covers, decodePause, encodePause, MAX_EARLIER, nextPause, type Pausable, type Pause, pausedBy, pauseKey } from './pause.ts'
+import {
+  covers,
+  decodePause,
+  encodePause,
+  MAX_EARLIER,
+  nextPause,
+  type Pausable,
+  type Pause,
+  pausedBy,
+  pauseKey,
+} from './pause.ts'
 
 const TICK: Pausable = { kind: 'job', name: 'tick' }
 const NOON = Date.parse('2026-06-01T12:00:00Z')

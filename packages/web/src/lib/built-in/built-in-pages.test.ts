@@ -42,7 +42,16 @@ function world(options: SmallSiteOptions = {}): World {
 }
 
 function sourceAt(at: Pick<SourceStats, 'position' | 'committed'>): SourceStats {
-  const rest = { task: '4-2', bufferedBytes: 0, skewed: 0, stalledMs: 0, heldAgents: [], lags: {}, lag: 0, paused: undefined }
+  const rest = {
+    task: '4-2',
+    bufferedBytes: 0,
+    skewed: 0,
+    stalledMs: 0,
+    heldAgents: [],
+    lags: {},
+    lag: 0,
+    paused: undefined,
+  }
   return { topic: 'posts', partition: 2, endOffset: 10, ...rest, ...at }
 }
 
@@ -285,7 +294,8 @@ test('/router/ shows owners, /router/{name}/{key}/ shows the owner of one key', 
 
 test('/agent/{name}/pause/ and /resume/ act on the whole app, and say who asks', async () => {
   const { get, worker } = world()
-  const post = (path: string): Promise<Response> => get(path, { method: 'POST', headers: { 'millrace-action': 'test' } })
+  const post = (path: string): Promise<Response> =>
+    get(path, { method: 'POST', headers: { 'millrace-action': 'test' } })
   const answers = [
     await post('/agent/count/pause/?by=ann&why=moving%20it'),
     await post('/agent/count/pause/'),

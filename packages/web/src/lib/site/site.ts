@@ -101,7 +101,16 @@ export class Site implements PageDeclarations {
       standstills: new StallWatch(),
     }
     this.#source = () => metricsSource(builtIn)
-    for (const pages of [statsPages, healthPages, tablePages, watchPages, routerPages, agentPages, pausePages, jobPages])
+    for (const pages of [
+      statsPages,
+      healthPages,
+      tablePages,
+      watchPages,
+      routerPages,
+      agentPages,
+      pausePages,
+      jobPages,
+    ])
       this.#add(pages(builtIn))
     if (this.#addition !== undefined) this.#add(this.#addition.pages)
     const help =

@@ -62,8 +62,7 @@ export const DRAINING: number = NOT_NOW.rebalance | NOT_NOW.stop
  * others block new records only. Without this, events that were sorted to instances would fill memory with sends while
  * their task waits.
  */
-export const HOLDS_TAKEN: number =
-  NOT_NOW.opening | NOT_NOW.closed | NOT_NOW.delayed | NOT_NOW.collector | AGENT_HELD
+export const HOLDS_TAKEN: number = NOT_NOW.opening | NOT_NOW.closed | NOT_NOW.delayed | NOT_NOW.collector | AGENT_HELD
 
 const WORDS: Readonly<Record<Reason, string>> = {
   opening: 'its task is being opened: earlier owners are fenced, and tables are recovered',

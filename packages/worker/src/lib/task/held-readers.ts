@@ -1,10 +1,44 @@
 import type { Consumer } from '@millrace/core/driver'
+import type { HandOut } from '../environment/hand-out.ts'
+import { NOT_NOW } from '../environment/not-now.ts'
 import type { FlowControl } from '../records/flow-control.ts'
 import type { TaskSource } from './source-offset.ts'
+import type { Task } from './task.ts'
 
 export interface ReadersDriver {
   readonly consumer: Pick<Consumer, 'seek'>
   readonly flow: Pick<FlowControl, 'settle'>
+}
+
+/** The tasks of a worker. */
+export interface TasksToSettle extends ReadersDriver {
+  readonly running: readonly Task[]
+  readonly handOut: Pick<HandOut, 'wake'>
+}
+
+/** The readers of a worker, when agents are held back or go on. */
+export class HeldReaders {
+  readonly #tasks: TasksToSettle
+  #isSettling = false
+
+  constructor(tasks: TasksToSettle) {
+    this.#tasks = tasks
+  }
+
+  /** Called when an agent is held back, or no longer. */
+  changed(): void {
+    if (this.#isSettling) return
+    this.#isSettling = true
+    // Later, because an agent whose circuit lets a single event through is held back again by then.
+    setImmediate(() => this.#settle())
+  }
+
+  #settle(): void {
+    this.#isSettling = false
+    const open = this.#tasks.running.filter(({ blocked }) => (blocked & NOT_NOW.opening) === 0)
+    for (const source of open.flatMap(({ sources }) => sources)) settleReaders(source, this.#tasks)
+    this.#tasks.handOut.wake()
+  }
 }
 
 /**
@@ -13,7 +47,7 @@ export interface ReadersDriver {
  * has stopped once it goes on. If the others have come further by then, the partition is fetched again from there, and
  * they pass over what they have had.
  */
-export function settleReaders({ source, cursors }: TaskSource, { consumer, flow }: ReadersDriver): void {
+function settleReaders({ source, cursors }: TaskSource, { consumer, flow }: ReadersDriver): void {
   detachHeld({ source, cursors })
   const back = cursors.filter((cursor) => cursor.isDetached && !cursor.isHeld)
   const from = Math.min(...back.map(({ tracker }) => tracker.readTo))

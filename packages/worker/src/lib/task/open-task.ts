@@ -69,7 +69,7 @@ export async function openTask(task: Task, tasks: Tasks, heardSinceMs: number): 
     )
   // An agent may have been held back, or have gone on, while the task was opened.
   if (sources.some(({ cursors }) => cursors.some(({ isHeld, isDetached }) => isHeld || isDetached)))
-    tasks.readersChanged()
+    tasks.heldReaders.changed()
 }
 
 interface Opening {

@@ -20,7 +20,7 @@ import type { AssignedTask, FormerTask } from './assigned-task.ts'
 import { BrokerFacts } from './broker-facts.ts'
 import { Commits } from './commit.ts'
 import { Committer } from './committer.ts'
-import { settleReaders } from './held-readers.ts'
+import { HeldReaders } from './held-readers.ts'
 import { LateRows } from './late-rows.ts'
 import { OpeningTasks } from './opening-tasks.ts'
 import { type OpenedReader, openTask } from './open-task.ts'
@@ -59,6 +59,7 @@ export class Tasks implements CollectorOwner {
   readonly commits: Commits
   readonly committer: Committer
   readonly opening: OpeningTasks
+  readonly heldReaders: HeldReaders = new HeldReaders(this)
   readonly #owner: TasksOwner
   readonly #onRunning: (task: Task) => void
   readonly #producer: Producer
@@ -68,7 +69,6 @@ export class Tasks implements CollectorOwner {
   readonly #tasks = new Map<string, Task>()
   /** Lost tasks that are still being closed, and stores that are no longer needed. */
   readonly #closing = new Set<Promise<void>>()
-  #isSettlingReaders = false
 
   constructor(owner: TasksOwner, { topics, admin, consumer, recovery, onRunning }: TasksOptions) {
     const { environment, lease, handOut, stores } = owner
@@ -173,20 +173,6 @@ export class Tasks implements CollectorOwner {
     if (cutOff !== undefined) foundEnds.set(partitionKey(cutOff), cutOff.end)
     this.lose([id], reason)
     void this.open([this.add(task, { foundEnds, failures: task.output.failures })], clock.monotonic())
-  }
-
-  /** Called when an agent is held back, or no longer. */
-  readersChanged(): void {
-    if (this.#isSettlingReaders) return
-    this.#isSettlingReaders = true
-    // Later, because an agent whose circuit lets a single event through is held back again by then.
-    setImmediate(() => {
-      this.#isSettlingReaders = false
-      for (const task of this.running)
-        if ((task.blocked & NOT_NOW.opening) === 0)
-          for (const source of task.sources) settleReaders(source, this)
-      this.handOut.wake()
-    })
   }
 
   /** Describes events in flight, of all agents or of one, for messages. */

@@ -111,7 +111,7 @@ export class LiveContext implements WorkerContext {
   hold(agent: string, reason: HoldReason, on: boolean): void {
     for (const subscription of this.#worker.subscriptions)
       if (subscription.spec.agent === agent) subscription.hold(NOT_NOW[reason], on)
-    this.#member?.tasks.readersChanged()
+    this.#member?.tasks.heldReaders.changed()
   }
 
   fail(error: Error): void {
