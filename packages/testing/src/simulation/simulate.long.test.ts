@@ -316,7 +316,7 @@ describe('planted defects of event time are caught', () => {
   test('rows of dedupe without the offset of their event', async () => {
     const failure = await firstFailure(
       'at-least-once',
-      { from: 17, to: 45, scenarios: ['timers'], always: true },
+      { from: 46, to: 75, scenarios: ['timers'], always: true },
       { faults, wrapTransport: forgetsOffsets, wrapStore: forgetsStoredOffsets },
     )
     expect(failure?.message).toMatch(/deduped has lost/)
