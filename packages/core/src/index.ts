@@ -49,6 +49,7 @@ export {
   resolveCodec,
   type CodecRole,
 } from './lib/codecs/resolve-codec.ts'
+export { parseRegistryUrl, type RegistryUrl } from './lib/urls/registry-url.ts'
 export { TopicCodecs } from './lib/codecs/topic-codecs.ts'
 export { grouped } from './lib/collections/grouped.ts'
 export {

@@ -29,6 +29,8 @@ export interface CodecUse {
   readonly part: 'key' | 'value'
   /** Equal values must have equal bytes, as in keys and in elements of sets. */
   readonly canonical: boolean
+  /** Whether the app writes it for certain, as it does a table: what cannot be encoded is then an error at start. */
+  readonly isWritten: boolean
 }
 
 /** What codecs with a source outside the process get from their app. All of it may change until the app starts. */

@@ -176,8 +176,8 @@ function boundTo<KS extends CodecSpec, VS extends CodecSpec>(
   if (codecs === undefined) return { key, value }
   const topic = kind.startsWith('global') ? globalTopicName(appId, name, own) : changelogOf(appId, name).topic
   return {
-    key: codecs.bind<KS>(key, { topic, part: 'key', canonical: true }),
-    value: codecs.bind<VS>(value, { topic, part: 'value', canonical: kind.endsWith('set table') }),
+    key: codecs.bind<KS>(key, { topic, part: 'key', canonical: true, isWritten: true }),
+    value: codecs.bind<VS>(value, { topic, part: 'value', canonical: kind.endsWith('set table'), isWritten: true }),
   }
 }
 

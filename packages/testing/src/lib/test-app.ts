@@ -91,6 +91,7 @@ export class TestApp {
     surroundings.openTransport = () => this.#transport()
     surroundings.settings = {
       ...surroundings.settings,
+      schemaRegistry: 'memory:',
       topicPartitions: partitions ?? surroundings.settings.topicPartitions,
     }
   }

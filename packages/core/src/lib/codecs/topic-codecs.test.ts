@@ -61,8 +61,8 @@ const environment: CodecEnvironment = {
 
 test('a codec that depends on its topic is bound to it, and all of an app share one source', async () => {
   const codecs = new TopicCodecs(environment)
-  const orders = codecs.bind(codec, { topic: 'orders', part: 'value', canonical: false })
-  const keys = codecs.bind(codec, { topic: 'orders', part: 'key', canonical: true })
+  const orders = codecs.bind(codec, { topic: 'orders', part: 'value', canonical: false, isWritten: false })
+  const keys = codecs.bind(codec, { topic: 'orders', part: 'key', canonical: true, isWritten: false })
   expect([orders.encode('a').toString(), keys.encode('a').toString()]).toEqual(['orders/value:a', 'orders/key:a'])
   expect(codecs.sources).toHaveLength(1)
   const [source] = codecs.sources
@@ -75,14 +75,19 @@ test('a codec that depends on its topic is bound to it, and all of an app share 
 
 test('other specs stay what they are, and a bound codec stays bound', () => {
   const codecs = new TopicCodecs(environment)
-  const use = { topic: 'orders', part: 'value', canonical: false } as const
+  const use = { topic: 'orders', part: 'value', canonical: false, isWritten: false } as const
   expect([codecs.bind('json', use), codecs.bind(undefined, use)]).toEqual(['json', undefined])
   const bound = codecs.bind(codec, use)
   expect(codecs.bind(bound, { ...use, topic: 'others' })).toBe(bound)
 })
 
 test('what a codec lacks, and text as its values, go through the codec of a topic', () => {
-  const bound = new TopicCodecs(environment).bind(codec, { topic: 'orders', part: 'value', canonical: false })
+  const bound = new TopicCodecs(environment).bind(codec, {
+    topic: 'orders',
+    part: 'value',
+    canonical: false,
+    isWritten: false,
+  })
   const resolved = resolveCodec(bound, 'value', 'topic "orders"')
   expect(resolved.missing?.(Buffer.alloc(30))).toBe(late)
   expect(resolved.missing?.(Buffer.alloc(3))).toBeUndefined()

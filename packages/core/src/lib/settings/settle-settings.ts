@@ -48,6 +48,11 @@ export function checkSettings(values: SettingValues): void {
       )
   }
   checkSasl(values)
+  if (values.get('schemaRegistry') === 'memory:' && values.get('broker') !== 'memory:')
+    throw new MillraceError(
+      'SETTING_INVALID',
+      "Setting schemaRegistry is 'memory:', which forgets its schemas at the end of the process, while the records of this broker stay: it takes broker 'memory:', too.",
+    )
   const advertise = values.get('web.advertise')
   if (typeof advertise === 'string' && advertise.includes('@'))
     throw new MillraceError(

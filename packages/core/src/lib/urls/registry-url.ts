@@ -12,7 +12,8 @@ export interface RegistryUrl {
 }
 
 /**
- * Reads the URL of a schema registry: `http:` or `https:`, perhaps with user and password, and a path.
+ * Reads the URL of a schema registry: `http:` or `https:`, perhaps with user and password, and a path. `memory:` is one
+ * in the process, for tests.
  *
  * @throws `SCHEMA_REGISTRY_URL_INVALID`
  * @example
@@ -22,6 +23,7 @@ export function parseRegistryUrl(text: string): RegistryUrl {
   const refuse = (problem: string): never => {
     throw new MillraceError('SCHEMA_REGISTRY_URL_INVALID', `The URL '${redactUrl(text)}' ${problem}.`)
   }
+  if (text === 'memory:') return { text, base: text, user: undefined, password: undefined }
   if (!URL.canParse(text)) return refuse('is none')
   const url = new URL(text)
   if (url.protocol !== 'http:' && url.protocol !== 'https:') return refuse('is not of http: or https:')

@@ -73,9 +73,12 @@ function makeTopic(
       `Topic "${name}" has partitions: ${partitions}, which is not a whole number above 0.`,
     )
   const { codecs } = context
-  const keySpec = codecs?.bind(options.key, { topic: name, part: 'key', canonical: true }) ?? options.key
+  const keySpec =
+    codecs?.bind(options.key, { topic: name, part: 'key', canonical: true, isWritten: false }) ?? options.key
   const valueSpec =
-    codecs?.bind(options.value, { topic: name, part: 'value', canonical: false }) ?? options.value ?? 'json'
+    codecs?.bind(options.value, { topic: name, part: 'value', canonical: false, isWritten: false }) ??
+    options.value ??
+    'json'
   const key = resolveCodec(keySpec ?? 'string', 'key', where)
   const value = resolveCodec(valueSpec, 'value', where)
   const { timestamp } = options

@@ -76,7 +76,7 @@ function resultRows<K, V>(
   const where = `table "${validateName('table', name)}"`
   const { value: declared = 'json', sizedAs, standbys, help } = options
   const { topic } = changelogOf(appId, name)
-  const value = codecs?.bind(declared, { topic, part: 'value', canonical: false }) ?? declared
+  const value = codecs?.bind(declared, { topic, part: 'value', canonical: false, isWritten: true }) ?? declared
   return {
     name,
     where,

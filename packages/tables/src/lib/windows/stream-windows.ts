@@ -50,7 +50,7 @@ export class StreamWindows {
     const where = `table "${validateName('table', name)}"`
     const { codecs, appId } = this.#context
     const { topic } = changelogOf(appId, name)
-    const valueSpec = codecs?.bind(value, { topic, part: 'value', canonical: false }) ?? value
+    const valueSpec = codecs?.bind(value, { topic, part: 'value', canonical: false, isWritten: true }) ?? value
     const table = new WindowedTable<unknown, unknown>(
       this.#context,
       {
