@@ -9,7 +9,17 @@ const docs = fileURLToPath(new URL('.', import.meta.url))
 const packages = join(docs, '../packages')
 
 /** A symbol that several packages export has its place in the first of them; the others refer to it. */
-const DOCUMENTED = ['app', 'core', 'http-client', 'schema-registry', 'sensor-otel', 'state', 'streams', 'tables', 'testing']
+const DOCUMENTED = [
+  'app',
+  'core',
+  'http-client',
+  'schema-registry',
+  'sensor-otel',
+  'state',
+  'streams',
+  'tables',
+  'testing',
+]
 
 await writeApi(join(docs, 'reference/api'))
 if (!process.argv.includes('--api')) await build(docs)

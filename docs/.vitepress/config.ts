@@ -44,6 +44,7 @@ export default defineConfig({
           { text: 'Errors and dead letters', link: '/guide/errors' },
           { text: 'Exactly once', link: '/guide/exactly-once' },
           { text: 'Effects outside Kafka', link: '/guide/effects-once' },
+          { text: 'Schemas and a registry', link: '/guide/schemas' },
           { text: 'Tasks, timers, cron jobs', link: '/guide/jobs' },
           { text: 'Web', link: '/guide/web' },
           { text: 'Asking from other programs', link: '/guide/http-client' },

@@ -63,7 +63,7 @@ const LAYERS: ReadonlyMap<string, Layer> = new Map<string, Layer>([
   ],
   ['sensor-otel', { dependencies: ['core'], devDependencies: ['app', 'testing', 'transport-embedded'] }],
   ['http-client', { dependencies: [], devDependencies: ['app', 'testing'] }],
-  ['schema-registry', { dependencies: ['core'], devDependencies: ['app', 'testing', 'transport-embedded'] }],
+  ['schema-registry', { dependencies: ['core'], devDependencies: ['app', 'testing'] }],
   ['create-stream-app', { dependencies: [] }],
 ])
 

@@ -239,6 +239,7 @@ function appCommandLine(runtime: AppRuntime, lifecycle: Lifecycle): CommandLineA
     describe: () => runtime.describe(),
     jobs: () => [...definitions.jobs.values()].map((job) => describeJobPlan(job, surroundings.clock.now())),
     place: () => drivers.place(),
+    schemas: () => runtime.codecs.sources.map(({ admin }) => admin),
     otherStores: () => data.otherStores(),
     removeOtherStore: (store) => data.removeOtherStore(store),
     data,

@@ -106,6 +106,11 @@ const WORDS: Readonly<Record<string, () => readonly (readonly string[])[]>> = {
     ['reset', '--dry-run'],
     ['reset', '--yes'],
   ],
+  schemas: () => [
+    ['schemas', 'check'],
+    ['schemas', 'register'],
+    ['schemas', 'types'],
+  ],
   retries: () => [['retries'], ['retries', h('count-words')], ['retries', h('none')]],
   skip: () => [
     ['skip', 'posts/0@10', '--dry-run'],

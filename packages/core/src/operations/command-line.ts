@@ -2,6 +2,7 @@ import type { AgentLag, AppTopic, MissingTopic, ResetPlan, ResetRequest, SkipPla
 import type { AppDescription } from './app-description.ts'
 import type { DeadLetters, ShownBytes } from './dead-letters.ts'
 import type { Retries } from './retries.ts'
+import type { SchemaAdmin } from '../contracts/schema-admin.ts'
 import type { LocalData } from './local-data.ts'
 import type { SiblingProcesses } from './sibling-processes.ts'
 import type { Logger } from '../contracts/logger.ts'
@@ -41,6 +42,8 @@ export interface CommandLineApp {
   otherStores(): Promise<readonly OtherStore[]>
   /** Deletes such a store. No worker of that version may be using it. */
   removeOtherStore(store: OtherStore): Promise<void>
+  /** The schema registries of its codecs. Reads definitions only. Missing in apps of earlier versions. */
+  readonly schemas?: (() => readonly SchemaAdmin[]) | undefined
   /** The app's data on this machine. Missing in apps of earlier versions. */
   readonly data?: LocalData | undefined
   /**

@@ -1,8 +1,14 @@
 import { isMillraceError, MillraceError, parseDuration } from '@millrace/core'
 import type { RecordsRequest, ResetRequest } from '@millrace/core/operations'
+import type { ParameterValue } from './grammar.ts'
 
 export function usage(detail: string): MillraceError {
   return new MillraceError('COMMAND_USAGE', detail)
+}
+
+/** What was typed for an option of type `list`, each time that it was given. */
+export function listOf(value: ParameterValue): readonly string[] {
+  return typeof value === 'object' ? value : []
 }
 
 /** A whole number typed for `what`. Throws `COMMAND_USAGE`. */

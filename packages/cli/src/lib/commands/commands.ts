@@ -14,6 +14,7 @@ import { pauseCommands } from './pause-commands.ts'
 import { lagCommand, tailCommand } from './reading-commands.ts'
 import { resetCommand } from './reset-command.ts'
 import { retriesCommand } from './retries-command.ts'
+import { schemasCommand } from './schemas-command.ts'
 import { sendCommand } from './send-command.ts'
 import { skipCommand } from './skip-command.ts'
 import { tableCommand } from './table-command.ts'
@@ -39,6 +40,7 @@ export const builtInCommands: readonly Command[] = [
   watermarksCommand,
   dlqCommand,
   retriesCommand,
+  schemasCommand,
   resetCommand,
   skipCommand,
   embeddedCommand,

@@ -1,6 +1,6 @@
 import type { CommandLineClient, ResetPlan, ResetRequest, ResetTopic } from '@millrace/core/operations'
 import { option, type ParameterValues } from '../arguments/grammar.ts'
-import { readPosition } from '../arguments/typed-values.ts'
+import { listOf, readPosition } from '../arguments/typed-values.ts'
 import { confirm } from '../output/confirm.ts'
 import { command, refuseMembers, withClient, type Command, type CommandContext } from './command-context.ts'
 
@@ -62,10 +62,6 @@ function requestOf(values: ParameterValues, nowMs: number): ResetRequest {
     intermediates: listOf(values['intermediate']),
     deadLetters: values['dead-letters'] === true,
   }
-}
-
-function listOf(value: ParameterValues[string]): readonly string[] {
-  return typeof value === 'object' ? value : []
 }
 
 /** Without these answers `reset` would refuse, and the question would be pointless. */

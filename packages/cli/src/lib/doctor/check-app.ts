@@ -3,6 +3,7 @@ import type { CommandLineApp, CommandLineClient, MissingTopic } from '@millrace/
 import { checkCertificate, checkDirectories, checkPorts, checkStores } from './check-resources.ts'
 import { checkReplicas } from './check-replicas.ts'
 import { type Alter, checkRetention } from './check-retention.ts'
+import { checkSchemas } from './check-schemas.ts'
 import { checkTables, checkTopics, count } from './check-topics.ts'
 import { failed, type Finding, note, ok, wrong } from './finding.ts'
 
@@ -26,6 +27,7 @@ export async function checkApp(app: CommandLineApp, { node, env, nowMs }: Machin
     ok('app', `The app "${app.id}" was loaded: ${count(agents.length, 'agent')}, ${count(tables.length, 'table')}.`),
     ...checkEnvironment(env),
     ...findings,
+    ...(await checkSchemas(app)),
     ...(await checkPorts(place, hasWorkers)),
     ...checkCertificate(place, nowMs),
     ...(await checkDirectories(place)),

@@ -1,4 +1,4 @@
-import { backoffMs, type Clock, errorText, isMillraceError, type Logger, MillraceError } from '@millrace/core'
+import { backoffMs, type Clock, errorText, isMillraceError, type Logger, type MillraceError } from '@millrace/core'
 import type { RegistryApi, Schema } from './schema.ts'
 
 /** The waits before a registry that does not answer is asked again. */

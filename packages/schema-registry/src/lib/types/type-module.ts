@@ -15,8 +15,9 @@ const TYPES: { readonly [Type in SchemaType]?: (schema: NamedSchema['schema'], n
 export function moduleOf(schemas: readonly NamedSchema[]): string {
   const written = new Map<string, string>()
   const parts: string[] = []
-  for (const { subject, id, schema } of schemas) {
-    const types = TYPES[schema.type]?.(schema, nameOf(subject))
+  for (const { subject: named, id, schema } of schemas) {
+    const subject = onOneLine(named)
+    const types = TYPES[schema.type]?.(schema, nameOf(named))
     if (types === undefined) {
       parts.push(`// ${subject}: schema ${id} is of type ${schema.type}, for which no types are written.`)
       continue
@@ -34,4 +35,9 @@ export function moduleOf(schemas: readonly NamedSchema[]): string {
     parts.push(`// ${subject}: ${types.main}, schema ${id}`, ...own.map(({ text }) => text))
   }
   return `// Written by millrace schemas types. Do not edit.\n\n${parts.join('\n\n')}\n`
+}
+
+/** So that nothing of a subject's name gets out of its comment. */
+function onOneLine(subject: string): string {
+  return subject.replace(/[\n\r\u2028\u2029]/g, ' ')
 }
